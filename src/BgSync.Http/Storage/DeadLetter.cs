@@ -1,0 +1,26 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>An entry that was not delivered, kept to be looked at, sent again or deleted.</summary>
+public sealed record DeadLetter
+{
+    /// <summary>The id that the entry had.</summary>
+    public required long Id { get; init; }
+
+    /// <summary>The queue's name.</summary>
+    public required string Queue { get; init; }
+
+    /// <summary>The entry; <see langword="null"/> when it cannot be read.</summary>
+    public StoredEntry? Entry { get; init; }
+
+    /// <summary>Why it was not delivered.</summary>
+    public required DeadLetterReason Reason { get; init; }
+
+    /// <summary>What went wrong, without secrets.</summary>
+    public string? Error { get; init; }
+
+    /// <summary>The status of the last reply, if there was one.</summary>
+    public int? StatusCode { get; init; }
+
+    /// <summary>When it became a dead letter.</summary>
+    public required DateTimeOffset DiedAt { get; init; }
+}

@@ -1,0 +1,17 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>Why an entry was not delivered.</summary>
+public enum DeadLetterReason
+{
+    /// <summary>The server answered, and will not answer otherwise another time.</summary>
+    Rejected = 1,
+
+    /// <summary>It was older than its retention.</summary>
+    Expired = 2,
+
+    /// <summary>It was tried as often as is allowed.</summary>
+    Exhausted = 3,
+
+    /// <summary>What is stored is not what was written, or no request can be made of it.</summary>
+    Unreadable = 4,
+}

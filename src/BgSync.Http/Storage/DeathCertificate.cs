@@ -1,0 +1,7 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>Why an entry becomes a dead letter.</summary>
+/// <param name="Reason">The reason.</param>
+/// <param name="Error">What went wrong, without secrets.</param>
+/// <param name="StatusCode">The status of the last reply, if there was one.</param>
+public sealed record DeathCertificate(DeadLetterReason Reason, string? Error = null, int? StatusCode = null);

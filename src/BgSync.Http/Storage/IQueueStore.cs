@@ -1,0 +1,105 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>
+/// Where queues keep their entries. Every store keeps the same promises, stated by one contract suite.
+/// </summary>
+/// <remarks>
+/// <para>Thread-safe. A method that changes something returns only when the change is on stable storage.
+/// The store opens itself at the first call, and again after a call that failed to open it.</para>
+/// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end. Entries do not change
+/// once written; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
+/// <para>A lease belongs to the store instance that took it. It is void when its time is up, and at once when the process that
+/// took it is known to be dead (<see cref="ReclaimAsync"/>). Whoever lost a lease is told so by a <see langword="false"/>.</para>
+/// </remarks>
+/// <exception cref="QueueStoreException">Any method: the storage is full, locked, read-only, not a store or corrupt.</exception>
+public interface IQueueStore : IAsyncDisposable
+{
+    /// <summary>
+    /// Begins a body that is too large to be kept inline. Its chunks become part of an entry when it is named by
+    /// <see cref="NewEntry.Body"/>, and are thrown away when it is disposed of before that, or its process dies.
+    /// </summary>
+    ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken);
+
+    /// <summary>Adds an entry at one end of its queue, and of its lane.</summary>
+    /// <returns>The entry's id: unique in the store, never used again.</returns>
+    ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken);
+
+    /// <summary>Each origin to which the head of a lane of this queue is addressed, with the earliest time one of them is due.</summary>
+    ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Leases the heads of lanes of this queue that are due, not leased and addressed to <paramref name="origin"/>: the longest
+    /// due first, <paramref name="limit"/> at most, never two of one lane. A head that cannot be read is leased too, and says why.
+    /// </summary>
+    ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
+        string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken);
+
+    /// <summary>Makes a lease last for <paramref name="duration"/> from now.</summary>
+    /// <returns><see langword="false"/> when the lease was lost.</returns>
+    ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken);
+
+    /// <summary>Removes a leased entry that was delivered; the next one of its lane is due at once.</summary>
+    /// <returns><see langword="false"/> when the lease was lost; nothing is removed then.</returns>
+    ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken);
+
+    /// <summary>Gives a lease back: the entry stays the head of its lane and is due again as <paramref name="retry"/> says.</summary>
+    /// <returns><see langword="false"/> when the lease was lost; nothing changes then.</returns>
+    ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken);
+
+    /// <summary>Moves a leased entry with its body to the dead letters; the next one of its lane is due at once.</summary>
+    /// <returns><see langword="false"/> when the lease was lost; nothing is moved then.</returns>
+    ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Moves entries that are older than their retention to the dead letters as <see cref="DeadLetterReason.Expired"/>, oldest
+    /// first, <paramref name="limit"/> at most. A leased entry is left alone.
+    /// </summary>
+    /// <returns>What was moved.</returns>
+    ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Makes every lane of this queue that waits for its backoff due now. A wait that the server asked for
+    /// (<see cref="Retry.AskedByServer"/>) stays.
+    /// </summary>
+    /// <returns>How many lanes were made due.</returns>
+    ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Voids the leases of owners known to be dead, and removes the bodies that they began and never named. The attempt that was
+    /// under way counts, because it may have reached the server.
+    /// </summary>
+    /// <returns>How many leases were voided.</returns>
+    ValueTask<int> ReclaimAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Reads a queue in order, without bodies. What is added or removed meanwhile may or may not be seen; an entry that cannot
+    /// be read is passed over (it becomes a dead letter when its turn comes).
+    /// </summary>
+    IAsyncEnumerable<StoredEntry> ReadAsync(string queue, CancellationToken cancellationToken);
+
+    /// <summary>Reads the dead letters of a queue, the first to die first.</summary>
+    IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(string queue, CancellationToken cancellationToken);
+
+    /// <summary>Opens the body of an entry or a dead letter; an empty stream when it has none.</summary>
+    /// <remarks>The stream reads forward only and keeps one chunk in memory. It throws <see cref="InvalidDataException"/> where the
+    /// stored bytes are not those that were written.</remarks>
+    /// <returns><see langword="null"/> when there is neither an entry nor a dead letter of that id.</returns>
+    ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken);
+
+    /// <summary>Counts a queue, at a cost that does not grow with it.</summary>
+    ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken);
+
+    /// <summary>Puts a dead letter back at the end of its lane, as an entry with no attempts and a new expiry; its id stays.</summary>
+    /// <returns><see langword="false"/> when this queue has no readable dead letter of that id.</returns>
+    ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken);
+
+    /// <summary>Deletes a dead letter and its body.</summary>
+    /// <returns><see langword="false"/> when this queue has no dead letter of that id.</returns>
+    ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken);
+
+    /// <summary>Why a queue is paused; <see langword="null"/> when it is not. A pause outlives the process.</summary>
+    ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken);
+
+    /// <summary>Pauses a queue, or resumes it with <see langword="null"/>.</summary>
+    ValueTask SetPauseAsync(string queue, QueuePause? pause, CancellationToken cancellationToken);
+}

@@ -1,0 +1,20 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace BgSync.Http.Storage;
+
+/// <summary>A leased entry, or the reason why it cannot be read.</summary>
+public sealed record LeasedEntry
+{
+    /// <summary>The lease, to be completed, rescheduled or buried.</summary>
+    public required Lease Lease { get; init; }
+
+    /// <summary>The entry; <see langword="null"/> when it is <see cref="Damage">damaged</see>.</summary>
+    public StoredEntry? Entry { get; init; }
+
+    /// <summary>Why the stored entry is not what was written; <see langword="null"/> when it is whole.</summary>
+    public string? Damage { get; init; }
+
+    /// <summary>Whether the entry can be read.</summary>
+    [MemberNotNullWhen(true, nameof(Entry))]
+    public bool IsReadable => Entry is not null && Damage is null;
+}

@@ -1,0 +1,46 @@
+using BgSync.Http.Requests;
+
+namespace BgSync.Http.Storage;
+
+/// <summary>An entry to be added to a queue.</summary>
+public sealed record NewEntry
+{
+    /// <summary>The queue's name.</summary>
+    public required string Queue { get; init; }
+
+    /// <summary>The lane inside which order holds; the empty string is the lane of a queue that has only one.</summary>
+    public string Lane { get; init; } = "";
+
+    /// <summary>The end of the queue at which it is added. Default: the back.</summary>
+    public QueueEnd End { get; init; } = QueueEnd.Back;
+
+    /// <summary>The request, its body apart.</summary>
+    public required RequestSnapshot Request { get; init; }
+
+    /// <summary>The request's body. Default: none.</summary>
+    public EntryBody Body { get; init; } = EntryBody.Empty;
+
+    /// <summary>When the request was made; the entry's age counts from here. Kept to the millisecond.</summary>
+    public required DateTimeOffset Timestamp { get; init; }
+
+    /// <summary>When the entry expires; <see cref="DateTimeOffset.MaxValue"/> for never. It survives exactly at that time.</summary>
+    public DateTimeOffset ExpiresAt { get; init; } = DateTimeOffset.MaxValue;
+
+    /// <summary>How long the entry waits before its first replay, should it head its lane. Default: zero.</summary>
+    public TimeSpan Delay { get; init; }
+
+    /// <summary>Whether <see cref="Delay"/> was asked for by the server (<c>Retry-After</c>), so that only time ends it.</summary>
+    public bool DelayAskedByServer { get; init; }
+
+    /// <summary>How many attempts that may have reached the server were made before the entry was added. Default: 0.</summary>
+    public int Attempts { get; init; }
+
+    /// <summary>The failure that brought the request here, without secrets; <see langword="null"/> if there was none.</summary>
+    public string? LastError { get; init; }
+
+    /// <summary>The caller's own notes, never sent. Workbox's <c>metadata</c>.</summary>
+    public IReadOnlyDictionary<string, string>? Metadata { get; init; }
+
+    /// <summary>The W3C <c>traceparent</c> of the live attempt, to be linked on replay.</summary>
+    public string? TraceParent { get; init; }
+}

@@ -1,0 +1,13 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>Who paused a queue.</summary>
+public enum PauseCause
+{
+    /// <summary>The application; only the application resumes it.</summary>
+    Application = 1,
+
+    /// <summary>
+    /// A reply that asked for credentials (401, 407, 511). The next watched live request to succeed resumes it, as does a replay by hand.
+    /// </summary>
+    Credentials = 2,
+}

@@ -1,0 +1,7 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>How much stands in a queue.</summary>
+/// <param name="Live">Entries waiting or being sent, those past their retention that were not yet moved included.</param>
+/// <param name="Dead">Dead letters.</param>
+/// <param name="Bytes">The bodies of the live entries, in bytes.</param>
+public readonly record struct QueueCounts(long Live, long Dead, long Bytes);

@@ -1,0 +1,11 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>The end of a queue at which an entry is added.</summary>
+public enum QueueEnd
+{
+    /// <summary>Behind all others: sent last. Workbox's <c>pushRequest</c>.</summary>
+    Back,
+
+    /// <summary>Before all others: sent first. Workbox's <c>unshiftRequest</c>.</summary>
+    Front,
+}
