@@ -1,0 +1,27 @@
+using System.Diagnostics;
+using Xunit;
+
+namespace BgSync.Http.Tests.Infrastructure;
+
+/// <summary>Waits for what happens on another thread, in real time.</summary>
+public static class Eventually
+{
+    private static readonly TimeSpan _deadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Waits until <paramref name="condition"/> holds.</summary>
+    /// <exception cref="TimeoutException">It did not in 30 seconds; the message says what was waited for.</exception>
+    public static async Task TrueAsync(Func<bool> condition, string what)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (!condition())
+        {
+            if (Stopwatch.GetElapsedTime(started) > _deadline)
+            {
+                throw new TimeoutException($"Waited {_deadline.TotalSeconds} s in vain for this: {what}.");
+            }
+
+            await Task.Delay(_pause, TestContext.Current.CancellationToken);
+        }
+    }
+}
