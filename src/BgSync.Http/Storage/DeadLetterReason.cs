@@ -14,4 +14,7 @@ public enum DeadLetterReason
 
     /// <summary>What is stored is not what was written, or no request can be made of it.</summary>
     Unreadable = 4,
+
+    /// <summary>The server may have processed it, and it is neither idempotent nor keyed: sending it again could do it twice.</summary>
+    MaybeProcessed = 5,
 }

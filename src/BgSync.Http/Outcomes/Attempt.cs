@@ -1,0 +1,40 @@
+namespace BgSync.Http.Outcomes;
+
+/// <summary>One attempt and its time.</summary>
+internal sealed class Attempt : IDisposable
+{
+    private readonly CancellationToken _caller;
+    private readonly CancellationTokenSource? _source;
+    private readonly CancellationTokenRegistration _registration;
+    private readonly TimeSpan _timeout;
+
+    public Attempt(TimeSpan timeout, TimeProvider timeProvider, CancellationToken caller)
+    {
+        _caller = caller;
+        _timeout = timeout;
+        if (timeout != Timeout.InfiniteTimeSpan)
+        {
+            _source = new CancellationTokenSource(timeout, timeProvider);
+            _registration = caller.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
+        }
+    }
+
+    /// <summary>Cancelled when the time is up, or by the caller.</summary>
+    public CancellationToken Token => _source?.Token ?? _caller;
+
+    /// <summary>Whether the time is up, and the caller still waits.</summary>
+    public bool IsTimedOut => _source is { IsCancellationRequested: true } && !_caller.IsCancellationRequested;
+
+    /// <summary>What the caller is told: of a time-out the same as <see cref="HttpClient"/> says.</summary>
+    public Exception Explain(Exception failure) => IsTimedOut && failure is OperationCanceledException
+        ? new TaskCanceledException(
+            $"The request was canceled due to the configured timeout of {_timeout.TotalSeconds} seconds elapsing.",
+            new TimeoutException(failure.Message, failure))
+        : failure;
+
+    public void Dispose()
+    {
+        _registration.Dispose();
+        _source?.Dispose();
+    }
+}

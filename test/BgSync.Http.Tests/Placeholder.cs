@@ -1,2 +1,0 @@
-namespace BgSync.Http.Tests;
-public class Placeholder { [Xunit.Fact] public void Runs() { } }
