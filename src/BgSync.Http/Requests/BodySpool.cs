@@ -1,0 +1,100 @@
+namespace BgSync.Http.Requests;
+
+/// <summary>
+/// A copy of a body that can be read only once: in memory up to a limit, in a temporary file above it. Never throws on a write;
+/// a copy that could not be made says why.
+/// </summary>
+internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
+{
+    private readonly Lock _lock = new();
+    private Stream? _stream = new MemoryStream();
+    private long _length;
+
+    /// <summary>Why there is no copy; <see langword="null"/> while there is one.</summary>
+    public string? Failure { get; private set; }
+
+    /// <summary>The bytes written so far.</summary>
+    public long Length => Interlocked.Read(ref _length);
+
+    public void Write(ReadOnlySpan<byte> bytes)
+    {
+        lock (_lock)
+        {
+            if (_stream is null)
+            {
+                return;
+            }
+
+            try
+            {
+                if (_length + bytes.Length > maxLength)
+                {
+                    Fail($"its body is larger than MaxBodyLength ({maxLength} bytes)");
+                    return;
+                }
+
+                if (_stream is MemoryStream memory && _length + bytes.Length > memoryLimit)
+                {
+                    _stream = MoveToFile(memory);
+                }
+
+                _stream.Write(bytes);
+                Interlocked.Add(ref _length, bytes.Length);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                Fail($"its body could not be kept while it was sent: {e.Message}");
+            }
+        }
+    }
+
+    /// <summary>The copy, from its beginning.</summary>
+    public Stream OpenRead()
+    {
+        var stream = _stream ?? throw new InvalidOperationException(Failure ?? "The spool is closed.");
+        stream.Position = 0;
+        return stream;
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _stream?.Dispose();
+            _stream = null;
+        }
+    }
+
+    private void Fail(string reason)
+    {
+        Failure = reason;
+        Dispose();
+    }
+
+    private static FileStream MoveToFile(MemoryStream memory)
+    {
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.Delete,
+            Options = FileOptions.DeleteOnClose,
+        };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        var path = Path.Combine(Path.GetTempPath(), $"bgsync-{Guid.NewGuid():N}.body");
+        var file = new FileStream(path, options);
+        if (!OperatingSystem.IsWindows())
+        {
+            // The open handle is enough there, and a killed process leaves nothing behind.
+            File.Delete(path);
+        }
+
+        memory.WriteTo(file);
+        memory.Dispose();
+        return file;
+    }
+}

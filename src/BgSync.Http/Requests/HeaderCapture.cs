@@ -1,0 +1,39 @@
+using System.Collections.Frozen;
+using System.Net.Http.Headers;
+
+namespace BgSync.Http.Requests;
+
+/// <summary>Copies the headers that are kept of a request, as they were written and one for each value.</summary>
+internal static class HeaderCapture
+{
+    /// <summary>
+    /// Headers of one connection (RFC 9110, 7.6.1) and of one trace: they would be wrong on another attempt. The length is
+    /// known from the body.
+    /// </summary>
+    private static readonly FrozenSet<string> s_ofOneAttempt = FrozenSet.Create(
+        StringComparer.OrdinalIgnoreCase,
+        "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+        "traceparent", "tracestate", "baggage", "Request-Id", "Correlation-Context",
+        "Content-Length");
+
+    /// <summary>Copies without parsing, so that a value that is legal only in the wild survives.</summary>
+    public static List<KeyValuePair<string, string>> Copy(HttpHeaders headers, ISet<string> secrets)
+    {
+        var source = headers.NonValidated;
+        var copy = new List<KeyValuePair<string, string>>(source.Count);
+        foreach (var (name, values) in source)
+        {
+            if (s_ofOneAttempt.Contains(name) || secrets.Contains(name) || name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase))
+            {
+                continue;
+            }
+
+            foreach (var value in values)
+            {
+                copy.Add(new(name, value));
+            }
+        }
+
+        return copy;
+    }
+}

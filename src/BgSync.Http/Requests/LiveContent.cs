@@ -1,0 +1,133 @@
+using System.Net;
+
+namespace BgSync.Http.Requests;
+
+/// <summary>
+/// Content on its first way out that may be wanted once more. It knows when the sending has ended, which can be after the send has
+/// failed, and copies what can be read only once into a spool while it is sent.
+/// </summary>
+internal sealed class LiveContent : HttpContent
+{
+    private readonly HttpContent _inner;
+    private readonly BodySpool? _spool;
+    private readonly CancellationToken _callerToken;
+    private volatile bool _wanted = true;
+    private volatile bool _spoolComplete;
+    private volatile TaskCompletionSource? _sending;
+
+    /// <param name="inner">The caller's content.</param>
+    /// <param name="spool">Where the bytes go as well; <see langword="null"/> for content that can be read again by itself.</param>
+    /// <param name="callerToken">The caller's cancel. Only it ends the reading of the content: a failed connection does not.</param>
+    public LiveContent(HttpContent inner, BodySpool? spool, CancellationToken callerToken)
+    {
+        _inner = inner;
+        _spool = spool;
+        _callerToken = callerToken;
+        foreach (var (name, values) in inner.Headers.NonValidated)
+        {
+            Headers.TryAddWithoutValidation(name, values);
+        }
+    }
+
+    /// <summary>Ends the copying: nobody will ask for the body again.</summary>
+    public void Abandon()
+    {
+        _wanted = false;
+        _spool?.Dispose();
+    }
+
+    /// <summary>Writes the body once more, whole and from its beginning, once the sending has ended.</summary>
+    /// <exception cref="BodyNotRepeatableException">There is no copy of what could be read only once.</exception>
+    public async Task CopyOnceMoreAsync(Stream destination, CancellationToken cancellationToken)
+    {
+        if (_sending is { } sending)
+        {
+            await sending.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        if (_spool is null || _sending is null)
+        {
+            await _inner.CopyToAsync(destination, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        if (!_spoolComplete)
+        {
+            throw new BodyNotRepeatableException(_spool.Failure ?? "its body could not be read to the end");
+        }
+
+        await _spool.OpenRead().CopyToAsync(destination, cancellationToken).ConfigureAwait(false);
+    }
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        if (_spoolComplete)
+        {
+            await _spool!.OpenRead().CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        var sending = _sending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        try
+        {
+            if (_spool is null)
+            {
+                await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
+            var both = new SpoolingStream(stream, _spool, () => _wanted, cancellationToken);
+            await using (both.ConfigureAwait(false))
+            {
+                await _inner.CopyToAsync(both, context, _callerToken).ConfigureAwait(false);
+                EndSpool(both);
+            }
+        }
+        finally
+        {
+            sending.SetResult();
+        }
+    }
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        if (_spoolComplete)
+        {
+            _spool!.OpenRead().CopyTo(stream);
+            return;
+        }
+
+        var sending = _sending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        try
+        {
+            if (_spool is null)
+            {
+                _inner.CopyTo(stream, context, cancellationToken);
+                return;
+            }
+
+            using var both = new SpoolingStream(stream, _spool, () => _wanted, cancellationToken);
+            _inner.CopyTo(both, context, _callerToken);
+            EndSpool(both);
+        }
+        finally
+        {
+            sending.SetResult();
+        }
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = _inner.Headers.ContentLength ?? 0;
+        return _inner.Headers.ContentLength is not null;
+    }
+
+    private void EndSpool(SpoolingStream both)
+    {
+        _spoolComplete = _spool!.Failure is null;
+        both.ThrowIfFailed();
+    }
+}

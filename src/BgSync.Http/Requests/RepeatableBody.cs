@@ -1,0 +1,84 @@
+using System.Collections;
+using System.Net.Http.Json;
+
+namespace BgSync.Http.Requests;
+
+/// <summary>
+/// The body of a request that is about to be sent, so prepared that it can be read once more should the send fail. What is in
+/// memory anyway is left as it is and read only then.
+/// </summary>
+internal readonly struct RepeatableBody
+{
+    private readonly HttpContent? _original;
+    private readonly LiveContent? _live;
+
+    private RepeatableBody(HttpContent? original, LiveContent? live)
+    {
+        _original = original;
+        _live = live;
+    }
+
+    /// <summary>Prepares the content of a request, which may be exchanged for one that copies what it sends.</summary>
+    public static RepeatableBody Prepare(HttpRequestMessage request, int memoryLimit, long? maxLength, CancellationToken callerToken)
+    {
+        var original = request.Content;
+        if (original is null || IsInMemory(original))
+        {
+            return new(original, null);
+        }
+
+        var spool = IsRereadable(original) ? null : new BodySpool(memoryLimit, maxLength);
+        var live = new LiveContent(original, spool, callerToken);
+        request.Content = live;
+        return new(original, live);
+    }
+
+    /// <summary>Writes the body once more, from its beginning.</summary>
+    /// <exception cref="BodyNotRepeatableException">There is no copy of what could be read only once.</exception>
+    public Task CopyOnceMoreAsync(Stream destination, CancellationToken cancellationToken) =>
+        _live?.CopyOnceMoreAsync(destination, cancellationToken)
+        ?? _original?.CopyToAsync(destination, cancellationToken)
+        ?? Task.CompletedTask;
+
+    /// <summary>Gives the request its own content back and drops the copy.</summary>
+    public void Release(HttpRequestMessage request)
+    {
+        if (_live is null)
+        {
+            return;
+        }
+
+        _live.Abandon();
+        if (request.Content == _live)
+        {
+            request.Content = _original;
+        }
+    }
+
+    /// <summary>Exact types: a derived one may do anything.</summary>
+    private static bool IsInMemory(HttpContent content)
+    {
+        var type = content.GetType();
+        return type == typeof(StringContent) || type == typeof(ByteArrayContent) || type == typeof(FormUrlEncodedContent)
+            || type == typeof(ReadOnlyMemoryContent)
+            || (content is JsonContent json && !IsLazy(json.Value));
+    }
+
+    /// <summary>A sequence that is computed while it is read may be another one the second time.</summary>
+    private static bool IsLazy(object? value) => value is IAsyncEnumerable<object> or (IEnumerable and not (ICollection or string));
+
+    private static bool IsRereadable(HttpContent content)
+    {
+        if (IsInMemory(content))
+        {
+            return true;
+        }
+
+        var type = content.GetType();
+        return type == typeof(StreamContent)
+            // Opened, not read: this is the only way to ask the stream inside, and leaves it where it is.
+            ? content.ReadAsStream().CanSeek
+            : (type == typeof(MultipartContent) || type == typeof(MultipartFormDataContent))
+                && ((MultipartContent)content).All(IsRereadable);
+    }
+}

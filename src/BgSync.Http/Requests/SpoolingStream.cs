@@ -1,0 +1,107 @@
+using System.Runtime.ExceptionServices;
+
+namespace BgSync.Http.Requests;
+
+/// <summary>
+/// Where a body that can be read only once is written to: to the network, and to a spool. When the network fails the body is read
+/// to its end all the same, into the spool alone, and the failure is thrown afterwards.
+/// </summary>
+internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool> isWanted, CancellationToken networkToken) : Stream
+{
+    private Exception? _networkFailure;
+
+    public override bool CanRead => false;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        spool.Write(buffer.Span);
+        if (_networkFailure is null)
+        {
+            try
+            {
+                await network.WriteAsync(buffer, networkToken).ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                _networkFailure = e;
+            }
+        }
+
+        ThrowIfPointless();
+    }
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        spool.Write(buffer);
+        if (_networkFailure is null)
+        {
+            try
+            {
+                network.Write(buffer);
+            }
+            catch (Exception e)
+            {
+                _networkFailure = e;
+            }
+        }
+
+        ThrowIfPointless();
+    }
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    public override async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        if (_networkFailure is null)
+        {
+            await network.FlushAsync(networkToken).ConfigureAwait(false);
+        }
+    }
+
+    public override void Flush()
+    {
+        if (_networkFailure is null)
+        {
+            network.Flush();
+        }
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <summary>Throws what the network said, once the body was read to its end.</summary>
+    public void ThrowIfFailed()
+    {
+        if (_networkFailure is not null)
+        {
+            ExceptionDispatchInfo.Throw(_networkFailure);
+        }
+    }
+
+    /// <summary>Reading on makes sense only while there is a copy to complete and somebody who may want it.</summary>
+    private void ThrowIfPointless()
+    {
+        if (spool.Failure is not null || !isWanted())
+        {
+            ThrowIfFailed();
+        }
+    }
+}
