@@ -1,0 +1,41 @@
+using BgSync.Http.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace BgSync.Http.Queues;
+
+internal sealed partial class EntryEvents
+{
+    [LoggerMessage(2000, LogLevel.Information,
+        "Queue '{Queue}': entry {EntryId} queued, {Method} {Origin}{Path} with {BodyLength} bytes: {Error}")]
+    private partial void LogQueued(string queue, long entryId, HttpMethod method, string origin, string path, long bodyLength, string? error);
+
+    [LoggerMessage(2001, LogLevel.Warning, "Queue '{Queue}': {Method} {Origin}{Path} failed and was not queued: {Reason}")]
+    private partial void LogNotQueued(string queue, HttpMethod method, string origin, string path, string reason);
+
+    [LoggerMessage(2002, LogLevel.Debug, "Queue '{Queue}': entry {EntryId} is being sent, attempt {Attempt}")]
+    private partial void LogSending(string queue, long entryId, int attempt);
+
+    [LoggerMessage(2003, LogLevel.Information, "Queue '{Queue}': entry {EntryId} delivered, status {Status}")]
+    private partial void LogDelivered(string queue, long entryId, int status);
+
+    [LoggerMessage(2004, LogLevel.Information, "Queue '{Queue}': entry {EntryId} will be sent again in {Delay}: {Error}")]
+    private partial void LogWillRetry(string queue, long entryId, TimeSpan delay, string? error);
+
+    [LoggerMessage(2005, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} became a dead letter, {Reason} (status {Status}): {Error}")]
+    private partial void LogDead(string queue, long entryId, DeadLetterReason reason, int? status, string? error);
+
+    [LoggerMessage(2006, LogLevel.Warning, "Queue '{Queue}': the lease of entry {EntryId} was lost; somebody else sends it")]
+    private partial void LogLeaseLost(string queue, long entryId);
+
+    [LoggerMessage(2007, LogLevel.Warning, "Queue '{Queue}' is paused by {Cause}: {Reason}")]
+    private partial void LogPaused(string queue, PauseCause cause, string reason);
+
+    [LoggerMessage(2008, LogLevel.Information, "Queue '{Queue}' is resumed")]
+    private partial void LogResumed(string queue);
+
+    [LoggerMessage(2009, LogLevel.Information, "Queue '{Queue}': dead letter {EntryId} queued again")]
+    private partial void LogRequeued(string queue, long entryId);
+
+    [LoggerMessage(2010, LogLevel.Information, "Queue '{Queue}': dead letter {EntryId} deleted")]
+    private partial void LogDeleted(string queue, long entryId);
+}

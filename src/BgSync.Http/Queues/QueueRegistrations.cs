@@ -1,0 +1,28 @@
+namespace BgSync.Http.Queues;
+
+/// <summary>The queues of a container, and the clients that they belong to. Filled while services are registered.</summary>
+internal sealed class QueueRegistrations
+{
+    private readonly Dictionary<string, string> _clientOfQueue = new(StringComparer.Ordinal);
+
+    /// <summary>The names of all queues.</summary>
+    public IEnumerable<string> Queues => _clientOfQueue.Keys;
+
+    /// <summary>Registers a queue.</summary>
+    /// <exception cref="InvalidOperationException">There is one of that name.</exception>
+    public void Add(string queue, string client)
+    {
+        if (!_clientOfQueue.TryAdd(queue, client))
+        {
+            throw new InvalidOperationException(
+                $"There is a queue '{queue}' already, of the client '{_clientOfQueue[queue]}'. Give each AddBackgroundSync a name of its own.");
+        }
+    }
+
+    /// <summary>The client that a queue belongs to.</summary>
+    public string ClientOf(string queue) => _clientOfQueue[queue];
+
+    /// <summary>The queues of a client.</summary>
+    public IEnumerable<string> QueuesOf(string client) =>
+        _clientOfQueue.Where(pair => pair.Value == client).Select(pair => pair.Key);
+}

@@ -1,0 +1,20 @@
+using BgSync.Http.Requests;
+
+namespace BgSync.Http.Queues;
+
+/// <summary>A live request on a watched route, as it was before it was sent.</summary>
+/// <param name="Snapshot">The request, its body apart.</param>
+/// <param name="Body">The body, repeatable.</param>
+/// <param name="Lane">The lane's name.</param>
+/// <param name="Timestamp">When the request was made.</param>
+/// <param name="IsRepeatable">Whether it may be sent again although the server may have processed it: it is idempotent or keyed.</param>
+/// <param name="Metadata">The caller's notes.</param>
+/// <param name="TraceParent">The trace of the live attempt.</param>
+internal readonly record struct WatchedRequest(
+    RequestSnapshot Snapshot,
+    RepeatableBody Body,
+    string Lane,
+    DateTimeOffset Timestamp,
+    bool IsRepeatable,
+    IReadOnlyDictionary<string, string>? Metadata,
+    string? TraceParent);
