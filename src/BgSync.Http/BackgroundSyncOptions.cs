@@ -1,0 +1,142 @@
+using System.Net;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Requests;
+using BgSync.Http.Routing;
+
+namespace BgSync.Http;
+
+/// <summary>
+/// The options of one queue, named after it. Set them where the queue is added; they are validated when the application starts.
+/// </summary>
+/// <remarks>Not to be changed once the application runs.</remarks>
+public sealed class BackgroundSyncOptions
+{
+    /// <summary>
+    /// The requests that the queue watches. Default: none named, which means every POST, PUT, PATCH and DELETE of the client.
+    /// </summary>
+    public RouteCollection Routes { get; } = new();
+
+    /// <summary>What the caller gets when its request was queued. Default: <see cref="WhenQueued.Throw"/>.</summary>
+    public WhenQueued WhenQueued { get; set; } = WhenQueued.Throw;
+
+    /// <summary>
+    /// How long one attempt may take until the headers of the reply have arrived, live and on replay. Default:
+    /// <see langword="null"/>, the <see cref="HttpClient.Timeout"/> that the client is configured with.
+    /// <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
+    /// </summary>
+    /// <remarks>
+    /// A handler cannot tell <see cref="HttpClient.Timeout"/> from a cancel by the caller, so the queue keeps the time itself and
+    /// lifts the client's own time-out above it: a time-out is queued, a cancel is not.
+    /// </remarks>
+    public TimeSpan? AttemptTimeout { get; set; }
+
+    /// <summary>
+    /// How long an entry is tried before it becomes a dead letter, counted from its timestamp. Default: 7 days, as Workbox.
+    /// <see cref="Timeout.InfiniteTimeSpan"/> for ever.
+    /// </summary>
+    public TimeSpan MaxRetentionTime { get; set; } = TimeSpan.FromDays(7);
+
+    /// <summary>
+    /// How many attempts that may have reached the server are made before an entry becomes a dead letter. Default: 1,000.
+    /// An attempt that could not reach its server costs nothing.
+    /// </summary>
+    public int MaxAttempts { get; set; } = 1000;
+
+    /// <summary>The first step of the backoff: a retry waits up to this long, the next up to twice as long. Default: 1 s.</summary>
+    public TimeSpan MinBackoff { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The longest wait of the backoff. Default: 5 min.</summary>
+    public TimeSpan MaxBackoff { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>The longest wait that a server may ask for with <c>Retry-After</c>; a longer one is cut to it. Default: 1 day.</summary>
+    public TimeSpan MaxRetryAfter { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>
+    /// How often the queue is looked at although nothing happened: for entries of other processes, and because no network event is
+    /// to be relied on. Default: 1 min.
+    /// </summary>
+    public TimeSpan ReplayInterval { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// Up to how long a replay waits, at random, after a start or a network event, so that devices which come back together do not
+    /// arrive together. Default: 1 s.
+    /// </summary>
+    public TimeSpan TriggerJitter { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How many lanes are sent side by side. Default: 8.</summary>
+    public int MaxConcurrentLanes { get; set; } = 8;
+
+    /// <summary>
+    /// How long an entry that is being sent stays reserved should this process hang; renewed while it runs. Default: 1 min.
+    /// </summary>
+    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>How long a stop waits for requests under way before it breaks them off and gives them back. Default: 5 s.</summary>
+    public TimeSpan ShutdownGrace { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// The header that lets a server recognise a request it has seen; minted for POST and PATCH before the first send, never
+    /// overwritten. <see langword="null"/> mints none. Default: <c>Idempotency-Key</c>.
+    /// </summary>
+    /// <remarks><see href="https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/">draft-ietf-httpapi-idempotency-key-header</see>.</remarks>
+    public string? IdempotencyKeyHeader { get; set; } = "Idempotency-Key";
+
+    /// <summary>How the key is written. Default: <see cref="IdempotencyKeyFormat.Bare"/>, as most servers expect.</summary>
+    public IdempotencyKeyFormat IdempotencyKeyFormat { get; set; } = IdempotencyKeyFormat.Bare;
+
+    /// <summary>
+    /// The headers that are never written down. Default: <c>Authorization</c>, <c>Cookie</c> and <c>Proxy-Authorization</c>. On
+    /// replay the client's default headers and the handlers inside this one supply them.
+    /// </summary>
+    public ISet<string> SecretHeaders { get; } =
+        new HashSet<string>(["Authorization", "Cookie", "Proxy-Authorization"], StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>
+    /// The largest body that is queued, in bytes; a request with a larger one fails as if there were no queue. Default:
+    /// <see langword="null"/>, no limit but the disk.
+    /// </summary>
+    public long? MaxBodyLength { get; set; }
+
+    /// <summary>
+    /// The largest body, in bytes, that is kept in memory and beside its entry; a larger one goes to and from the disk in chunks.
+    /// Default: 64 KiB. Range: 0 to 1 MiB.
+    /// </summary>
+    public int InlineBodyLength { get; set; } = 64 * 1024;
+
+    /// <summary>
+    /// How long the store may take to write a part of a request, once it was decided to queue it. Default: 30 s. The caller's own
+    /// cancel no longer counts then.
+    /// </summary>
+    public TimeSpan EnqueueTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// The statuses of a live reply for which the request is queued all the same, 503 for example. Default: none; a reply is the
+    /// server's answer and goes to the caller, as in Workbox.
+    /// </summary>
+    public ISet<HttpStatusCode> QueuedStatuses { get; } = new HashSet<HttpStatusCode>();
+
+    /// <summary>
+    /// What a failed attempt means. Default: <see cref="FailureClassifier.Classify"/>. Called from any thread; wrap the default
+    /// to add what a native handler throws.
+    /// </summary>
+    public Func<Exception, FailureVerdict> ClassifyFailure { get; set; } = FailureClassifier.Classify;
+
+    /// <summary>The lane of a request, or <see langword="null"/> when all share one.</summary>
+    internal Func<HttpRequestMessage, string>? Lane { get; private set; }
+
+    /// <summary>Where jitter comes from: a number from 0 up to 1.</summary>
+#pragma warning disable RS0030 // The one place where the library takes its randomness from; tests put their own here.
+    internal Func<double> Randomizer { get; set; } = Random.Shared.NextDouble;
+#pragma warning restore RS0030
+
+    /// <summary>
+    /// Splits the queue into lanes: order holds inside a lane, one entry of a lane is sent at a time, lanes run side by side.
+    /// Default: one lane, Workbox's FIFO.
+    /// </summary>
+    /// <param name="lane">Names the lane of a request, such as its path. Called before the request is first sent.</param>
+    public void LaneBy(Func<HttpRequestMessage, string> lane)
+    {
+        ArgumentNullException.ThrowIfNull(lane);
+        Lane = lane;
+    }
+}

@@ -1,0 +1,87 @@
+using Microsoft.Extensions.Options;
+
+namespace BgSync.Http;
+
+/// <summary>Validates the options of a queue when the application starts; each message says what to write instead.</summary>
+internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<BackgroundSyncOptions>
+{
+    private const int MaxInlineBodyLength = 1024 * 1024;
+
+    /// <summary>The longest time that a timer takes.</summary>
+    private static readonly TimeSpan s_longest = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
+
+    public ValidateOptionsResult Validate(string? name, BackgroundSyncOptions options)
+    {
+        var failures = new List<string>();
+
+        void Require(bool isValid, string option, object? value, string instead)
+        {
+            if (!isValid)
+            {
+                failures.Add($"Queue '{name}': {option} is {value ?? "null"}; {instead}.");
+            }
+        }
+
+        void RequirePositive(TimeSpan value, string option) => Require(
+            value > TimeSpan.Zero && value <= s_longest, option, value, "set a positive time of 49 days at most, such as TimeSpan.FromSeconds(30)");
+
+        Require(
+            options.MaxRetentionTime > TimeSpan.Zero || options.MaxRetentionTime == Timeout.InfiniteTimeSpan,
+            nameof(options.MaxRetentionTime),
+            options.MaxRetentionTime,
+            "set a positive time, or Timeout.InfiniteTimeSpan for ever");
+        if (options.AttemptTimeout is { } attempt && attempt != Timeout.InfiniteTimeSpan)
+        {
+            RequirePositive(attempt, nameof(options.AttemptTimeout));
+        }
+
+        RequirePositive(options.MinBackoff, nameof(options.MinBackoff));
+        RequirePositive(options.MaxBackoff, nameof(options.MaxBackoff));
+        Require(
+            options.MinBackoff <= options.MaxBackoff,
+            nameof(options.MinBackoff),
+            options.MinBackoff,
+            $"set it to MaxBackoff ({options.MaxBackoff}) at most");
+        RequirePositive(options.MaxRetryAfter, nameof(options.MaxRetryAfter));
+        RequirePositive(options.ReplayInterval, nameof(options.ReplayInterval));
+        RequirePositive(options.LeaseDuration, nameof(options.LeaseDuration));
+        RequirePositive(options.EnqueueTimeout, nameof(options.EnqueueTimeout));
+        Require(
+            options.TriggerJitter >= TimeSpan.Zero && options.TriggerJitter <= s_longest,
+            nameof(options.TriggerJitter),
+            options.TriggerJitter,
+            "set TimeSpan.Zero or a positive time");
+        Require(
+            options.ShutdownGrace >= TimeSpan.Zero && options.ShutdownGrace <= s_longest,
+            nameof(options.ShutdownGrace),
+            options.ShutdownGrace,
+            "set TimeSpan.Zero or a positive time");
+        Require(options.MaxAttempts >= 1, nameof(options.MaxAttempts), options.MaxAttempts, "set 1 or more, or int.MaxValue for no limit");
+        Require(options.MaxConcurrentLanes >= 1, nameof(options.MaxConcurrentLanes), options.MaxConcurrentLanes, "set 1 or more");
+        Require(
+            options.InlineBodyLength is >= 0 and <= MaxInlineBodyLength,
+            nameof(options.InlineBodyLength),
+            options.InlineBodyLength,
+            $"set a number of bytes from 0 to {MaxInlineBodyLength}");
+        Require(
+            options.MaxBodyLength is null or >= 0,
+            nameof(options.MaxBodyLength),
+            options.MaxBodyLength,
+            "set a number of bytes, or null for no limit");
+        Require(
+            options.IdempotencyKeyHeader is null || IsToken(options.IdempotencyKeyHeader),
+            nameof(options.IdempotencyKeyHeader),
+            $"'{options.IdempotencyKeyHeader}'",
+            "set the name of a header, or null to mint no key");
+        Require(
+            Enum.IsDefined(options.WhenQueued), nameof(options.WhenQueued), options.WhenQueued, "set WhenQueued.Throw or WhenQueued.ReturnAccepted");
+        Require(
+            options.SecretHeaders.All(IsToken), nameof(options.SecretHeaders), string.Join(", ", options.SecretHeaders), "set names of headers");
+        Require(options.ClassifyFailure is not null, nameof(options.ClassifyFailure), null, "set FailureClassifier.Classify, the default");
+        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+    }
+
+    /// <summary>A header's name is a token (RFC 9110, 5.6.2).</summary>
+    private static bool IsToken(string name) =>
+        name.Length > 0 && name.All(static c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal));
+}

@@ -1,0 +1,92 @@
+using BgSync.Http.Connectivity;
+using BgSync.Http.Queues;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace BgSync.Http.Replay;
+
+/// <summary>Starts and stops the loops of all queues, and tells them of the network.</summary>
+internal sealed class BackgroundSyncService(IServiceProvider services, QueueRegistrations registrations, INetworkStatus network)
+    : IBackgroundSync, IDisposable
+{
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private Run? _run;
+
+    public async Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            _run ??= new Run(Loops(), network);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken = default)
+    {
+        // Not with the token: a stop that came too late still gives back what is under way.
+        await _gate.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            if (_run is { } run)
+            {
+                _run = null;
+                await run.StopAsync(cancellationToken).ConfigureAwait(false);
+                run.Dispose();
+            }
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public async Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken = default)
+    {
+        var summaries = await Task.WhenAll(Loops().Select(loop => loop.ReplayAsync(deadline, cancellationToken))).ConfigureAwait(false);
+        return summaries.Aggregate(new ReplaySummary(0, 0, 0, Completed: true), static (sum, each) => sum + each);
+    }
+
+    public void Dispose() => _gate.Dispose();
+
+    private ReplayLoop[] Loops() => [.. registrations.Queues.Select(queue => services.GetRequiredKeyedService<ReplayLoop>(queue))];
+
+    /// <summary>What runs between a start and a stop.</summary>
+    private sealed class Run : IDisposable
+    {
+        private readonly CancellationTokenSource _shutdown = new();
+        private readonly CancellationTokenSource _abort = new();
+        private readonly IDisposable _subscription;
+        private readonly Task _loops;
+
+        public Run(ReplayLoop[] loops, INetworkStatus network)
+        {
+            // Nothing of whoever starts the service, a trace or a transaction, belongs to what is sent later.
+            using (ExecutionContext.SuppressFlow())
+            {
+                _loops = Task.WhenAll(loops.Select(loop =>
+                    Task.Run(() => loop.RunAsync(ReplayTriggers.Start, _shutdown.Token, _abort.Token))));
+            }
+
+            _subscription = network.Subscribe(_ => Array.ForEach(loops, static loop => loop.Trigger(ReplayTriggers.Network)));
+        }
+
+        public async Task StopAsync(CancellationToken cancellationToken)
+        {
+            _subscription.Dispose();
+            using (cancellationToken.UnsafeRegister(static abort => ((CancellationTokenSource)abort!).Cancel(), _abort))
+            {
+                await _shutdown.CancelAsync().ConfigureAwait(false);
+                await _loops.ConfigureAwait(false);
+            }
+        }
+
+        public void Dispose()
+        {
+            _shutdown.Dispose();
+            _abort.Dispose();
+        }
+    }
+}

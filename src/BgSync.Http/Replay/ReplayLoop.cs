@@ -1,0 +1,465 @@
+using System.Diagnostics;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Queues;
+using BgSync.Http.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace BgSync.Http.Replay;
+
+/// <summary>
+/// Sends the entries of one queue. It leases the heads of lanes that are due, as many as there are free places, sends them side by
+/// side, and sleeps until a trigger, a free place or the next due time.
+/// </summary>
+internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
+{
+    /// <summary>Entries expired at a time, so that others get their turn.</summary>
+    private const int ExpiryBatch = 100;
+
+    private readonly string _queue;
+    private readonly BackgroundSyncOptions _options;
+    private readonly IQueueStore _store;
+    private readonly ReplaySender _sender;
+    private readonly OriginGates _gates;
+    private readonly EntryEvents _events;
+    private readonly TimeProvider _timeProvider;
+    private readonly ILogger<ReplayLoop> _logger;
+    private readonly ReplaySignal _signal;
+    private readonly ReplayWaiters _waiters = new();
+    private readonly SemaphoreSlim _running = new(1, 1);
+
+    private int _inFlight;
+    private long _delivered;
+    private long _dead;
+    private int _storeFailures;
+    private DateTimeOffset _nextHousekeeping;
+    private volatile bool _wantsCredentials;
+
+    public ReplayLoop(
+        string queue,
+        BackgroundSyncOptions options,
+        IQueueStore store,
+        ReplaySender sender,
+        OriginGates gates,
+        EntryEvents events,
+        TimeProvider timeProvider,
+        ILogger<ReplayLoop> logger)
+    {
+        _queue = queue;
+        _options = options;
+        _store = store;
+        _sender = sender;
+        _gates = gates;
+        _events = events;
+        _timeProvider = timeProvider;
+        _logger = logger;
+        _signal = new ReplaySignal(timeProvider);
+        _gates.Opened += OnGateOpened;
+    }
+
+    public void Dispose()
+    {
+        _gates.Opened -= OnGateOpened;
+        _running.Dispose();
+    }
+
+    public void Wake() => _signal.Set(ReplayTriggers.Changed);
+
+    public void Trigger(ReplayTriggers trigger) => _signal.Set(trigger);
+
+    public DateTimeOffset ClosedUntil(string origin) => _gates.ClosedUntil(origin);
+
+    public void ReportLive(Uri uri, bool reached, bool accepted)
+    {
+        if (!reached)
+        {
+            _gates.Unreachable(Requests.RequestSnapshot.OriginOf(uri), _options);
+            return;
+        }
+
+        if (_gates.AnyShut)
+        {
+            _gates.Answered(Requests.RequestSnapshot.OriginOf(uri));
+        }
+
+        if (accepted && _wantsCredentials)
+        {
+            _signal.Set(ReplayTriggers.LiveSuccess);
+        }
+    }
+
+    public async Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        var delivered = Interlocked.Read(ref _delivered);
+        var dead = Interlocked.Read(ref _dead);
+        var completed = await ReplayOnceAsync(deadline, cancellationToken).ConfigureAwait(false);
+        var counts = await _store.CountAsync(_queue, cancellationToken).ConfigureAwait(false);
+        return new(
+            Interlocked.Read(ref _delivered) - delivered,
+            Interlocked.Read(ref _dead) - dead,
+            counts.Live,
+            completed);
+    }
+
+    /// <summary>Runs until it is stopped. A second run waits for the first to end.</summary>
+    /// <param name="trigger">Why it begins.</param>
+    /// <param name="shutdown">Stops it; what is under way has the grace then.</param>
+    /// <param name="abort">Ends the grace.</param>
+    public async Task RunAsync(ReplayTriggers trigger, CancellationToken shutdown, CancellationToken abort)
+    {
+        try
+        {
+            await _running.WaitAsync(shutdown).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
+        using var attempts = CancellationTokenSource.CreateLinkedTokenSource(abort);
+        try
+        {
+            _signal.Set(trigger);
+            if (trigger == ReplayTriggers.Start)
+            {
+                await Task.Delay(Jitter(), _timeProvider, shutdown).ConfigureAwait(false);
+            }
+
+            var wait = TimeSpan.Zero;
+            while (true)
+            {
+                var triggers = await _signal.WaitAsync(wait, shutdown).ConfigureAwait(false);
+                wait = await LookAsync(triggers, attempts.Token, shutdown).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (shutdown.IsCancellationRequested)
+        {
+            await EndAttemptsAsync(attempts).ConfigureAwait(false);
+        }
+        finally
+        {
+            _running.Release();
+        }
+    }
+
+    private async Task<bool> ReplayOnceAsync(TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        var waiting = _waiters.Add();
+        using var shutdown = new CancellationTokenSource();
+        var own = Task.CompletedTask;
+        if (_running.CurrentCount > 0)
+        {
+            // Not started: this call runs the loop itself, for as long as it waits.
+            using (ExecutionContext.SuppressFlow())
+            {
+                own = Task.Run(() => RunAsync(ReplayTriggers.Manual, shutdown.Token, shutdown.Token), CancellationToken.None);
+            }
+        }
+
+        _signal.Set(ReplayTriggers.Manual);
+        try
+        {
+            await waiting.WaitAsync(deadline, _timeProvider, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+        finally
+        {
+            await shutdown.CancelAsync().ConfigureAwait(false);
+            await own.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Looks at the queue once.</summary>
+    /// <returns>How long to sleep.</returns>
+    private async Task<TimeSpan> LookAsync(ReplayTriggers triggers, CancellationToken attempt, CancellationToken shutdown)
+    {
+        try
+        {
+            if (triggers.HasFlag(ReplayTriggers.Manual))
+            {
+                _waiters.Begin();
+            }
+
+            if (triggers != ReplayTriggers.Changed)
+            {
+                LogTriggered(_queue, triggers);
+            }
+
+            await PrepareAsync(triggers, shutdown).ConfigureAwait(false);
+            var (wait, busy) = await IsPausedAsync(triggers, shutdown).ConfigureAwait(false)
+                ? (_options.ReplayInterval, false)
+                : await FillAsync(attempt, shutdown).ConfigureAwait(false);
+            _storeFailures = 0;
+            if (!busy && Volatile.Read(ref _inFlight) == 0)
+            {
+                _waiters.Complete();
+            }
+
+            return wait;
+        }
+        catch (Exception e) when (!shutdown.IsCancellationRequested)
+        {
+            // Whatever it is, the loop goes on: the store may be back at the next look.
+            LogLookFailed(e, _queue, e.Message);
+            _waiters.Fail(e);
+            return Backoff.Wait(++_storeFailures, _options.MinBackoff, _options.MaxBackoff, _options.Randomizer());
+        }
+    }
+
+    /// <summary>Acts on what the triggers say before the queue is looked at.</summary>
+    private async Task PrepareAsync(ReplayTriggers triggers, CancellationToken cancellationToken)
+    {
+        if (triggers.HasFlag(ReplayTriggers.Manual))
+        {
+            _gates.RetryAfter(TimeSpan.Zero);
+            await _store.ClearBackoffAsync(_queue, cancellationToken).ConfigureAwait(false);
+        }
+        else if (triggers.HasFlag(ReplayTriggers.Network))
+        {
+            _gates.RetryAfter(Jitter());
+        }
+
+        if (_timeProvider.GetUtcNow() < _nextHousekeeping)
+        {
+            return;
+        }
+
+        await _store.ReclaimAsync(cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<DeadLetter> expired;
+        do
+        {
+            expired = await _store.ExpireAsync(_queue, ExpiryBatch, cancellationToken).ConfigureAwait(false);
+            foreach (var letter in expired)
+            {
+                CountDead(letter.Id, new(letter.Reason, letter.Error, letter.StatusCode));
+            }
+        }
+        while (expired.Count == ExpiryBatch);
+        _nextHousekeeping = _timeProvider.GetUtcNow() + _options.ReplayInterval;
+    }
+
+    private async Task<bool> IsPausedAsync(ReplayTriggers triggers, CancellationToken cancellationToken)
+    {
+        var pause = await _store.GetPauseAsync(_queue, cancellationToken).ConfigureAwait(false);
+        _wantsCredentials = pause?.Cause == PauseCause.Credentials;
+        if (_wantsCredentials && (triggers & (ReplayTriggers.Manual | ReplayTriggers.LiveSuccess)) != 0)
+        {
+            await _store.SetPauseAsync(_queue, null, cancellationToken).ConfigureAwait(false);
+            _events.Resumed(_queue);
+            _wantsCredentials = false;
+            return false;
+        }
+
+        return pause is not null;
+    }
+
+    /// <summary>Leases and sends as much as may be sent now.</summary>
+    /// <returns>How long to sleep, and whether something is under way elsewhere that lanes wait for.</returns>
+    private async Task<(TimeSpan Wait, bool Busy)> FillAsync(CancellationToken attempt, CancellationToken shutdown)
+    {
+        var wait = _options.ReplayInterval;
+        var busy = false;
+        foreach (var (origin, dueAt) in await _store.GetScheduleAsync(_queue, shutdown).ConfigureAwait(false))
+        {
+            var free = _options.MaxConcurrentLanes - Volatile.Read(ref _inFlight);
+            if (free <= 0)
+            {
+                return (wait, true);
+            }
+
+            var until = dueAt - _timeProvider.GetUtcNow();
+            if (until > TimeSpan.Zero)
+            {
+                wait = Min(wait, until);
+                continue;
+            }
+
+            var admitted = _gates.Admit(origin, free, out until);
+            if (admitted == 0)
+            {
+                busy |= until == Timeout.InfiniteTimeSpan;
+                wait = until == Timeout.InfiniteTimeSpan ? wait : Min(wait, until);
+                continue;
+            }
+
+            wait = Min(wait, await SendDueAsync(origin, admitted, attempt).ConfigureAwait(false));
+        }
+
+        return (wait, busy);
+    }
+
+    private async Task<TimeSpan> SendDueAsync(string origin, int limit, CancellationToken attempt)
+    {
+        var started = 0;
+        try
+        {
+            // Not to be cancelled: what is leased must be known, or nobody gives it back.
+            var leases = await _store.LeaseAsync(_queue, origin, limit, _options.LeaseDuration, CancellationToken.None).ConfigureAwait(false);
+            foreach (var leased in leases)
+            {
+                started++;
+                Interlocked.Increment(ref _inFlight);
+                _ = Task.Run(() => ReplayAsync(leased, origin, attempt), CancellationToken.None);
+            }
+        }
+        finally
+        {
+            if (started == 0)
+            {
+                _gates.ReturnProbe(origin);
+            }
+        }
+
+        // Fewer than there were places for: another process was faster, and its lease says when to look again.
+        return started == 0 ? _options.MinBackoff : _options.ReplayInterval;
+    }
+
+    private async Task ReplayAsync(LeasedEntry leased, string origin, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (leased.IsReadable)
+            {
+                await ReplayAsync(leased.Lease, leased.Entry, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                _gates.ReturnProbe(origin);
+                await BuryAsync(leased.Lease, new(DeadLetterReason.Unreadable, leased.Damage), cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e)
+        {
+            // The lease runs out by itself, and the entry is sent again.
+            LogAttemptLost(e, _queue, leased.Lease.EntryId, e.Message);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inFlight);
+            _signal.Set(ReplayTriggers.Changed);
+        }
+    }
+
+    private async Task ReplayAsync(Lease lease, StoredEntry entry, CancellationToken cancellationToken)
+    {
+        var keeper = new LeaseKeeper(_store, lease, _options.LeaseDuration, _timeProvider, cancellationToken);
+        await using (keeper.ConfigureAwait(false))
+        {
+            _events.Sending(entry);
+            var began = _timeProvider.GetTimestamp();
+            try
+            {
+                var outcome = await _sender.SendAsync(entry, keeper.Attempt).ConfigureAwait(false);
+                await SettleAsync(lease, entry, outcome, _timeProvider.GetElapsedTime(began), cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (keeper.IsLost)
+            {
+                _events.LeaseLost(_queue, entry.Id);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                await _store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: true), CancellationToken.None).ConfigureAwait(false);
+                LogGivenBack(_queue, entry.Id);
+            }
+        }
+    }
+
+    /// <summary>Writes down what became of an entry.</summary>
+    private async Task SettleAsync(Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
+    {
+        switch (outcome)
+        {
+            case ReplayOutcome.Delivered delivered:
+                if (await InsistAsync(lease, () => _store.CompleteAsync(lease, CancellationToken.None), cancellationToken).ConfigureAwait(false))
+                {
+                    Interlocked.Increment(ref _delivered);
+                    _events.Delivered(entry, delivered.Code, took);
+                }
+
+                break;
+            case ReplayOutcome.Again again:
+                if (await InsistAsync(lease, () => _store.RescheduleAsync(lease, again.Retry, CancellationToken.None), cancellationToken).ConfigureAwait(false))
+                {
+                    _events.WillRetry(entry, again.Retry.Delay, again.Retry.Error, again.Status, took);
+                }
+
+                break;
+            case ReplayOutcome.Pause pause:
+                var why = new QueuePause(PauseCause.Credentials, pause.Reason, _timeProvider.GetUtcNow());
+                await _store.SetPauseAsync(_queue, why, CancellationToken.None).ConfigureAwait(false);
+                await InsistAsync(
+                    lease,
+                    () => _store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: false, pause.Reason), CancellationToken.None),
+                    cancellationToken).ConfigureAwait(false);
+                _wantsCredentials = true;
+                _events.Paused(_queue, why);
+                break;
+            case ReplayOutcome.Dead dead:
+                await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
+                break;
+            default:
+                throw new UnreachableException();
+        }
+    }
+
+    private async Task BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    {
+        if (await InsistAsync(lease, () => _store.BuryAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false))
+        {
+            CountDead(lease.EntryId, death);
+        }
+    }
+
+    private void CountDead(long id, DeathCertificate death)
+    {
+        Interlocked.Increment(ref _dead);
+        _events.Dead(_queue, id, death);
+    }
+
+    /// <summary>
+    /// Repeats a write until the store takes it: a delivered entry that is not removed would be sent again.
+    /// </summary>
+    /// <returns><see langword="false"/> when the lease was lost.</returns>
+    private async Task<bool> InsistAsync(Lease lease, Func<ValueTask<bool>> write, CancellationToken cancellationToken)
+    {
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                var held = await write().ConfigureAwait(false);
+                if (!held)
+                {
+                    _events.LeaseLost(_queue, lease.EntryId);
+                }
+
+                return held;
+            }
+            catch (QueueStoreException e) when (!cancellationToken.IsCancellationRequested)
+            {
+                LogSettleFailed(e, _queue, lease.EntryId, e.Message);
+                var wait = Backoff.Wait(failures, _options.MinBackoff, _options.LeaseDuration, _options.Randomizer());
+                await Task.Delay(wait, _timeProvider, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Waits for the attempts under way, then breaks them off; each gives its lease back.</summary>
+    private async Task EndAttemptsAsync(CancellationTokenSource attempts)
+    {
+        using var grace = new CancellationTokenSource(_options.ShutdownGrace, _timeProvider);
+        using var end = grace.Token.UnsafeRegister(static attempts => ((CancellationTokenSource)attempts!).Cancel(), attempts);
+        while (Volatile.Read(ref _inFlight) > 0)
+        {
+            await _signal.WaitAsync(Timeout.InfiniteTimeSpan, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    private void OnGateOpened() => _signal.Set(ReplayTriggers.OriginReachable);
+
+    private TimeSpan Jitter() => _options.TriggerJitter * _options.Randomizer();
+
+    private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
+}

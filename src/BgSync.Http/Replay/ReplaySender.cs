@@ -1,0 +1,192 @@
+using System.Diagnostics;
+using System.Net;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Requests;
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.Replay;
+
+/// <summary>Makes one attempt at an entry and says what is to become of it.</summary>
+internal sealed class ReplaySender(
+    BackgroundSyncOptions options,
+    IQueueStore store,
+    ReplayPipeline pipeline,
+    OriginGates gates,
+    Func<TimeSpan> attemptTimeout,
+    TimeProvider timeProvider)
+{
+    /// <summary>Above this a server is asked before the body is sent, so that its early "no" is read and not lost.</summary>
+    private const long ExpectContinueLength = 1024 * 1024;
+
+    private static readonly ActivitySource s_activities = new("BgSync.Http");
+
+    /// <param name="entry">A leased entry.</param>
+    /// <param name="cancellationToken">Breaks the attempt off.</param>
+    /// <exception cref="OperationCanceledException">It was broken off; the server may have seen it.</exception>
+    public async Task<ReplayOutcome> SendAsync(StoredEntry entry, CancellationToken cancellationToken)
+    {
+        if (entry.ExpiresAt < timeProvider.GetUtcNow())
+        {
+            gates.ReturnProbe(entry.Request.Origin);
+            return new ReplayOutcome.Dead(new(DeadLetterReason.Expired, entry.LastError));
+        }
+
+        HttpRequestMessage request;
+        try
+        {
+            request = Restore(entry);
+        }
+        catch (Exception e) when (e is FormatException or ArgumentException or NotSupportedException)
+        {
+            gates.ReturnProbe(entry.Request.Origin);
+            return new ReplayOutcome.Dead(new(DeadLetterReason.Unreadable, e.Message));
+        }
+
+        using (request)
+        {
+            return await SendAsync(entry, request, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<ReplayOutcome> SendAsync(StoredEntry entry, HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        using var activity = StartActivity(entry);
+        Attempt? attempt = null;
+        try
+        {
+            // Opening the way configures a client, so that the time-out is known after it.
+            var way = pipeline.Open(request);
+            attempt = new Attempt(attemptTimeout(), timeProvider, cancellationToken);
+            using var reply = await way.SendAsync(request, attempt.Token).ConfigureAwait(false);
+            gates.Answered(entry.Request.Origin);
+            activity?.SetTag("http.response.status_code", (int)reply.StatusCode);
+            return OutcomeOf(entry, reply);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            activity?.SetStatus(ActivityStatusCode.Error, e.GetType().Name);
+            return OutcomeOf(entry, attempt?.Explain(e) ?? e, attempt is { IsTimedOut: true });
+        }
+        finally
+        {
+            attempt?.Dispose();
+            // Whatever happened, a probe is never left behind unanswered.
+            gates.ReturnProbe(entry.Request.Origin);
+        }
+    }
+
+    private HttpRequestMessage Restore(StoredEntry entry)
+    {
+        HttpContent? content = null;
+        if (entry.Request.ContentHeaders is not null)
+        {
+            content = new StoredContent(
+                async token => await store.OpenBodyAsync(entry.Id, token).ConfigureAwait(false)
+                    ?? throw new InvalidDataException("The entry's body is gone."),
+                entry.BodyLength);
+        }
+
+        var request = RequestRestorer.Restore(entry.Request, content);
+        if (entry.BodyLength > ExpectContinueLength && request.Headers.ExpectContinue is null)
+        {
+            request.Headers.ExpectContinue = true;
+        }
+
+        return request;
+    }
+
+    private ReplayOutcome OutcomeOf(StoredEntry entry, HttpResponseMessage reply)
+    {
+        var status = (int)reply.StatusCode;
+        var hasKey = IdempotencyKey.IsOn(entry.Request, options.IdempotencyKeyHeader);
+        switch (ReplyClassifier.Classify(reply.StatusCode, hasKey))
+        {
+            case ReplyVerdict.Delivered:
+                return new ReplayOutcome.Delivered(status);
+            case ReplyVerdict.Pause:
+                return new ReplayOutcome.Pause($"The server answered {status} and wants credentials.", status);
+            case ReplyVerdict.Reject:
+                return new ReplayOutcome.Dead(new(DeadLetterReason.Rejected, $"The server answered {status}.", status));
+            default:
+                var asked = RetryAfter.Read(reply.Headers.RetryAfter, timeProvider.GetUtcNow(), options.MaxRetryAfter);
+                return Again(entry, $"The server answered {status}.", asked, status);
+        }
+    }
+
+    private ReplayOutcome OutcomeOf(StoredEntry entry, Exception failure, bool timedOut)
+    {
+        var error = FailureText.Of(failure);
+        var verdict = timedOut ? FailureVerdict.MaybeProcessed : options.ClassifyFailure(failure);
+        if (verdict == FailureVerdict.NotSent)
+        {
+            gates.Unreachable(entry.Request.Origin, options);
+            return new ReplayOutcome.Again(new Retry(TimeSpan.Zero, CountsAsAttempt: false, error), null);
+        }
+
+        if (timedOut)
+        {
+            gates.Silent(entry.Request.Origin);
+        }
+
+        if (FindInner<InvalidDataException>(failure))
+        {
+            return new ReplayOutcome.Dead(new(DeadLetterReason.Unreadable, error));
+        }
+
+        if (verdict == FailureVerdict.DoNotQueue && IsDefect(failure))
+        {
+            return new ReplayOutcome.Dead(new(DeadLetterReason.Unreadable, error));
+        }
+
+        if (failure is HttpRequestException { HttpRequestError: HttpRequestError.UserAuthenticationError } or HttpRequestException
+            { HttpRequestError: HttpRequestError.ProxyTunnelError, StatusCode: HttpStatusCode.ProxyAuthenticationRequired })
+        {
+            return new ReplayOutcome.Pause(error, null);
+        }
+
+        if (verdict == FailureVerdict.MaybeProcessed
+            && !IdempotencyKey.IsIdempotent(entry.Request.Method)
+            && !IdempotencyKey.IsOn(entry.Request, options.IdempotencyKeyHeader))
+        {
+            return new ReplayOutcome.Dead(new(DeadLetterReason.MaybeProcessed, error));
+        }
+
+        return Again(entry, error, asked: null, status: null);
+    }
+
+    private ReplayOutcome Again(StoredEntry entry, string error, TimeSpan? asked, int? status)
+    {
+        var attempts = entry.Attempts + 1;
+        if (attempts >= options.MaxAttempts)
+        {
+            return new ReplayOutcome.Dead(new(DeadLetterReason.Exhausted, error, status));
+        }
+
+        var delay = asked ?? Backoff.Wait(attempts, options.MinBackoff, options.MaxBackoff, options.Randomizer());
+        return new ReplayOutcome.Again(new Retry(delay, CountsAsAttempt: true, error, AskedByServer: asked is not null), status);
+    }
+
+    /// <summary>A request that this machine cannot even write to the wire will not be written another time.</summary>
+    private static bool IsDefect(Exception failure) =>
+        failure is NotSupportedException or HttpRequestException { HttpRequestError: HttpRequestError.Unknown, StatusCode: null };
+
+    private static bool FindInner<TException>(Exception? failure)
+    {
+        for (; failure is not null; failure = failure.InnerException)
+        {
+            if (failure is TException)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static Activity? StartActivity(StoredEntry entry)
+    {
+        // A new root with a link: hours may lie between the live attempt and this one.
+        ActivityLink[] links = ActivityContext.TryParse(entry.TraceParent, null, isRemote: true, out var live) ? [new(live)] : [];
+        return s_activities.StartActivity(ActivityKind.Producer, default, links: links, name: $"bgsync replay {entry.Queue}");
+    }
+}

@@ -1,0 +1,56 @@
+namespace BgSync.Http.Replay;
+
+/// <summary>The calls that wait for a replay by hand. One that comes during a replay waits for the next, which has seen its entries.</summary>
+internal sealed class ReplayWaiters
+{
+    private readonly Lock _lock = new();
+    private readonly List<TaskCompletionSource> _added = [];
+    private readonly List<TaskCompletionSource> _begun = [];
+
+    public Task Add()
+    {
+        var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_lock)
+        {
+            _added.Add(waiter);
+        }
+
+        return waiter.Task;
+    }
+
+    /// <summary>A look at the queue begins that serves all who wait by now.</summary>
+    public void Begin()
+    {
+        lock (_lock)
+        {
+            _begun.AddRange(_added);
+            _added.Clear();
+        }
+    }
+
+    public void Complete()
+    {
+        foreach (var waiter in Take())
+        {
+            waiter.TrySetResult();
+        }
+    }
+
+    public void Fail(Exception exception)
+    {
+        foreach (var waiter in Take())
+        {
+            waiter.TrySetException(exception);
+        }
+    }
+
+    private TaskCompletionSource[] Take()
+    {
+        lock (_lock)
+        {
+            var begun = _begun.ToArray();
+            _begun.Clear();
+            return begun;
+        }
+    }
+}
