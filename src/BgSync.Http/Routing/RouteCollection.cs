@@ -23,7 +23,7 @@ public sealed class RouteCollection
     /// <summary>How many routes were added. Default: 0, which watches every unsafe method.</summary>
     public int Count => _routes.Count;
 
-    internal IEnumerable<Route> Routes => _routes.Count > 0 ? _routes : [new Route.Path(_unsafeMethods, RouteTemplate.Anything)];
+    internal IEnumerable<Route> Enumerate() => _routes.Count > 0 ? _routes : [new Route.Path(_unsafeMethods, RouteTemplate.Anything)];
 
     /// <summary>Watches a path for one method.</summary>
     /// <exception cref="FormatException">The template is malformed; the message says where, and what to write instead.</exception>

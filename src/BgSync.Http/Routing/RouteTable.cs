@@ -18,7 +18,7 @@ internal sealed class RouteTable
     public static RouteTable Compile(RouteCollection routes, IServiceProvider services)
     {
         var table = new RouteTable();
-        foreach (var route in routes.Routes)
+        foreach (var route in routes.Enumerate())
         {
             switch (route)
             {

@@ -1,0 +1,184 @@
+using System.Diagnostics;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Queues;
+using BgSync.Http.Replay;
+using BgSync.Http.Requests;
+using BgSync.Http.Routing;
+using BgSync.Http.Storage;
+
+namespace BgSync.Http;
+
+/// <summary>
+/// Watches the requests of a client. One on a matching route that cannot reach its server is written to the queue; all others pass
+/// untouched. Put into a pipeline by <c>AddBackgroundSync</c>.
+/// </summary>
+/// <remarks>Handlers added after it are inside: they run again on every replay. Thread-safe.</remarks>
+public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
+{
+    private readonly BackgroundSyncQueue _queue;
+    private readonly RouteTable _routes;
+    private readonly IQueueReplayer _replayer;
+    private readonly EntryEvents _events;
+    private readonly Func<TimeSpan> _attemptTimeout;
+    private readonly TimeProvider _timeProvider;
+    private readonly BackgroundSyncOptions _options;
+
+    internal BackgroundSyncHandler(
+        BackgroundSyncQueue queue,
+        RouteTable routes,
+        IQueueReplayer replayer,
+        EntryEvents events,
+        Func<TimeSpan> attemptTimeout,
+        TimeProvider timeProvider)
+    {
+        _queue = queue;
+        _routes = routes;
+        _replayer = replayer;
+        _events = events;
+        _attemptTimeout = attemptTimeout;
+        _timeProvider = timeProvider;
+        _options = queue.Options;
+    }
+
+    string IReplayEntrance.Queue => _queue.Name;
+
+    Task<HttpResponseMessage> IReplayEntrance.SendReplayAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+        base.SendAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>).</exception>
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+        IsWatched(request) ? SendWatchedAsync(request, isAsync: true, cancellationToken) : base.SendAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>).</exception>
+    protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
+        IsWatched(request)
+            ? SendWatchedAsync(request, isAsync: false, cancellationToken).GetAwaiter().GetResult()
+            : base.Send(request, cancellationToken);
+
+    private bool IsWatched(HttpRequestMessage request) => _routes.IsMatch(request) && !ReplayMark.IsOn(request);
+
+    /// <param name="request">A request on a watched route.</param>
+    /// <param name="isAsync">Otherwise it does not return before it is done.</param>
+    /// <param name="cancellationToken">The caller's.</param>
+    private async Task<HttpResponseMessage> SendWatchedAsync(HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
+    {
+        var watched = Watch(request, cancellationToken);
+        using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
+        try
+        {
+            HttpResponseMessage reply;
+            try
+            {
+                reply = isAsync
+                    ? await base.SendAsync(request, attempt.Token).ConfigureAwait(false)
+                    : base.Send(request, attempt.Token);
+            }
+            // A cancel by the caller is never queued, and what an inner queue has taken is not taken twice.
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is not RequestQueuedException)
+            {
+                var failure = attempt.Explain(e);
+                var verdict = attempt.IsTimedOut ? FailureVerdict.MaybeProcessed : _options.ClassifyFailure(failure);
+                if (await TryQueueAsync(request, watched, verdict, failure, retryAfter: null, isAsync).ConfigureAwait(false) is { } entryId)
+                {
+                    return AnswerQueued(request, entryId, failure);
+                }
+
+                if (failure != e)
+                {
+                    throw failure;
+                }
+
+                throw;
+            }
+
+            _replayer.ReportLive(watched.Snapshot.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
+            return _options.QueuedStatuses.Contains(reply.StatusCode)
+                ? await QueueRefusedAsync(request, watched, reply, isAsync).ConfigureAwait(false)
+                : reply;
+        }
+        finally
+        {
+            watched.Body.Release(request);
+        }
+    }
+
+    /// <summary>Takes down the request as it is now: a redirect changes it while it is sent.</summary>
+    private WatchedRequest Watch(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var lane = _options.Lane?.Invoke(request) ?? "";
+        var hasKey = IdempotencyKey.Ensure(request, _options.IdempotencyKeyHeader, _options.IdempotencyKeyFormat, _timeProvider);
+        return new(
+            RequestCapture.Capture(request, _options.SecretHeaders),
+            RepeatableBody.Prepare(request, _options.InlineBodyLength, _options.MaxBodyLength, cancellationToken),
+            lane,
+            _timeProvider.GetUtcNow(),
+            hasKey || IdempotencyKey.IsIdempotent(request.Method),
+            RequestNotes.MetadataOf(request),
+            Activity.Current?.Id);
+    }
+
+    /// <summary>Queues a request whose reply has one of the statuses that are to be queued; failing that, the caller gets the reply.</summary>
+    private async Task<HttpResponseMessage> QueueRefusedAsync(
+        HttpRequestMessage request, WatchedRequest watched, HttpResponseMessage reply, bool isAsync)
+    {
+        var refusal = new HttpRequestException($"The server answered {(int)reply.StatusCode}.", null, reply.StatusCode);
+        var retryAfter = RetryAfter.Read(reply.Headers.RetryAfter, _timeProvider.GetUtcNow(), _options.MaxRetryAfter);
+        var entryId = await TryQueueAsync(request, watched, FailureVerdict.MaybeProcessed, refusal, retryAfter, isAsync).ConfigureAwait(false);
+        if (entryId is null)
+        {
+            return reply;
+        }
+
+        reply.Dispose();
+        return AnswerQueued(request, entryId.Value, refusal);
+    }
+
+    /// <returns>The entry's id; <see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
+    private async ValueTask<long?> TryQueueAsync(
+        HttpRequestMessage request, WatchedRequest watched, FailureVerdict verdict, Exception failure, TimeSpan? retryAfter, bool isAsync)
+    {
+        if (verdict == FailureVerdict.NotSent)
+        {
+            _replayer.ReportLive(watched.Snapshot.Uri, reached: false, accepted: false);
+        }
+
+        string reason;
+        if (verdict == FailureVerdict.DoNotQueue)
+        {
+            reason = "sending it again would not help";
+        }
+        else if (verdict == FailureVerdict.MaybeProcessed && !watched.IsRepeatable)
+        {
+            reason = "the server may have processed it, and it is neither idempotent nor carries an idempotency key";
+        }
+        else
+        {
+            try
+            {
+                var queueing = _queue.EnqueueAsync(watched, new(failure, verdict == FailureVerdict.MaybeProcessed, retryAfter));
+                return isAsync ? await queueing.ConfigureAwait(false) : queueing.GetAwaiter().GetResult();
+            }
+            catch (Exception e)
+            {
+                // Whatever went wrong with the queue, the caller gets the failure of the request.
+                reason = e switch
+                {
+                    BodyNotRepeatableException or QueueStoreException => e.Message,
+                    OperationCanceledException => $"its body or the store made no progress for {_options.EnqueueTimeout} (EnqueueTimeout)",
+                    _ => $"its body could not be read again: {e.Message}",
+                };
+            }
+        }
+
+        NotQueued.Note(failure, reason);
+        _events.NotQueued(_queue.Name, watched.Snapshot, reason);
+        return null;
+    }
+
+    private HttpResponseMessage AnswerQueued(HttpRequestMessage request, long entryId, Exception failure) =>
+        _options.WhenQueued == WhenQueued.ReturnAccepted
+            ? QueuedReply.Create(request, entryId)
+            : throw new RequestQueuedException(_queue.Name, entryId, failure);
+}

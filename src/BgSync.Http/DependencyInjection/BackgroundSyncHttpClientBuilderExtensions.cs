@@ -1,0 +1,121 @@
+using BgSync.Http;
+using BgSync.Http.Queues;
+using BgSync.Http.Replay;
+using BgSync.Http.Routing;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Adds queues to HTTP clients.</summary>
+public static class BackgroundSyncHttpClientBuilderExtensions
+{
+    /// <summary>
+    /// Puts a queue into the pipeline of a client: every POST, PUT, PATCH and DELETE that cannot be sent is kept on disk and sent
+    /// when the network is back.
+    /// </summary>
+    /// <param name="builder">The client. Handlers added before are outside: they see the caller's request once; those added after
+    /// are inside and run again on every replay, so that a handler which adds a token belongs there.</param>
+    /// <param name="queueName">The queue's name: 1 to 64 letters, digits, '-', '_' or '.'; one of its own for each client.</param>
+    /// <exception cref="ArgumentException">The name is not one of a queue.</exception>
+    /// <exception cref="InvalidOperationException">There is a queue of this name already, or the builder is the defaults of all clients.</exception>
+    public static IHttpClientBuilder AddBackgroundSync(this IHttpClientBuilder builder, string queueName) =>
+        builder.AddBackgroundSync(queueName, static _ => { });
+
+    /// <inheritdoc cref="AddBackgroundSync(IHttpClientBuilder, string)"/>
+    /// <param name="builder">The client.</param>
+    /// <param name="queueName">The queue's name.</param>
+    /// <param name="section">The options; <c>Routes</c> is a list of texts such as <c>POST /albums/{album}/photos</c>.</param>
+    public static IHttpClientBuilder AddBackgroundSync(this IHttpClientBuilder builder, string queueName, IConfigurationSection section)
+    {
+        ArgumentNullException.ThrowIfNull(section);
+        return builder.AddBackgroundSync(queueName, options =>
+        {
+            section.Bind(options);
+            foreach (var route in section.GetSection(nameof(options.Routes)).GetChildren())
+            {
+                options.Routes.Add(route.Value ?? throw new FormatException($"'{route.Path}' is not a route; write a text such as \"POST /orders\"."));
+            }
+        });
+    }
+
+    /// <inheritdoc cref="AddBackgroundSync(IHttpClientBuilder, string)"/>
+    /// <param name="builder">The client.</param>
+    /// <param name="queueName">The queue's name.</param>
+    /// <param name="configure">Sets the options.</param>
+    public static IHttpClientBuilder AddBackgroundSync(
+        this IHttpClientBuilder builder, string queueName, Action<BackgroundSyncOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(configure);
+        QueueName.Validate(queueName);
+        if (builder.Name is not { } client)
+        {
+            throw new InvalidOperationException(
+                "A queue belongs to one client. Call AddBackgroundSync on AddHttpClient(…), not on the defaults of all clients.");
+        }
+
+        var services = builder.Services;
+        services.AddBackgroundSyncCore().Add(queueName, client);
+        services.AddOptions<BackgroundSyncOptions>(queueName).Configure(configure).ValidateOnStart();
+        services.AddOptions<HttpClientFactoryOptions>(client).PostConfigure<ClientTimeouts>((options, timeouts) =>
+            options.HttpClientActions.Add(configured => timeouts.TakeOver(client, configured)));
+        services.AddQueue(queueName, client);
+        return builder.AddHttpMessageHandler(provider => new BackgroundSyncHandler(
+            provider.GetRequiredKeyedService<BackgroundSyncQueue>(queueName),
+            RouteTable.Compile(provider.GetRequiredKeyedService<BackgroundSyncQueue>(queueName).Options.Routes, provider),
+            provider.GetRequiredKeyedService<ReplayLoop>(queueName),
+            provider.GetRequiredService<EntryEvents>(),
+            AttemptTimeoutOf(provider, queueName, client),
+            provider.GetRequiredService<TimeProvider>()));
+    }
+
+    private static void AddQueue(this IServiceCollection services, string queue, string client)
+    {
+        services.AddKeyedSingleton(queue, (provider, _) =>
+        {
+            var options = provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue);
+            var store = provider.GetRequiredService<BgSync.Http.Storage.IQueueStore>();
+            var gates = provider.GetRequiredService<OriginGates>();
+            var timeProvider = provider.GetRequiredService<TimeProvider>();
+            var pipeline = new ReplayPipeline(
+                queue,
+                client,
+                options.SecretHeaders,
+                provider.GetRequiredService<IHttpMessageHandlerFactory>(),
+                provider.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>());
+            var sender = new ReplaySender(options, store, pipeline, gates, AttemptTimeoutOf(provider, queue, client), timeProvider);
+            return new ReplayLoop(
+                queue,
+                options,
+                store,
+                sender,
+                gates,
+                provider.GetRequiredService<EntryEvents>(),
+                timeProvider,
+                provider.GetRequiredService<ILogger<ReplayLoop>>());
+        });
+        services.AddKeyedSingleton(queue, (provider, _) => new BackgroundSyncQueue(
+            queue,
+            provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue),
+            provider.GetRequiredService<BgSync.Http.Storage.IQueueStore>(),
+            provider.GetRequiredKeyedService<ReplayLoop>(queue),
+            provider.GetRequiredService<EntryEvents>(),
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddKeyedSingleton<IBackgroundSyncQueue>(
+            queue, static (provider, key) => provider.GetRequiredKeyedService<BackgroundSyncQueue>(key));
+    }
+
+    private static Func<TimeSpan> AttemptTimeoutOf(IServiceProvider provider, string queue, string client)
+    {
+        if (provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue).AttemptTimeout is { } configured)
+        {
+            return () => configured;
+        }
+
+        var timeouts = provider.GetRequiredService<ClientTimeouts>();
+        return () => timeouts.Of(client);
+    }
+}

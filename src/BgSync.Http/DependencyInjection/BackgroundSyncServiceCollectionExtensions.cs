@@ -1,0 +1,77 @@
+using BgSync.Http;
+using BgSync.Http.Connectivity;
+using BgSync.Http.Diagnostics;
+using BgSync.Http.Queues;
+using BgSync.Http.Replay;
+using BgSync.Http.Storage;
+using BgSync.Http.Storage.Memory;
+using BgSync.Http.Storage.Sqlite;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Chooses where the queues are kept.</summary>
+public static class BackgroundSyncServiceCollectionExtensions
+{
+    /// <summary>
+    /// Keeps all queues in one SQLite file. This is also the default, with a file in the application's data folder.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="path">The file, made when it is not there; a relative path counts from the current directory. On a local disk:
+    /// SQLite cannot share a file over a network.</param>
+    public static IServiceCollection AddBackgroundSyncSqlite(this IServiceCollection services, string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return services.AddBackgroundSyncSqlite(options => options.Path = path);
+    }
+
+    /// <inheritdoc cref="AddBackgroundSyncSqlite(IServiceCollection, string)"/>
+    /// <param name="services">The services.</param>
+    /// <param name="configure">Sets the options.</param>
+    public static IServiceCollection AddBackgroundSyncSqlite(this IServiceCollection services, Action<SqliteStoreOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(configure);
+        services.AddBackgroundSyncCore();
+        services.Configure(configure);
+        return services.Replace(ServiceDescriptor.Singleton<IQueueStore, SqliteQueueStore>());
+    }
+
+    /// <summary>
+    /// Keeps all queues in memory, for tests: a request told to be queued is gone when the process ends.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    public static IServiceCollection AddBackgroundSyncMemory(this IServiceCollection services)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        services.AddBackgroundSyncCore();
+        return services.Replace(ServiceDescriptor.Singleton<IQueueStore, MemoryQueueStore>());
+    }
+
+    /// <summary>Adds what all queues share, once.</summary>
+    internal static QueueRegistrations AddBackgroundSyncCore(this IServiceCollection services)
+    {
+        if (services.FirstOrDefault(static service => service.ServiceType == typeof(QueueRegistrations)) is { } added)
+        {
+            return (QueueRegistrations)added.ImplementationInstance!;
+        }
+
+        var registrations = new QueueRegistrations();
+        services.AddSingleton(registrations);
+        services.AddHttpClient();
+        services.AddMetrics();
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<INetworkStatus, SystemNetworkStatus>();
+        services.TryAddSingleton<IQueueStore, SqliteQueueStore>();
+        services.TryAddSingleton<IBackgroundSync, BackgroundSyncService>();
+        services.AddSingleton<IHostedService, BackgroundSyncHostedService>();
+        services.AddSingleton<IValidateOptions<BackgroundSyncOptions>, BackgroundSyncOptionsValidator>();
+        services.AddSingleton<BackgroundSyncMetrics>();
+        services.AddSingleton<EntryEvents>();
+        services.AddSingleton<OriginGates>();
+        services.AddSingleton<ClientTimeouts>();
+        return registrations;
+    }
+}
