@@ -1,0 +1,20 @@
+using System.Net.NetworkInformation;
+
+namespace BgSync.Http.Connectivity;
+
+/// <summary>
+/// <see cref="NetworkChange"/> as an object, for tests. Any member may throw <see cref="PlatformNotSupportedException"/>.
+/// </summary>
+internal interface INetworkEvents
+{
+    /// <inheritdoc cref="NetworkInterface.GetIsNetworkAvailable"/>
+    bool IsNetworkAvailable();
+
+    /// <summary>Subscribes to <see cref="NetworkChange.NetworkAvailabilityChanged"/>.</summary>
+    /// <returns>What ends the subscription.</returns>
+    Action OnAvailabilityChanged(Action<bool> handler);
+
+    /// <summary>Subscribes to <see cref="NetworkChange.NetworkAddressChanged"/>.</summary>
+    /// <returns>What ends the subscription.</returns>
+    Action OnAddressChanged(Action handler);
+}
