@@ -1,44 +1,31 @@
+using System.Collections.Frozen;
+
 namespace BgSync.Http.Routing;
 
 /// <summary>
-/// A place in the tree of the templates of one method: what may come next in a path that has matched so far. Not changed once the
-/// table is compiled.
+/// A place in the tree of the templates of one method: what may come next in a path that has matched so far.
 /// </summary>
 internal sealed class RouteNode
 {
-    private readonly Dictionary<string, RouteNode> _literals = new(StringComparer.OrdinalIgnoreCase);
-    private readonly Dictionary<string, RouteNode>.AlternateLookup<ReadOnlySpan<char>> _literalsBySpan;
-    private RouteNode? _parameter;
-    private bool _takesNothing;
-    private bool _takesAnything;
+    private readonly FrozenDictionary<string, RouteNode>.AlternateLookup<ReadOnlySpan<char>> _literals;
+    private readonly RouteNode? _parameter;
+    private readonly bool _takesNothing;
+    private readonly bool _takesAnything;
 
-    public RouteNode() => _literalsBySpan = _literals.GetAlternateLookup<ReadOnlySpan<char>>();
-
-    /// <summary>Adds the segments of a template that follow this place.</summary>
-    public void Add(IEnumerable<RouteSegment> segments)
+    /// <summary>Makes the place to which templates have led, and all that follow it.</summary>
+    /// <param name="templates">What is left of each template.</param>
+    public RouteNode(IEnumerable<RouteSegment[]> templates)
     {
-        var node = this;
-        foreach (var (kind, text) in segments)
-        {
-            switch (kind)
-            {
-                case RouteSegmentKind.Literal:
-                    node = node.Literal(text);
-                    break;
-                case RouteSegmentKind.Parameter:
-                    node = node.Parameter();
-                    break;
-                case RouteSegmentKind.Optional:
-                    node._takesNothing = true;
-                    node = node.Parameter();
-                    break;
-                case RouteSegmentKind.CatchAll:
-                    node._takesAnything = true;
-                    return;
-            }
-        }
+        var byKind = templates.ToLookup(rest => rest is [var next, ..] ? next.Kind : (RouteSegmentKind?)null);
+        _takesNothing = byKind.Contains(null) || byKind.Contains(RouteSegmentKind.Optional);
+        _takesAnything = byKind.Contains(RouteSegmentKind.CatchAll);
+        _literals = byKind[RouteSegmentKind.Literal]
+            .GroupBy(rest => rest[0].Text, rest => rest[1..], StringComparer.OrdinalIgnoreCase)
+            .ToFrozenDictionary(group => group.Key, group => new RouteNode(group), StringComparer.OrdinalIgnoreCase)
+            .GetAlternateLookup<ReadOnlySpan<char>>();
 
-        node._takesNothing = true;
+        RouteSegment[][] parameters = [.. byKind[RouteSegmentKind.Parameter], .. byKind[RouteSegmentKind.Optional]];
+        _parameter = parameters.Length > 0 ? new RouteNode(parameters.Select(rest => rest[1..])) : null;
     }
 
     /// <summary>
@@ -63,19 +50,7 @@ internal sealed class RouteNode
         segment = slash < 0 ? segment : segment[..slash];
 
         // A literal that leads nowhere further on does not keep a parameter from matching here.
-        return (_literalsBySpan.TryGetValue(segment, out var literal) && literal.IsMatch(rest))
+        return (_literals.TryGetValue(segment, out var literal) && literal.IsMatch(rest))
             || (!segment.IsEmpty && _parameter is not null && _parameter.IsMatch(rest));
     }
-
-    private RouteNode Literal(string text)
-    {
-        if (!_literals.TryGetValue(text, out var node))
-        {
-            _literals.Add(text, node = new RouteNode());
-        }
-
-        return node;
-    }
-
-    private RouteNode Parameter() => _parameter ??= new RouteNode();
 }

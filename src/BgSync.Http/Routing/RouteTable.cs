@@ -8,31 +8,24 @@ namespace BgSync.Http.Routing;
 /// </remarks>
 internal sealed class RouteTable
 {
-    private readonly Dictionary<HttpMethod, MethodRoutes> _methods = [];
+    private readonly Dictionary<HttpMethod, MethodRoutes> _methods;
 
-    private RouteTable()
-    {
-    }
+    private RouteTable(Dictionary<HttpMethod, MethodRoutes> methods) => _methods = methods;
 
     /// <summary>Compiles the routes; predicates come from <paramref name="services"/>, each once.</summary>
     public static RouteTable Compile(RouteCollection routes, IServiceProvider services)
     {
-        var table = new RouteTable();
-        foreach (var route in routes.Enumerate())
-        {
-            switch (route)
-            {
-                case Route.Path path:
-                    table.Add(route.Methods, of => of.Paths.Add(path.Template.Segments));
-                    break;
-                case Route.Predicate predicate:
-                    var isMatch = predicate.Resolve(services);
-                    table.Add(route.Methods, of => of.Predicates.Add(isMatch));
-                    break;
-            }
-        }
+        var paths = routes.Enumerate().OfType<Route.Path>()
+            .SelectMany(route => route.Methods, (route, method) => (method, route.Template.Segments))
+            .ToLookup(path => path.method, path => path.Segments);
+        var predicates = routes.Enumerate().OfType<Route.Predicate>()
+            .Select(route => (route.Methods, IsMatch: route.Resolve(services)))
+            .SelectMany(route => route.Methods, (route, method) => (method, route.IsMatch))
+            .ToLookup(predicate => predicate.method, predicate => predicate.IsMatch);
 
-        return table;
+        return new RouteTable(paths.Select(group => group.Key)
+            .Union(predicates.Select(group => group.Key))
+            .ToDictionary(method => method, method => new MethodRoutes(new RouteNode(paths[method]), [.. predicates[method]])));
     }
 
     /// <summary>Whether a route matches. A request without an absolute URI matches none.</summary>
@@ -41,34 +34,17 @@ internal sealed class RouteTable
         && request.RequestUri is { IsAbsoluteUri: true } uri
         && routes.IsMatch(request, uri);
 
-    private void Add(HttpMethod[] methods, Action<MethodRoutes> add)
+    private sealed class MethodRoutes(RouteNode paths, Func<HttpRequestMessage, bool>[] predicates)
     {
-        foreach (var method in methods)
-        {
-            if (!_methods.TryGetValue(method, out var routes))
-            {
-                _methods.Add(method, routes = new MethodRoutes());
-            }
-
-            add(routes);
-        }
-    }
-
-    private sealed class MethodRoutes
-    {
-        public RouteNode Paths { get; } = new();
-
-        public List<Func<HttpRequestMessage, bool>> Predicates { get; } = [];
-
         public bool IsMatch(HttpRequestMessage request, Uri uri)
         {
             var path = uri.AbsolutePath.AsSpan();
-            if (Paths.IsMatch(path.EndsWith('/') ? path[..^1] : path))
+            if (paths.IsMatch(path.EndsWith('/') ? path[..^1] : path))
             {
                 return true;
             }
 
-            foreach (var predicate in Predicates)
+            foreach (var predicate in predicates)
             {
                 if (predicate(request))
                 {

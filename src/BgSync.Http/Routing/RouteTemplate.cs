@@ -9,7 +9,7 @@ internal sealed class RouteTemplate
     public static RouteTemplate Anything { get; } = Parse("/{*anything}");
 
     /// <summary>The segments in order; only the last one is optional or a catch-all.</summary>
-    public IReadOnlyList<RouteSegment> Segments { get; }
+    public RouteSegment[] Segments { get; }
 
     /// <summary>Parses a template.</summary>
     /// <exception cref="FormatException">It is malformed; the message says where, and what to write instead.</exception>
