@@ -1,6 +1,8 @@
 namespace BgSync.Http.Tests.Infrastructure;
 
-/// <summary>The error codes of <see href="https://www.rfc-editor.org/rfc/rfc9113#section-7">RFC 9113, section 7</see>, that tests use.</summary>
+/// <summary>
+/// The error codes of <see href="https://www.rfc-editor.org/rfc/rfc9113#section-7">RFC 9113, section 7</see>, that tests use.
+/// </summary>
 public enum Http2ErrorCode
 {
     NoError = 0,

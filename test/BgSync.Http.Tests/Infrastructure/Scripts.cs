@@ -18,7 +18,7 @@ public static class Scripts
     /// <summary>Reads a request and sends it elsewhere.</summary>
     public static Script Redirect(int status, Uri location) => Respond(status, ("Location", location.AbsoluteUri));
 
-    /// <summary>Reads a request, answers and closes with a FIN, unannounced: the client believes that it may use the connection again.</summary>
+    /// <summary>Reads a request, answers and closes with a FIN that the answer did not announce.</summary>
     public static Script CloseAfterResponse(int status) => Respond(status).Then(connection => connection.Close());
 
     /// <summary>Accepts the connection and never reads from it.</summary>
@@ -55,7 +55,7 @@ public static class Scripts
             connection.Reset();
         };
 
-    /// <summary>Answers as soon as the head is read and closes while the body is still on its way, as servers refuse large uploads.</summary>
+    /// <summary>Reads the head, answers and closes while the body is still on its way, as servers refuse large uploads.</summary>
     public static Script AnswerBeforeBody(int status) =>
         async (connection, cancellationToken) =>
         {
@@ -91,24 +91,24 @@ public static class Scripts
 
     /// <summary>Over HTTP/2: reads a request and answers; the connection stays open.</summary>
     public static Script Http2Respond(int status, string body = "", params (string Name, string Value)[] headers) =>
-        Http2((_, http2, cancellationToken) => http2.RespondAsync(status, body, headers, cancellationToken));
+        Http2((http2, cancellationToken) => http2.RespondAsync(status, body, headers, cancellationToken));
 
     /// <summary>Over HTTP/2: reads a request and resets its stream; the connection stays open.</summary>
     public static Script Http2ResetStream(Http2ErrorCode code) =>
-        Http2((_, http2, cancellationToken) => http2.ResetStreamAsync(code, cancellationToken));
+        Http2((http2, cancellationToken) => http2.ResetStreamAsync(code, cancellationToken));
 
     /// <summary>Over HTTP/2: reads a request, says GOAWAY with that request as the last one looked at, and closes.</summary>
     public static Script Http2GoAway(Http2ErrorCode code) =>
-        Http2((_, http2, cancellationToken) => http2.GoAwayAsync(http2.StreamId, code, cancellationToken))
+        Http2((http2, cancellationToken) => http2.GoAwayAsync(http2.StreamId, code, cancellationToken))
             .Then(connection => connection.Close());
 
     /// <summary>Over HTTP/2: reads a request, says GOAWAY with that request as one not looked at, and closes.</summary>
     public static Script Http2GoAwayUnprocessed() =>
-        Http2((_, http2, cancellationToken) => http2.GoAwayAsync(lastStreamId: 0, Http2ErrorCode.NoError, cancellationToken))
+        Http2((http2, cancellationToken) => http2.GoAwayAsync(lastStreamId: 0, Http2ErrorCode.NoError, cancellationToken))
             .Then(connection => connection.Close());
 
     /// <summary>Over HTTP/2: reads a request and resets the connection under it.</summary>
-    public static Script Http2Abort() => Http2((_, _, _) => Task.CompletedTask).Then(connection => connection.Reset());
+    public static Script Http2Abort() => Http2((_, _) => Task.CompletedTask).Then(connection => connection.Reset());
 
     private static Script ReadRequest() => (connection, cancellationToken) => connection.ReadRequestAsync(cancellationToken);
 
@@ -120,12 +120,12 @@ public static class Scripts
             connection.Close();
         };
 
-    private static Script Http2(Func<RawRequest, Http2Connection, CancellationToken, Task> answer) =>
+    private static Script Http2(Func<Http2Connection, CancellationToken, Task> answer) =>
         async (connection, cancellationToken) =>
         {
             var http2 = await connection.StartHttp2Async(cancellationToken);
-            var request = await http2.ReadRequestAsync(cancellationToken);
-            await answer(request, http2, cancellationToken);
+            await http2.ReadRequestAsync(cancellationToken);
+            await answer(http2, cancellationToken);
         };
 
     private static Script Then(this Script script, Action<RawConnection> end) =>
