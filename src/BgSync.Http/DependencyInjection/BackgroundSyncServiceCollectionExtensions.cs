@@ -8,6 +8,7 @@ using BgSync.Http.Storage.Memory;
 using BgSync.Http.Storage.Sqlite;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -36,7 +37,7 @@ public static class BackgroundSyncServiceCollectionExtensions
         ArgumentNullException.ThrowIfNull(configure);
         services.AddBackgroundSyncCore();
         services.Configure(configure);
-        return services.Replace(ServiceDescriptor.Singleton<IQueueStore, SqliteQueueStore>());
+        return services.Replace(ServiceDescriptor.Singleton<IQueueStore>(CreateSqliteStore));
     }
 
     /// <summary>
@@ -63,8 +64,9 @@ public static class BackgroundSyncServiceCollectionExtensions
         services.AddHttpClient();
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<INetworkEvents, SystemNetworkEvents>();
         services.TryAddSingleton<INetworkStatus, SystemNetworkStatus>();
-        services.TryAddSingleton<IQueueStore, SqliteQueueStore>();
+        services.TryAddSingleton<IQueueStore>(CreateSqliteStore);
         services.TryAddSingleton<IBackgroundSync, BackgroundSyncService>();
         services.AddSingleton<IHostedService, BackgroundSyncHostedService>();
         services.AddSingleton<IValidateOptions<BackgroundSyncOptions>, BackgroundSyncOptionsValidator>();
@@ -74,4 +76,9 @@ public static class BackgroundSyncServiceCollectionExtensions
         services.AddSingleton<ClientTimeouts>();
         return registrations;
     }
+
+    private static SqliteQueueStore CreateSqliteStore(IServiceProvider provider) => new(
+        provider.GetRequiredService<IOptions<SqliteStoreOptions>>().Value,
+        provider.GetRequiredService<TimeProvider>(),
+        provider.GetRequiredService<ILogger<SqliteQueueStore>>());
 }
