@@ -1,0 +1,40 @@
+namespace BgSync.Http.Storage.Memory;
+
+/// <summary>An entry, with the retry state that it has as the head of its lane, or will have.</summary>
+internal sealed class MemoryEntry(StoredEntry written, byte[] body)
+{
+    private StoredEntry _written = written;
+
+    public long Id => _written.Id;
+
+    public string Queue => _written.Queue;
+
+    public string Lane => _written.Lane;
+
+    public string Origin => _written.Request.Origin;
+
+    public DateTimeOffset ExpiresAt => _written.ExpiresAt;
+
+    public byte[] Body => body;
+
+    public long Position { get; set; }
+
+    public int Attempts { get; set; }
+
+    public string? LastError { get; set; }
+
+    public DateTimeOffset NotBefore { get; set; }
+
+    public bool AskedByServer { get; set; }
+
+    public StoredEntry Describe() => _written with { Attempts = Attempts, LastError = LastError };
+
+    public void Requeue(DateTimeOffset expiresAt, DateTimeOffset now)
+    {
+        _written = _written with { ExpiresAt = expiresAt };
+        Attempts = 0;
+        LastError = null;
+        NotBefore = now;
+        AskedByServer = false;
+    }
+}

@@ -1,0 +1,112 @@
+namespace BgSync.Http.Storage.Memory;
+
+/// <summary>A lane that has entries: which one heads it, when that one is due, and its lease.</summary>
+internal sealed class MemoryLane
+{
+    private readonly SortedDictionary<long, MemoryEntry> _entries = [];
+    private bool _waitsForBackoff;
+
+    public MemoryLane(MemoryEntry head, DateTimeOffset now)
+    {
+        _entries.Add(head.Position, head);
+        Head = head;
+        Wait(head.NotBefore, head.AskedByServer, now);
+    }
+
+    public MemoryEntry Head { get; private set; }
+
+    public DateTimeOffset VisibleAt { get; set; }
+
+    public Guid? Token { get; private set; }
+
+    public bool IsLeasing(MemoryEntry entry, DateTimeOffset now) => entry == Head && Token is not null && VisibleAt > now;
+
+    public StoredEntry Describe(MemoryEntry entry, DateTimeOffset now) =>
+        entry == Head ? entry.Describe() with { DueAt = VisibleAt, IsLeased = IsLeasing(entry, now) } : entry.Describe();
+
+    /// <summary>Adds an entry; one that was put in front becomes the head unless the head is being sent.</summary>
+    public void Enter(MemoryEntry entry, DateTimeOffset now)
+    {
+        _entries.Add(entry.Position, entry);
+        if (entry.Position < Head.Position && !IsLeasing(Head, now))
+        {
+            VoidLeaseOf(Head);
+            Head = entry;
+            Wait(entry.NotBefore, entry.AskedByServer, now);
+        }
+    }
+
+    /// <summary>Takes an entry out.</summary>
+    /// <returns>Whether the lane is empty now.</returns>
+    public bool Remove(MemoryEntry entry, DateTimeOffset now)
+    {
+        _entries.Remove(entry.Position);
+        if (entry == Head && _entries.Count > 0)
+        {
+            Promote(now);
+        }
+
+        return _entries.Count == 0;
+    }
+
+    public Guid Lease(DateTimeOffset until)
+    {
+        VoidLeaseOf(Head);
+        var token = Guid.NewGuid();
+        Token = token;
+        VisibleAt = until;
+        _waitsForBackoff = false;
+        return token;
+    }
+
+    public void EndLease(bool countsAsAttempt)
+    {
+        Token = null;
+        Head.Attempts += countsAsAttempt ? 1 : 0;
+    }
+
+    /// <summary>Ends a lease whose time is up: its attempt may have reached the server.</summary>
+    public void VoidLeaseOf(MemoryEntry entry)
+    {
+        if (entry == Head && Token is not null)
+        {
+            EndLease(countsAsAttempt: true);
+        }
+    }
+
+    public void Wait(DateTimeOffset until, bool askedByServer, DateTimeOffset now)
+    {
+        Head.NotBefore = VisibleAt = until > now ? until : now;
+        Head.AskedByServer = askedByServer && until > now;
+        _waitsForBackoff = !askedByServer && until > now;
+    }
+
+    public bool ClearBackoff(DateTimeOffset now)
+    {
+        if (!_waitsForBackoff || VisibleAt <= now)
+        {
+            return false;
+        }
+
+        VisibleAt = now;
+        _waitsForBackoff = false;
+        return true;
+    }
+
+    /// <summary>Lets an entry go first that was put in front while the head was being sent.</summary>
+    public void YieldToFront(DateTimeOffset now)
+    {
+        if (_entries.First().Value != Head)
+        {
+            Promote(now);
+        }
+    }
+
+    // Due at once, unless the server asked for a wait that is not over.
+    private void Promote(DateTimeOffset now)
+    {
+        Token = null;
+        Head = _entries.First().Value;
+        Wait(Head.AskedByServer ? Head.NotBefore : now, Head.AskedByServer, now);
+    }
+}

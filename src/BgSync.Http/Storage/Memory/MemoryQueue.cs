@@ -1,0 +1,24 @@
+namespace BgSync.Http.Storage.Memory;
+
+/// <summary>A queue: its entries by position, its lanes by name, its dead letters in the order of dying.</summary>
+internal sealed class MemoryQueue
+{
+    private long _nextBack;
+    private long _nextFront = -1;
+
+    public SortedDictionary<long, MemoryEntry> Live { get; } = [];
+
+    public SortedDictionary<string, MemoryLane> Lanes { get; } = new(StringComparer.Ordinal);
+
+    public List<DeadLetter> Dead { get; } = [];
+
+    public QueuePause? Pause { get; set; }
+
+    public void Enter(MemoryEntry entry, QueueEnd end)
+    {
+        entry.Position = end == QueueEnd.Back ? _nextBack++ : _nextFront--;
+        Live.Add(entry.Position, entry);
+    }
+
+    public QueueCounts Count() => new(Live.Count, Dead.Count, Live.Values.Sum(static entry => (long)entry.Body.Length));
+}

@@ -1,0 +1,355 @@
+using System.Runtime.CompilerServices;
+
+namespace BgSync.Http.Storage.Memory;
+
+/// <summary>
+/// Keeps queues in memory: for tests. It keeps the contract of <see cref="IQueueStore"/> but for the first of its promises, that what
+/// is queued outlives the process.
+/// </summary>
+public sealed class MemoryQueueStore : IQueueStore
+{
+    private readonly Lock _lock = new();
+    private readonly TimeProvider _timeProvider;
+    private readonly Dictionary<string, MemoryQueue> _queues = [];
+    private readonly Dictionary<long, MemoryEntry> _entries = [];
+    private readonly Dictionary<long, MemoryBody> _bodies = [];
+    private long _lastId;
+    private long _lastBodyId;
+    private bool _disposed;
+
+    /// <summary>Creates an empty store.</summary>
+    public MemoryQueueStore(TimeProvider timeProvider)
+    {
+        ArgumentNullException.ThrowIfNull(timeProvider);
+        _timeProvider = timeProvider;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken) =>
+        RunAsync<IStoredBodyWriter>(
+            () =>
+            {
+                var body = new MemoryBody(++_lastBodyId, Abandon);
+                _bodies.Add(body.Id, body);
+                return body;
+            },
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        return RunAsync(() => Add(entry), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
+        RunAsync<IReadOnlyList<OriginSchedule>>(
+            () =>
+            [
+                .. QueueOf(queue).Lanes.Values
+                    .GroupBy(static lane => lane.Head.Origin, StringComparer.Ordinal)
+                    .OrderBy(static lanes => lanes.Key, StringComparer.Ordinal)
+                    .Select(static lanes => new OriginSchedule(lanes.Key, lanes.Min(static lane => lane.VisibleAt))),
+            ],
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
+        string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken) =>
+        RunAsync<IReadOnlyList<LeasedEntry>>(
+            () =>
+            [
+                .. QueueOf(queue).Lanes.Values
+                    .Where(lane => lane.Head.Origin == origin && lane.VisibleAt <= Now)
+                    .OrderBy(static lane => lane.VisibleAt)
+                    .Take(limit)
+                    .ToList()
+                    .Select(lane => Lease(lane, duration)),
+            ],
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
+        SettleAsync(lease, lane => lane.VisibleAt = After(duration), cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken) =>
+        SettleAsync(
+            lease,
+            lane =>
+            {
+                var entry = lane.Head;
+                Remove(entry);
+                Forget(entry);
+            },
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(retry);
+        return SettleAsync(
+            lease,
+            lane =>
+            {
+                lane.EndLease(retry.CountsAsAttempt);
+                lane.Head.LastError = retry.Error ?? lane.Head.LastError;
+                lane.Wait(After(retry.Delay), retry.AskedByServer, Now);
+                lane.YieldToFront(Now);
+            },
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(death);
+        return SettleAsync(lease, lane => Bury(lane.Head, death), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken) =>
+        RunAsync<IReadOnlyList<DeadLetter>>(
+            () =>
+            [
+                .. QueueOf(queue).Live.Values
+                    .Where(entry => entry.ExpiresAt < Now && !LaneOf(entry).IsLeasing(entry, Now))
+                    .OrderBy(static entry => entry.ExpiresAt)
+                    .Take(limit)
+                    .ToList()
+                    .Select(entry =>
+                    {
+                        LaneOf(entry).VoidLeaseOf(entry);
+                        return Bury(entry, new DeathCertificate(DeadLetterReason.Expired));
+                    }),
+            ],
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken) =>
+        RunAsync(() => QueueOf(queue).Lanes.Values.Count(lane => lane.ClearBackoff(Now)), cancellationToken);
+
+    /// <inheritdoc/>
+    /// <remarks>A store in memory dies with its only owner, so there is never anything to reclaim.</remarks>
+    public ValueTask<int> ReclaimAsync(CancellationToken cancellationToken) => RunAsync(static () => 0, cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<StoredEntry> ReadAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var entries = await RunAsync(
+            () => QueueOf(queue).Live.Values.Select(entry => LaneOf(entry).Describe(entry, Now)).ToList(),
+            cancellationToken).ConfigureAwait(false);
+        foreach (var entry in entries)
+        {
+            yield return entry;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(
+        string queue, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var letters = await RunAsync(() => QueueOf(queue).Dead.ToList(), cancellationToken).ConfigureAwait(false);
+        foreach (var letter in letters)
+        {
+            yield return letter;
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken) =>
+        RunAsync<Stream?>(
+            () => _entries.TryGetValue(id, out var entry) ? new MemoryStream(entry.Body, writable: false) : null, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken) =>
+        RunAsync(() => QueueOf(queue).Count(), cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken) =>
+        RunAsync(
+            () =>
+            {
+                if (QueueOf(queue).Dead.RemoveAll(letter => letter.Id == id) == 0)
+                {
+                    return false;
+                }
+
+                var entry = _entries[id];
+                entry.Requeue(ToMilliseconds(expiresAt), Now);
+                Enter(entry, QueueEnd.Back);
+                return true;
+            },
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken) =>
+        RunAsync(
+            () =>
+            {
+                var deleted = QueueOf(queue).Dead.RemoveAll(letter => letter.Id == id) > 0;
+                if (deleted)
+                {
+                    Forget(_entries[id]);
+                }
+
+                return deleted;
+            },
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken) =>
+        RunAsync(() => QueueOf(queue).Pause, cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask SetPauseAsync(string queue, QueuePause? pause, CancellationToken cancellationToken) =>
+        await RunAsync(
+            () => QueueOf(queue).Pause = pause is null ? null : pause with { Since = ToMilliseconds(pause.Since) },
+            cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        _disposed = true;
+        return ValueTask.CompletedTask;
+    }
+
+    private DateTimeOffset Now => ToMilliseconds(_timeProvider.GetUtcNow());
+
+    // As durable stores keep times.
+    private static DateTimeOffset ToMilliseconds(DateTimeOffset time) =>
+        time == DateTimeOffset.MaxValue ? time : DateTimeOffset.FromUnixTimeMilliseconds(time.ToUnixTimeMilliseconds());
+
+    private DateTimeOffset After(TimeSpan delay) =>
+        delay <= TimeSpan.Zero ? Now
+        : delay >= DateTimeOffset.MaxValue - Now ? DateTimeOffset.MaxValue
+        : Now.AddMilliseconds(Math.Ceiling(delay.TotalMilliseconds));
+
+    private ValueTask<T> RunAsync<T>(Func<T> run, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled<T>(cancellationToken);
+        }
+
+        lock (_lock)
+        {
+            return ValueTask.FromResult(run());
+        }
+    }
+
+    private ValueTask<bool> SettleAsync(Lease lease, Action<MemoryLane> settle, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(lease);
+        return RunAsync(
+            () =>
+            {
+                var lane = _entries.TryGetValue(lease.EntryId, out var entry) ? QueueOf(entry.Queue).Lanes.GetValueOrDefault(entry.Lane) : null;
+                if (lane is null || lane.Head != entry || lane.Token != lease.Token)
+                {
+                    return false;
+                }
+
+                settle(lane);
+                return true;
+            },
+            cancellationToken);
+    }
+
+    private MemoryQueue QueueOf(string name) =>
+        _queues.TryGetValue(name, out var queue) ? queue : _queues[name] = new MemoryQueue();
+
+    private MemoryLane LaneOf(MemoryEntry entry) => QueueOf(entry.Queue).Lanes[entry.Lane];
+
+    private long Add(NewEntry added)
+    {
+        var body = added.Body.StoredId is { } bodyId ? Adopt(bodyId) : added.Body.Inline.ToArray();
+        var entry = new MemoryEntry(
+            new StoredEntry
+            {
+                Id = ++_lastId,
+                Queue = added.Queue,
+                Lane = added.Lane,
+                Request = added.Request,
+                BodyLength = body.Length,
+                Timestamp = ToMilliseconds(added.Timestamp),
+                ExpiresAt = ToMilliseconds(added.ExpiresAt),
+                Metadata = new Dictionary<string, string>(added.Metadata ?? new Dictionary<string, string>()),
+                TraceParent = added.TraceParent,
+            },
+            body)
+        {
+            Attempts = added.Attempts,
+            LastError = added.LastError,
+            NotBefore = After(added.Delay),
+            AskedByServer = added.DelayAskedByServer,
+        };
+        _entries.Add(entry.Id, entry);
+        Enter(entry, added.End);
+        return entry.Id;
+    }
+
+    private byte[] Adopt(long bodyId) =>
+        _bodies.Remove(bodyId, out var body)
+            ? body.ToArray()
+            : throw new InvalidOperationException("The body was disposed of, or belongs to another entry.");
+
+    private void Abandon(MemoryBody body)
+    {
+        lock (_lock)
+        {
+            _bodies.Remove(body.Id);
+        }
+    }
+
+    private void Enter(MemoryEntry entry, QueueEnd end)
+    {
+        var queue = QueueOf(entry.Queue);
+        queue.Enter(entry, end);
+        if (!queue.Lanes.TryGetValue(entry.Lane, out var lane))
+        {
+            queue.Lanes.Add(entry.Lane, new MemoryLane(entry, Now));
+            return;
+        }
+
+        lane.Enter(entry, Now);
+    }
+
+    private void Remove(MemoryEntry entry)
+    {
+        var queue = QueueOf(entry.Queue);
+        var lane = queue.Lanes[entry.Lane];
+        queue.Live.Remove(entry.Position);
+        if (lane.Remove(entry, Now))
+        {
+            queue.Lanes.Remove(entry.Lane);
+        }
+    }
+
+    private void Forget(MemoryEntry entry) => _entries.Remove(entry.Id);
+
+    private DeadLetter Bury(MemoryEntry entry, DeathCertificate death)
+    {
+        Remove(entry);
+        var letter = new DeadLetter
+        {
+            Id = entry.Id,
+            Queue = entry.Queue,
+            Entry = entry.Describe(),
+            Reason = death.Reason,
+            Error = death.Error,
+            StatusCode = death.StatusCode,
+            DiedAt = Now,
+        };
+        QueueOf(entry.Queue).Dead.Add(letter);
+        return letter;
+    }
+
+    private LeasedEntry Lease(MemoryLane lane, TimeSpan duration)
+    {
+        var token = lane.Lease(After(duration));
+        return new LeasedEntry { Lease = new Lease(lane.Head.Id, token), Entry = lane.Describe(lane.Head, Now) };
+    }
+}

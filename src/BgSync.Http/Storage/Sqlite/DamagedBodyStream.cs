@@ -1,0 +1,8 @@
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>An inline body of an entry whose checksum is wrong.</summary>
+internal sealed class DamagedBodyStream : ForwardStream
+{
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        throw new InvalidDataException("The body's entry is damaged: what is stored is not what was written.");
+}

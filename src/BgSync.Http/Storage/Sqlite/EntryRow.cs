@@ -1,0 +1,207 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+using System.Text;
+using System.Text.Json;
+using BgSync.Http.Requests;
+using Microsoft.Data.Sqlite;
+
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>What makes an entry, column by column as it is stored. Anything may be missing from a damaged one.</summary>
+internal sealed record EntryRow
+{
+    public string? Queue { get; init; }
+
+    public string? Lane { get; init; }
+
+    public long Timestamp { get; init; }
+
+    public long ExpiresAt { get; init; }
+
+    public string? Method { get; init; }
+
+    public string? Uri { get; init; }
+
+    public string? Origin { get; init; }
+
+    public string? Version { get; init; }
+
+    public long VersionPolicy { get; init; }
+
+    public string? Headers { get; init; }
+
+    public string? ContentHeaders { get; init; }
+
+    public string? Metadata { get; init; }
+
+    public string? TraceParent { get; init; }
+
+    public byte[]? Body { get; init; }
+
+    public long? BodyId { get; init; }
+
+    public long BodyLength { get; init; }
+
+    public long Checksum { get; init; }
+
+    public bool IsWhole => Checksum == ComputeChecksum();
+
+    public static EntryRow From(NewEntry entry)
+    {
+        var request = entry.Request;
+        var row = new EntryRow
+        {
+            Queue = entry.Queue,
+            Lane = entry.Lane,
+            Timestamp = UnixTime.Of(entry.Timestamp),
+            ExpiresAt = UnixTime.Of(entry.ExpiresAt),
+            Method = request.Method.Method,
+            Uri = request.Uri.OriginalString,
+            Origin = request.Origin,
+            Version = request.Version.ToString(),
+            VersionPolicy = (long)request.VersionPolicy,
+            Headers = HeaderJson.Write(request.Headers),
+            ContentHeaders = request.ContentHeaders is { } contentHeaders ? HeaderJson.Write(contentHeaders) : null,
+            Metadata = entry.Metadata is { Count: > 0 } metadata ? HeaderJson.WriteMetadata(metadata) : null,
+            TraceParent = entry.TraceParent,
+            Body = entry.Body.Length > 0 && entry.Body.StoredId is null ? entry.Body.Inline.ToArray() : null,
+            BodyId = entry.Body.StoredId,
+            BodyLength = entry.Body.Length,
+        };
+        return row.Sealed();
+    }
+
+    /// <summary>Reads <see cref="SqliteSchema.EntryColumns"/> from a column on.</summary>
+    public static EntryRow Read(SqliteDataReader reader, int first)
+    {
+        return new EntryRow
+        {
+            Queue = Text(0),
+            Lane = Text(1),
+            Timestamp = Number(2) ?? 0,
+            ExpiresAt = Number(3) ?? 0,
+            Method = Text(4),
+            Uri = Text(5),
+            Origin = Text(6),
+            Version = Text(7),
+            VersionPolicy = Number(8) ?? 0,
+            Headers = Text(9),
+            ContentHeaders = Text(10),
+            Metadata = Text(11),
+            TraceParent = Text(12),
+            Body = reader.IsDBNull(first + 13) ? null : reader.GetFieldValue<byte[]>(first + 13),
+            BodyId = Number(14),
+            BodyLength = Number(15) ?? 0,
+            Checksum = Number(16) ?? 0,
+        };
+
+        string? Text(int column) => reader.IsDBNull(first + column) ? null : reader.GetString(first + column);
+        long? Number(int column) => reader.IsDBNull(first + column) ? null : reader.GetInt64(first + column);
+    }
+
+    /// <summary>The same row with the checksum that it ought to have.</summary>
+    public EntryRow Sealed() => this with { Checksum = ComputeChecksum() };
+
+    /// <summary>The values of <see cref="SqliteSchema.EntryParameters"/>, before those of the statement's own.</summary>
+    public (string Name, object? Value)[] Parameters(params ReadOnlySpan<(string Name, object? Value)> others) =>
+    [
+        ("$queue", Queue),
+        ("$lane", Lane),
+        ("$timestamp", Timestamp),
+        ("$expires_at", ExpiresAt),
+        ("$method", Method),
+        ("$uri", Uri),
+        ("$origin", Origin),
+        ("$version", Version),
+        ("$version_policy", VersionPolicy),
+        ("$headers", Headers),
+        ("$content_headers", ContentHeaders),
+        ("$metadata", Metadata),
+        ("$traceparent", TraceParent),
+        ("$body", Body),
+        ("$body_id", BodyId),
+        ("$body_length", BodyLength),
+        ("$checksum", Checksum),
+        .. others,
+    ];
+
+    /// <summary>Makes the entry of it, or says why that cannot be done.</summary>
+    public StoredEntry? Decode(long id, int attempts, string? lastError, out string? damage)
+    {
+        if (!IsWhole)
+        {
+            damage = "The entry's checksum is wrong: what is stored is not what was written.";
+            return null;
+        }
+
+        try
+        {
+            damage = null;
+            return new StoredEntry
+            {
+                Id = id,
+                Queue = Queue!,
+                Lane = Lane!,
+                Request = new RequestSnapshot
+                {
+                    Method = new HttpMethod(Method!),
+                    Uri = new Uri(Uri!, UriKind.Absolute),
+                    Version = System.Version.Parse(Version!),
+                    VersionPolicy = (HttpVersionPolicy)VersionPolicy,
+                    Headers = HeaderJson.Read(Headers!),
+                    ContentHeaders = ContentHeaders is null ? null : HeaderJson.Read(ContentHeaders),
+                },
+                BodyLength = BodyLength,
+                Timestamp = UnixTime.ToTime(Timestamp),
+                ExpiresAt = UnixTime.ToTime(ExpiresAt),
+                Metadata = Metadata is null ? new Dictionary<string, string>() : HeaderJson.ReadMetadata(Metadata),
+                TraceParent = TraceParent,
+                Attempts = attempts,
+                LastError = lastError,
+            };
+        }
+        catch (Exception exception) when (exception is FormatException or JsonException or ArgumentException)
+        {
+            damage = "The entry cannot be decoded: " + exception.Message;
+            return null;
+        }
+    }
+
+    private long ComputeChecksum()
+    {
+        var hash = new XxHash3();
+        AppendText(Queue);
+        AppendText(Lane);
+        AppendNumber(Timestamp);
+        AppendNumber(ExpiresAt);
+        AppendText(Method);
+        AppendText(Uri);
+        AppendText(Origin);
+        AppendText(Version);
+        AppendNumber(VersionPolicy);
+        AppendText(Headers);
+        AppendText(ContentHeaders);
+        AppendText(Metadata);
+        AppendText(TraceParent);
+        AppendBytes(Body);
+        AppendNumber(BodyId ?? -1);
+        AppendNumber(BodyLength);
+        return (long)hash.GetCurrentHashAsUInt64();
+
+        void AppendText(string? text) => AppendBytes(text is null ? null : Encoding.UTF8.GetBytes(text));
+
+        // The length goes before the bytes, so that no two rows run together to the same hash.
+        void AppendBytes(byte[]? bytes)
+        {
+            AppendNumber(bytes?.Length ?? -1);
+            hash.Append(bytes ?? []);
+        }
+
+        void AppendNumber(long number)
+        {
+            Span<byte> buffer = stackalloc byte[sizeof(long)];
+            BinaryPrimitives.WriteInt64LittleEndian(buffer, number);
+            hash.Append(buffer);
+        }
+    }
+}

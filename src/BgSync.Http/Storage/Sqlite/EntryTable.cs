@@ -1,0 +1,118 @@
+using Microsoft.Data.Sqlite;
+
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>The entries of all queues, each written once.</summary>
+internal static class EntryTable
+{
+    // Keeps a page of entries with large inline bodies from filling the memory.
+    private const int PageBytes = 1 << 20;
+
+    private const int PageRows = 256;
+
+    /// <summary>Writes an entry, under a new id unless one is given.</summary>
+    public static long Insert(SqliteSession session, EntryRow row, EntryStart start, long? id = null)
+    {
+        session.Execute(
+            $"""
+            INSERT INTO entry (id, position, attempts, last_error, not_before, asked_by_server, {SqliteSchema.EntryColumns})
+            VALUES ($id, $position, $attempts, $last_error, $not_before, $asked_by_server, {SqliteSchema.EntryParameters})
+            """,
+            row.Parameters(
+                ("$id", id),
+                ("$position", start.Position),
+                ("$attempts", start.Attempts),
+                ("$last_error", start.LastError),
+                ("$not_before", start.NotBefore),
+                ("$asked_by_server", start.AskedByServer)));
+        return id ?? session.LastInsertId;
+    }
+
+    public static EntryRow? Find(SqliteSession session, long id)
+    {
+        using var reader = session.Query($"SELECT {SqliteSchema.EntryColumns} FROM entry WHERE id = $id", ("$id", id));
+        return reader.Read() ? EntryRow.Read(reader, 0) : null;
+    }
+
+    public static void Delete(SqliteSession session, long id) => session.Execute("DELETE FROM entry WHERE id = $id", ("$id", id));
+
+    /// <summary>The id and length of an entry's body.</summary>
+    public static (long? BodyId, long BodyLength) FindBody(SqliteSession session, long id)
+    {
+        using var reader = session.Query("SELECT body_id, body_length FROM entry WHERE id = $id", ("$id", id));
+        return reader.Read() ? (reader.IsDBNull(0) ? null : reader.GetInt64(0), reader.GetInt64(1)) : (null, 0);
+    }
+
+    /// <summary>Entries past their retention that are not leased, the first to expire first, as the heads that they would be.</summary>
+    public static List<LaneTable.Head> FindExpired(SqliteSession session, string queue, int limit, long now)
+    {
+        using var reader = session.Query(
+            """
+            SELECT entry.queue, entry.lane, entry.id, entry.position,
+                coalesce(lane.attempts + (lane.lease_token IS NOT NULL), entry.attempts),
+                iif(lane.head_id IS NULL, entry.last_error, lane.last_error)
+            FROM entry
+            LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
+            WHERE entry.queue = $queue AND entry.expires_at < $now AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+            ORDER BY entry.expires_at LIMIT $limit
+            """,
+            ("$queue", queue), ("$now", now), ("$limit", limit));
+        var expired = new List<LaneTable.Head>();
+        while (reader.Read())
+        {
+            expired.Add(LaneTable.ReadHead(reader));
+        }
+
+        return expired;
+    }
+
+    /// <summary>The next entries of a queue after a position, without those that cannot be read.</summary>
+    /// <returns>The entries, and the position to go on from; <see langword="null"/> at the end.</returns>
+    public static (List<StoredEntry> Entries, long? Next) ReadPage(SqliteSession session, string queue, long after, long now)
+    {
+        using var reader = session.Query(
+            $"""
+            SELECT entry.id, entry.position, lane.head_id IS NOT NULL, lane.visible_at, lane.lease_token IS NOT NULL,
+                coalesce(lane.attempts, entry.attempts), iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
+                {QualifiedColumns}
+            FROM entry
+            LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
+            WHERE entry.queue = $queue AND entry.position > $after
+            ORDER BY entry.position LIMIT $limit
+            """,
+            ("$queue", queue), ("$after", after), ("$limit", PageRows));
+        var entries = new List<StoredEntry>();
+        long? next = null;
+        var rows = 0;
+        var bytes = 0L;
+        while (bytes < PageBytes && reader.Read())
+        {
+            rows++;
+            next = reader.GetInt64(1);
+            var row = EntryRow.Read(reader, 7);
+            bytes += row.Body?.Length ?? 0;
+            if (Decode(reader, row, now) is { } entry)
+            {
+                entries.Add(entry);
+            }
+        }
+
+        return (entries, rows == PageRows || bytes >= PageBytes ? next : null);
+    }
+
+    private static string QualifiedColumns { get; } =
+        string.Join(", ", SqliteSchema.EntryColumns.Split(", ").Select(static column => "entry." + column));
+
+    private static StoredEntry? Decode(SqliteDataReader reader, EntryRow row, long now)
+    {
+        var entry = row.Decode(
+            reader.GetInt64(0), reader.GetInt32(5), reader.IsDBNull(6) ? null : reader.GetString(6), out _);
+        if (entry is null || !reader.GetBoolean(2))
+        {
+            return entry;
+        }
+
+        var visibleAt = reader.GetInt64(3);
+        return entry with { DueAt = UnixTime.ToTime(visibleAt), IsLeased = reader.GetBoolean(4) && visibleAt > now };
+    }
+}

@@ -1,0 +1,287 @@
+using Microsoft.Data.Sqlite;
+
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>The head of each lane: when it is due, its attempts and its lease.</summary>
+/// <remarks>A lease is void when its time is up; until another takes the head, its holder may still settle it.</remarks>
+internal static class LaneTable
+{
+    // A lease whose time is up was an attempt, and may have reached the server.
+    private const string AttemptsWithLost = "attempts + (lease_token IS NOT NULL)";
+
+    private const string EndLease = "lease_owner = NULL, lease_token = NULL";
+
+    /// <summary>What a lane says of its head.</summary>
+    public sealed record Head(string Queue, string Lane, long EntryId, long Position, int Attempts, string? LastError);
+
+    /// <summary>Makes a new entry the head of its lane if there is none.</summary>
+    public static void EnterBack(SqliteSession session, EntryRow row, long id, EntryStart start, long now) =>
+        session.Execute(
+            """
+            INSERT INTO lane (queue, name, head_id, head_position, origin, visible_at, wait, attempts, last_error)
+            VALUES ($queue, $lane, $id, $position, $origin, max($not_before, $now), $wait, $attempts, $last_error)
+            ON CONFLICT (queue, name) DO NOTHING
+            """,
+            HeadParameters(row, id, start, now));
+
+    /// <summary>
+    /// Makes a new entry the head of its lane, unless the head is being sent. The one displaced keeps its attempts in its own row.
+    /// </summary>
+    public static void EnterFront(SqliteSession session, EntryRow row, long id, EntryStart start, long now)
+    {
+        session.Execute(
+            $"""
+            UPDATE entry SET
+                attempts = lane.attempts + (lane.lease_token IS NOT NULL),
+                last_error = lane.last_error,
+                not_before = lane.visible_at,
+                asked_by_server = (lane.wait = 2)
+            FROM lane
+            WHERE lane.queue = $queue AND lane.name = $lane AND entry.id = lane.head_id
+                AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+            """,
+            ("$queue", row.Queue), ("$lane", row.Lane), ("$now", now));
+        session.Execute(
+            """
+            INSERT INTO lane (queue, name, head_id, head_position, origin, visible_at, wait, attempts, last_error)
+            VALUES ($queue, $lane, $id, $position, $origin, max($not_before, $now), $wait, $attempts, $last_error)
+            ON CONFLICT (queue, name) DO UPDATE SET
+                head_id = excluded.head_id,
+                head_position = excluded.head_position,
+                origin = excluded.origin,
+                visible_at = excluded.visible_at,
+                wait = excluded.wait,
+                attempts = excluded.attempts,
+                last_error = excluded.last_error,
+                lease_owner = NULL,
+                lease_token = NULL
+            WHERE lease_token IS NULL OR visible_at <= $now
+            """,
+            HeadParameters(row, id, start, now));
+    }
+
+    /// <summary>
+    /// Makes the first entry of a lane its head, or removes the lane if there is none. It is due at once, unless the server asked
+    /// for a wait that is not over.
+    /// </summary>
+    public static void Promote(SqliteSession session, string queue, string lane, long now)
+    {
+        var removed = session.Execute(
+            """
+            DELETE FROM lane WHERE queue = $queue AND name = $lane
+                AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.queue = $queue AND entry.lane = $lane)
+            """,
+            ("$queue", queue), ("$lane", lane));
+        if (removed > 0)
+        {
+            return;
+        }
+
+        session.Execute(
+            $"""
+            UPDATE lane SET
+                (head_id, head_position, origin, visible_at, wait, attempts, last_error) = (
+                    SELECT id, position, origin,
+                        iif(asked_by_server AND not_before > $now, not_before, $now),
+                        iif(asked_by_server AND not_before > $now, 2, 0),
+                        attempts, last_error
+                    FROM entry WHERE entry.queue = $queue AND entry.lane = $lane
+                    ORDER BY position LIMIT 1),
+                {EndLease}
+            WHERE queue = $queue AND name = $lane
+            """,
+            ("$queue", queue), ("$lane", lane), ("$now", now));
+    }
+
+    /// <summary>The lanes that are due, the longest due first.</summary>
+    public static List<Head> FindDue(SqliteSession session, string queue, string origin, int limit, long now)
+    {
+        using var reader = session.Query(
+            $"""
+            SELECT queue, name, head_id, head_position, {AttemptsWithLost}, last_error FROM lane
+            WHERE queue = $queue AND origin = $origin AND visible_at <= $now
+            ORDER BY visible_at LIMIT $limit
+            """,
+            ("$queue", queue), ("$origin", origin), ("$now", now), ("$limit", limit));
+        var heads = new List<Head>();
+        while (reader.Read())
+        {
+            heads.Add(ReadHead(reader));
+        }
+
+        return heads;
+    }
+
+    public static void Lease(SqliteSession session, Head head, Guid owner, Guid token, long until) =>
+        session.Execute(
+            $"""
+            UPDATE lane SET
+                attempts = {AttemptsWithLost}, visible_at = $until, wait = 0, lease_owner = $owner, lease_token = $token
+            WHERE queue = $queue AND name = $lane
+            """,
+            ("$queue", head.Queue),
+            ("$lane", head.Lane),
+            ("$until", until),
+            ("$owner", owner.ToByteArray()),
+            ("$token", token.ToByteArray()));
+
+    /// <summary>The head under a lease of this owner; <see langword="null"/> when the lease was lost.</summary>
+    public static Head? FindLeased(SqliteSession session, Lease lease, Guid owner)
+    {
+        using var reader = session.Query(
+            """
+            SELECT queue, name, head_id, head_position, attempts, last_error FROM lane
+            WHERE lease_owner = $owner AND lease_token = $token AND head_id = $id
+            """,
+            ("$owner", owner.ToByteArray()), ("$token", lease.Token.ToByteArray()), ("$id", lease.EntryId));
+        return reader.Read() ? ReadHead(reader) : null;
+    }
+
+    public static bool Renew(SqliteSession session, Lease lease, Guid owner, long until) =>
+        session.Execute(
+            "UPDATE lane SET visible_at = $until WHERE lease_owner = $owner AND lease_token = $token AND head_id = $id",
+            ("$until", until),
+            ("$owner", owner.ToByteArray()),
+            ("$token", lease.Token.ToByteArray()),
+            ("$id", lease.EntryId)) > 0;
+
+    /// <summary>Ends the lease of a head and says when it is due again.</summary>
+    public static void Reschedule(SqliteSession session, Head head, Retry retry, long now)
+    {
+        session.Execute(
+            $"""
+            UPDATE lane SET
+                visible_at = $visible_at,
+                wait = $wait,
+                attempts = attempts + $attempt,
+                last_error = coalesce($error, last_error),
+                {EndLease}
+            WHERE queue = $queue AND name = $lane
+            """,
+            ("$queue", head.Queue),
+            ("$lane", head.Lane),
+            ("$visible_at", UnixTime.After(now, retry.Delay)),
+            ("$wait", WaitFor(retry.Delay, retry.AskedByServer)),
+            ("$attempt", retry.CountsAsAttempt ? 1 : 0),
+            ("$error", retry.Error));
+        YieldToFront(session, head, now);
+    }
+
+    public static bool IsHead(SqliteSession session, Head head) =>
+        session.QueryInt64(
+            "SELECT 1 FROM lane WHERE queue = $queue AND name = $lane AND head_id = $id",
+            ("$queue", head.Queue), ("$lane", head.Lane), ("$id", head.EntryId)) is not null;
+
+    /// <summary>Makes the lanes due that wait for their backoff.</summary>
+    public static int ClearBackoff(SqliteSession session, string queue, long now) =>
+        session.Execute(
+            "UPDATE lane SET visible_at = $now, wait = 0 WHERE queue = $queue AND wait = 1 AND visible_at > $now",
+            ("$queue", queue), ("$now", now));
+
+    /// <summary>Each origin that a head is addressed to, found by jumping from one to the next along the index.</summary>
+    public static IReadOnlyList<OriginSchedule> Schedule(SqliteSession session, string queue)
+    {
+        using var reader = session.Query(
+            """
+            WITH RECURSIVE origins (origin) AS (
+                SELECT (SELECT origin FROM lane WHERE queue = $queue ORDER BY origin LIMIT 1)
+                UNION ALL
+                SELECT (SELECT lane.origin FROM lane WHERE lane.queue = $queue AND lane.origin > origins.origin
+                    ORDER BY lane.origin LIMIT 1)
+                FROM origins WHERE origins.origin IS NOT NULL)
+            SELECT origin, (SELECT visible_at FROM lane WHERE lane.queue = $queue AND lane.origin = origins.origin
+                ORDER BY visible_at LIMIT 1)
+            FROM origins WHERE origin IS NOT NULL
+            """,
+            ("$queue", queue));
+        var schedule = new List<OriginSchedule>();
+        while (reader.Read())
+        {
+            schedule.Add(new OriginSchedule(reader.GetString(0), UnixTime.ToTime(reader.GetInt64(1))));
+        }
+
+        return schedule;
+    }
+
+    /// <summary>Whoever holds a lease, found by jumping from one to the next along the index.</summary>
+    public static List<Guid> FindOwners(SqliteSession session)
+    {
+        var owners = new List<Guid>();
+        var last = Array.Empty<byte>();
+        while (Next(last) is { } next)
+        {
+            owners.Add(new Guid(next));
+            last = next;
+        }
+
+        return owners;
+
+        byte[]? Next(byte[] after)
+        {
+            using var reader = session.Query(
+                "SELECT lease_owner FROM lane WHERE lease_owner > $after ORDER BY lease_owner LIMIT 1", ("$after", after));
+            return reader.Read() ? reader.GetFieldValue<byte[]>(0) : null;
+        }
+    }
+
+    /// <summary>Voids the leases of an owner that is dead; their attempts count.</summary>
+    public static int Void(SqliteSession session, Guid owner, long now) =>
+        session.Execute(
+            $"UPDATE lane SET visible_at = $now, attempts = attempts + 1, {EndLease} WHERE lease_owner = $owner",
+            ("$owner", owner.ToByteArray()), ("$now", now));
+
+    public static int WaitFor(TimeSpan delay, bool askedByServer) => (delay > TimeSpan.Zero, askedByServer) switch
+    {
+        (false, _) => 0,
+        (true, false) => 1,
+        (true, true) => 2,
+    };
+
+    // An entry put in front while the head was being sent goes first from now on.
+    private static void YieldToFront(SqliteSession session, Head head, long now)
+    {
+        var first = session.QueryInt64(
+            "SELECT position FROM entry WHERE queue = $queue AND lane = $lane ORDER BY position LIMIT 1",
+            ("$queue", head.Queue), ("$lane", head.Lane));
+        if (first is null || first >= head.Position)
+        {
+            return;
+        }
+
+        session.Execute(
+            """
+            UPDATE entry SET
+                attempts = lane.attempts,
+                last_error = lane.last_error,
+                not_before = lane.visible_at,
+                asked_by_server = (lane.wait = 2)
+            FROM lane
+            WHERE lane.queue = $queue AND lane.name = $lane AND entry.id = lane.head_id
+            """,
+            ("$queue", head.Queue), ("$lane", head.Lane));
+        Promote(session, head.Queue, head.Lane, now);
+    }
+
+    /// <summary>Reads queue, lane, id, position, attempts and last error.</summary>
+    public static Head ReadHead(SqliteDataReader reader) => new(
+        reader.GetString(0),
+        reader.GetString(1),
+        reader.GetInt64(2),
+        reader.GetInt64(3),
+        reader.GetInt32(4),
+        reader.IsDBNull(5) ? null : reader.GetString(5));
+
+    private static (string Name, object? Value)[] HeadParameters(EntryRow row, long id, EntryStart start, long now) =>
+    [
+        ("$queue", row.Queue),
+        ("$lane", row.Lane),
+        ("$id", id),
+        ("$position", start.Position),
+        ("$origin", row.Origin),
+        ("$not_before", start.NotBefore),
+        ("$now", now),
+        ("$wait", start.NotBefore <= now ? 0 : start.AskedByServer ? 2 : 1),
+        ("$attempts", start.Attempts),
+        ("$last_error", start.LastError),
+    ];
+}

@@ -1,0 +1,64 @@
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>The counts, the ends and the pause of each queue.</summary>
+internal static class QueueTable
+{
+    /// <summary>Counts an entry in and takes the next position at an end of its queue.</summary>
+    public static long Enter(SqliteSession session, string queue, QueueEnd end, long bytes)
+    {
+        var back = end == QueueEnd.Back ? 1 : 0;
+        session.Execute(
+            """
+            INSERT INTO queue (name, live, bytes, next_back, next_front) VALUES ($queue, 1, $bytes, $back, -1 - $front)
+            ON CONFLICT (name) DO UPDATE SET
+                live = live + 1,
+                bytes = bytes + $bytes,
+                next_back = next_back + $back,
+                next_front = next_front - $front
+            """,
+            ("$queue", queue), ("$bytes", bytes), ("$back", back), ("$front", 1 - back));
+        return session.QueryInt64(
+            "SELECT iif($back, next_back - 1, next_front + 1) FROM queue WHERE name = $queue", ("$queue", queue), ("$back", back))
+            ?? throw new InvalidOperationException("The queue's row vanished inside its transaction.");
+    }
+
+    /// <summary>Counts an entry out. An empty queue holds no bytes, whatever a damaged row claimed.</summary>
+    public static void Leave(SqliteSession session, string queue, long bytes) =>
+        session.Execute(
+            """
+            UPDATE queue SET live = max(live - 1, 0), bytes = iif(live <= 1, 0, max(bytes - $bytes, 0)) WHERE name = $queue
+            """,
+            ("$queue", queue), ("$bytes", bytes));
+
+    /// <summary>Counts dead letters in or out.</summary>
+    public static void CountDead(SqliteSession session, string queue, int change) =>
+        session.Execute(
+            "UPDATE queue SET dead = max(dead + $change, 0) WHERE name = $queue", ("$queue", queue), ("$change", change));
+
+    public static QueueCounts Count(SqliteSession session, string queue)
+    {
+        using var reader = session.Query("SELECT live, dead, bytes FROM queue WHERE name = $queue", ("$queue", queue));
+        return reader.Read() ? new QueueCounts(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2)) : default;
+    }
+
+    public static QueuePause? GetPause(SqliteSession session, string queue)
+    {
+        using var reader = session.Query(
+            "SELECT pause_cause, pause_reason, paused_at FROM queue WHERE name = $queue AND pause_cause IS NOT NULL",
+            ("$queue", queue));
+        return reader.Read()
+            ? new QueuePause((PauseCause)reader.GetInt32(0), reader.GetString(1), UnixTime.ToTime(reader.GetInt64(2)))
+            : null;
+    }
+
+    public static void SetPause(SqliteSession session, string queue, QueuePause? pause) =>
+        session.Execute(
+            """
+            INSERT INTO queue (name, pause_cause, pause_reason, paused_at) VALUES ($queue, $cause, $reason, $since)
+            ON CONFLICT (name) DO UPDATE SET pause_cause = $cause, pause_reason = $reason, paused_at = $since
+            """,
+            ("$queue", queue),
+            ("$cause", (long?)pause?.Cause),
+            ("$reason", pause?.Reason),
+            ("$since", pause is null ? null : UnixTime.Of(pause.Since)));
+}

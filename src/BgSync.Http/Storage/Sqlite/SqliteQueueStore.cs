@@ -1,0 +1,380 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>Keeps queues in a SQLite database: the store that is used when none is named.</summary>
+/// <remarks>
+/// <para>Write-ahead log, flushed at each commit; callers that write at the same time share a commit. Several processes may use one
+/// file on a local disk.</para>
+/// <para>Entries, and the chunks of their bodies, carry checksums, because SQLite's own pages do not.</para>
+/// </remarks>
+public sealed partial class SqliteQueueStore : IQueueStore
+{
+    private readonly SqliteDatabase _database;
+    private readonly SqliteReaders _readers;
+    private readonly SqliteWriter _writer;
+    private readonly TimeProvider _timeProvider;
+    private readonly ILogger _logger;
+    private int _disposed;
+
+    /// <summary>Creates the store; the database is opened, and made if there is none, at the first call.</summary>
+    public SqliteQueueStore(SqliteStoreOptions options, TimeProvider timeProvider, ILogger<SqliteQueueStore> logger)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(timeProvider);
+        ArgumentNullException.ThrowIfNull(logger);
+        _timeProvider = timeProvider;
+        _logger = logger;
+        _database = new SqliteDatabase(options, timeProvider, logger);
+        _readers = new SqliteReaders(_database);
+        _writer = new SqliteWriter(_database, _readers);
+    }
+
+    /// <summary>How many transactions were committed: less than the operations when callers share them.</summary>
+    internal long Commits => _writer.Commits;
+
+    /// <summary>The text of every statement that was run so far.</summary>
+    internal async Task<IReadOnlyCollection<string>> GetStatementsAsync() =>
+    [
+        .. await _writer.RunAsync(static session => session.Statements.ToArray(), CancellationToken.None).ConfigureAwait(false),
+        .. _readers.Statements,
+    ];
+
+    /// <inheritdoc/>
+    public async ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken)
+    {
+        var id = await WriteAsync(session => BodyTable.Begin(session, _database.Owner), cancellationToken).ConfigureAwait(false);
+        return new SqliteBodyWriter(_writer, id);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+
+        // Encoded by the caller's thread: the writer's is the one that everybody waits for.
+        var row = EntryRow.From(entry);
+        return await WriteAsync(session => Add(session, entry, row), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
+        await ReadAsync(session => LaneTable.Schedule(session, queue), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
+        string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        var leased = await WriteAsync(session => Lease(session, queue, origin, limit, duration), cancellationToken).ConfigureAwait(false);
+        return leased.ConvertAll(static lease => Decode(lease.Head, lease.Row, lease.Token, lease.Until));
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
+        await WriteAsync(
+            session => LaneTable.Renew(session, lease, _database.Owner, UnixTime.After(Now, duration)),
+            cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken) =>
+        await SettleAsync(lease, RemoveDelivered, cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(retry);
+        return await SettleAsync(
+            lease, (session, head) => LaneTable.Reschedule(session, head, retry, Now), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(death);
+        return await SettleAsync(
+            lease, (session, head) => Bury(session, head, isHead: true, death, Now), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken) =>
+        await WriteAsync(session => Expire(session, queue, limit), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken) =>
+        await WriteAsync(session => LaneTable.ClearBackoff(session, queue, Now), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<int> ReclaimAsync(CancellationToken cancellationToken)
+    {
+        var voided = await WriteAsync(Reclaim, cancellationToken).ConfigureAwait(false);
+        if (voided > 0)
+        {
+            Log.Reclaimed(_logger, voided, _database.Path);
+        }
+
+        return voided;
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<StoredEntry> ReadAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (long? after = long.MinValue; after is { } position;)
+        {
+            (var entries, after) = await ReadAsync(
+                session => EntryTable.ReadPage(session, queue, position, Now), cancellationToken).ConfigureAwait(false);
+            foreach (var entry in entries)
+            {
+                yield return entry;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(
+        string queue, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (long? after = long.MinValue; after is { } ordinal;)
+        {
+            (var letters, after) = await ReadAsync(
+                session => DeadLetterTable.ReadPage(session, queue, ordinal), cancellationToken).ConfigureAwait(false);
+            foreach (var letter in letters)
+            {
+                yield return letter;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken)
+    {
+        var row = await ReadAsync(
+            session => EntryTable.Find(session, id) ?? DeadLetterTable.FindRow(session, id), cancellationToken).ConfigureAwait(false);
+        return row switch
+        {
+            null => null,
+            { IsWhole: false } => new DamagedBodyStream(),
+            { BodyId: { } bodyId } => new SqliteBodyStream(_readers, bodyId, row.BodyLength),
+            _ => new MemoryStream(row.Body ?? [], writable: false),
+        };
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken) =>
+        await ReadAsync(session => QueueTable.Count(session, queue), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken) =>
+        await WriteAsync(session => Requeue(session, queue, id, expiresAt), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken) =>
+        await WriteAsync(session => DeleteDeadLetter(session, queue, id), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken) =>
+        await ReadAsync(session => QueueTable.GetPause(session, queue), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask SetPauseAsync(string queue, QueuePause? pause, CancellationToken cancellationToken) =>
+        await WriteAsync(
+            session =>
+            {
+                QueueTable.SetPause(session, queue, pause);
+                return true;
+            },
+            cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        // Both wait for what is under way.
+        await Task.Run(() =>
+        {
+            _writer.Dispose();
+            _readers.Dispose();
+        }).ConfigureAwait(false);
+        _database.Dispose();
+    }
+
+    private long Now => UnixTime.Of(_timeProvider.GetUtcNow());
+
+    private Task<T> WriteAsync<T>(Func<SqliteSession, T> write, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        return _writer.RunAsync(write, cancellationToken);
+    }
+
+    private async ValueTask<T> ReadAsync<T>(Func<SqliteSession, T> read, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        if (!_writer.IsOpen)
+        {
+            await _writer.RunAsync(static _ => true, cancellationToken).ConfigureAwait(false);
+        }
+
+        return await _readers.ReadAsync(read, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<bool> SettleAsync(
+        Lease lease, Action<SqliteSession, LaneTable.Head> settle, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(lease);
+        return await WriteAsync(
+            session =>
+            {
+                if (LaneTable.FindLeased(session, lease, _database.Owner) is not { } head)
+                {
+                    return false;
+                }
+
+                settle(session, head);
+                return true;
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    private long Add(SqliteSession session, NewEntry entry, EntryRow row)
+    {
+        var now = Now;
+        if (row.BodyId is { } bodyId && !BodyTable.Adopt(session, bodyId))
+        {
+            throw new InvalidOperationException("The body was disposed of, or belongs to another entry.");
+        }
+
+        var start = new EntryStart(
+            QueueTable.Enter(session, entry.Queue, entry.End, row.BodyLength),
+            entry.Attempts,
+            entry.LastError,
+            UnixTime.After(now, entry.Delay),
+            entry.DelayAskedByServer);
+        var id = EntryTable.Insert(session, row, start);
+        if (entry.End == QueueEnd.Front)
+        {
+            LaneTable.EnterFront(session, row, id, start, now);
+        }
+        else
+        {
+            LaneTable.EnterBack(session, row, id, start, now);
+        }
+
+        return id;
+    }
+
+    private List<(LaneTable.Head Head, EntryRow? Row, Guid Token, long Until)> Lease(
+        SqliteSession session, string queue, string origin, int limit, TimeSpan duration)
+    {
+        var now = Now;
+        var until = UnixTime.After(now, duration);
+        return LaneTable.FindDue(session, queue, origin, limit, now).ConvertAll(head =>
+        {
+            var token = Guid.NewGuid();
+            LaneTable.Lease(session, head, _database.Owner, token, until);
+            return (head, EntryTable.Find(session, head.EntryId), token, until);
+        });
+    }
+
+    private static LeasedEntry Decode(LaneTable.Head head, EntryRow? row, Guid token, long until)
+    {
+        var damage = "The entry's row is gone.";
+        var entry = row?.Decode(head.EntryId, head.Attempts, head.LastError, out damage);
+        return new LeasedEntry
+        {
+            Lease = new Lease(head.EntryId, token),
+            Entry = entry is null ? null : entry with { DueAt = UnixTime.ToTime(until), IsLeased = true },
+            Damage = damage,
+        };
+    }
+
+    private void RemoveDelivered(SqliteSession session, LaneTable.Head head)
+    {
+        var (bodyId, bodyLength) = EntryTable.FindBody(session, head.EntryId);
+        EntryTable.Delete(session, head.EntryId);
+        BodyTable.Delete(session, bodyId);
+        QueueTable.Leave(session, head.Queue, bodyLength);
+        LaneTable.Promote(session, head.Queue, head.Lane, Now);
+    }
+
+    private static void Bury(SqliteSession session, LaneTable.Head head, bool isHead, DeathCertificate death, long now)
+    {
+        var (_, bodyLength) = EntryTable.FindBody(session, head.EntryId);
+        DeadLetterTable.Insert(session, head, death, now);
+        EntryTable.Delete(session, head.EntryId);
+        QueueTable.Leave(session, head.Queue, bodyLength);
+        if (isHead)
+        {
+            LaneTable.Promote(session, head.Queue, head.Lane, now);
+        }
+    }
+
+    private List<DeadLetter> Expire(SqliteSession session, string queue, int limit)
+    {
+        var now = Now;
+        var letters = new List<DeadLetter>();
+        foreach (var head in EntryTable.FindExpired(session, queue, limit, now))
+        {
+            // Asked again for each: the one before may have made this one the head of its lane.
+            Bury(session, head, LaneTable.IsHead(session, head), new DeathCertificate(DeadLetterReason.Expired), now);
+            letters.Add(DeadLetterTable.Find(session, queue, head.EntryId)!);
+        }
+
+        return letters;
+    }
+
+    private bool Requeue(SqliteSession session, string queue, long id, DateTimeOffset expiresAt)
+    {
+        if (DeadLetterTable.Find(session, queue, id) is not { Entry: not null } || DeadLetterTable.FindRow(session, id) is not { } dead)
+        {
+            return false;
+        }
+
+        var now = Now;
+        var row = (dead with { ExpiresAt = UnixTime.Of(expiresAt) }).Sealed();
+        DeadLetterTable.Delete(session, queue, id);
+        var start = new EntryStart(QueueTable.Enter(session, queue, QueueEnd.Back, row.BodyLength), 0, null, now, false);
+        EntryTable.Insert(session, row, start, id);
+        LaneTable.EnterBack(session, row, id, start, now);
+        return true;
+    }
+
+    private static bool DeleteDeadLetter(SqliteSession session, string queue, long id)
+    {
+        if (DeadLetterTable.Find(session, queue, id) is null)
+        {
+            return false;
+        }
+
+        BodyTable.Delete(session, DeadLetterTable.FindRow(session, id)?.BodyId);
+        DeadLetterTable.Delete(session, queue, id);
+        return true;
+    }
+
+    private int Reclaim(SqliteSession session)
+    {
+        var path = _database.Path;
+        var unfinished = BodyTable.FindUnfinished(session);
+        var dead = LaneTable.FindOwners(session)
+            .Concat(unfinished.Select(static body => body.Owner))
+            .Concat(OwnerLock.Find(path))
+            .Distinct()
+            .Where(owner => owner != _database.Owner && OwnerLock.IsDead(path, owner))
+            .ToHashSet();
+        foreach (var (id, _) in unfinished.Where(body => dead.Contains(body.Owner)))
+        {
+            BodyTable.Delete(session, id);
+        }
+
+        // Without its file an owner is as dead as with it, should this transaction not come to its end.
+        foreach (var owner in dead)
+        {
+            OwnerLock.Remove(path, owner);
+        }
+
+        return dead.Sum(owner => LaneTable.Void(session, owner, Now));
+    }
+}

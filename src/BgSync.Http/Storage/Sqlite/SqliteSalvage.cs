@@ -1,0 +1,276 @@
+using Microsoft.Data.Sqlite;
+
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>Copies what can be read of a damaged database into a fresh one.</summary>
+/// <remarks>
+/// Each table is read from both ends up to where it is damaged; what lies between is halved until only the rows of the damaged
+/// pages are left out. An entry counts as read when its checksum is right.
+/// </remarks>
+internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
+{
+    // Bounds the search in a table of which hardly anything is left.
+    private const int MostFailures = 20_000;
+
+    private const int RowsPerCommit = 256;
+
+    private int _failures;
+    private int _uncommitted;
+    private int _entries;
+    private int _deadLetters;
+
+    /// <summary>How much was recovered.</summary>
+    public readonly record struct Result(int Entries, int DeadLetters);
+
+    public Result Run(long now)
+    {
+        fresh.Execute("BEGIN IMMEDIATE");
+        Copy("entry", "id", $"position, attempts, last_error, not_before, asked_by_server, {SqliteSchema.EntryColumns}", CopyEntry);
+        Copy(
+            "dead_letter",
+            "ordinal",
+            $"id, reason, error, status_code, died_at, attempts, last_error, {SqliteSchema.EntryColumns}",
+            CopyDeadLetter);
+        Copy("body", "id", "owner", CopyBody);
+        Copy("body_chunk", "id", "body_id, number, checksum, bytes", CopyChunk);
+        CountQueues();
+        FormLanes(now);
+        CopyPauses();
+        CopyRetryStates(now);
+        CopySequences();
+        fresh.Execute("COMMIT");
+        return new Result(_entries, _deadLetters);
+    }
+
+    private void Copy(string table, string key, string columns, Action<SqliteDataReader> copy)
+    {
+        _failures = 0;
+        if (Try(() => damaged.QueryInt64($"SELECT 1 FROM {table} LIMIT 0"), out _))
+        {
+            CopyRange(table, key, columns, 0, LastKey(table, key), copy);
+        }
+    }
+
+    private void CopyRange(string table, string key, string columns, long low, long high, Action<SqliteDataReader> copy)
+    {
+        if (ScanRange(table, key, columns, ref low, ref high, ascending: true, copy)
+            || ScanRange(table, key, columns, ref low, ref high, ascending: false, copy)
+            || low >= high
+            || ++_failures > MostFailures)
+        {
+            return;
+        }
+
+        var middle = low + ((high - low) / 2);
+        CopyRange(table, key, columns, low, middle, copy);
+        CopyRange(table, key, columns, middle + 1, high, copy);
+    }
+
+    /// <summary>Reads from one end of a range and narrows it to what is not read yet.</summary>
+    /// <returns>Whether the whole range was read.</returns>
+    private bool ScanRange(
+        string table, string key, string columns, ref long low, ref long high, bool ascending, Action<SqliteDataReader> copy)
+    {
+        try
+        {
+            using var reader = damaged.Query(
+                $"SELECT {key}, {columns} FROM {table} WHERE {key} BETWEEN $low AND $high ORDER BY {key} {(ascending ? "ASC" : "DESC")}",
+                ("$low", low), ("$high", high));
+            while (reader.Read())
+            {
+                var found = reader.GetInt64(0);
+                if (found < low || found > high)
+                {
+                    return false;
+                }
+
+                copy(reader);
+                CommitNowAndThen();
+                if (ascending)
+                {
+                    low = found + 1;
+                }
+                else
+                {
+                    high = found - 1;
+                }
+            }
+
+            return true;
+        }
+        catch (SqliteException exception) when (IsOfDamagedFile(exception))
+        {
+            return false;
+        }
+    }
+
+    private void CopyEntry(SqliteDataReader reader)
+    {
+        var row = EntryRow.Read(reader, 6);
+        if (row.IsWhole)
+        {
+            var start = new EntryStart(
+                reader.GetInt64(1),
+                reader.GetInt32(2),
+                reader.IsDBNull(3) ? null : reader.GetString(3),
+                reader.GetInt64(4),
+                reader.GetBoolean(5));
+            EntryTable.Insert(fresh, row, start, reader.GetInt64(0));
+            _entries++;
+        }
+    }
+
+    private void CopyDeadLetter(SqliteDataReader reader)
+    {
+        var row = EntryRow.Read(reader, 8);
+        if (row.IsWhole)
+        {
+            fresh.Execute(
+                $"""
+                INSERT INTO dead_letter
+                    (ordinal, id, reason, error, status_code, died_at, attempts, last_error, {SqliteSchema.EntryColumns})
+                VALUES ($ordinal, $id, $reason, $error, $status_code, $died_at, $attempts, $last_error, {SqliteSchema.EntryParameters})
+                """,
+                row.Parameters(
+                    ("$ordinal", reader.GetInt64(0)),
+                    ("$id", reader.GetInt64(1)),
+                    ("$reason", reader.GetInt64(2)),
+                    ("$error", reader.GetValue(3)),
+                    ("$status_code", reader.GetValue(4)),
+                    ("$died_at", reader.GetInt64(5)),
+                    ("$attempts", reader.GetInt64(6)),
+                    ("$last_error", reader.GetValue(7))));
+            _deadLetters++;
+        }
+    }
+
+    private void CopyBody(SqliteDataReader reader) =>
+        fresh.Execute("INSERT INTO body (id, owner) VALUES ($id, $owner)", ("$id", reader.GetInt64(0)), ("$owner", reader.GetValue(1)));
+
+    private void CopyChunk(SqliteDataReader reader) =>
+        fresh.Execute(
+            "INSERT OR IGNORE INTO body_chunk (id, body_id, number, checksum, bytes) VALUES ($row, $id, $number, $checksum, $bytes)",
+            ("$row", reader.GetInt64(0)),
+            ("$id", reader.GetInt64(1)),
+            ("$number", reader.GetInt64(2)),
+            ("$checksum", reader.GetInt64(3)),
+            ("$bytes", reader.GetValue(4)));
+
+    private void CountQueues()
+    {
+        fresh.Execute(
+            """
+            INSERT INTO queue (name, live, bytes, next_back, next_front)
+            SELECT queue, count(*), sum(body_length), max(max(position) + 1, 0), min(min(position) - 1, -1) FROM entry GROUP BY queue
+            """);
+        fresh.Execute(
+            """
+            INSERT INTO queue (name, dead) SELECT queue, count(*) FROM dead_letter WHERE true GROUP BY queue
+            ON CONFLICT (name) DO UPDATE SET dead = excluded.dead
+            """);
+    }
+
+    private void FormLanes(long now) =>
+        fresh.Execute(
+            """
+            INSERT INTO lane (queue, name, head_id, head_position, origin, visible_at, wait, attempts, last_error)
+            SELECT queue, lane, id, min(position), origin,
+                iif(asked_by_server AND not_before > $now, not_before, $now), iif(asked_by_server AND not_before > $now, 2, 0),
+                attempts, last_error
+            FROM entry GROUP BY queue, lane
+            """,
+            ("$now", now));
+
+    private void CopyPauses() =>
+        Scan(
+            "SELECT name, pause_cause, pause_reason, paused_at FROM queue WHERE pause_cause IS NOT NULL",
+            reader => QueueTable.SetPause(
+                fresh,
+                reader.GetString(0),
+                new QueuePause((PauseCause)reader.GetInt32(1), reader.GetString(2), UnixTime.ToTime(reader.GetInt64(3)))));
+
+    // A lease is not carried over: its holder is told that it was lost, and its attempt counts.
+    private void CopyRetryStates(long now) =>
+        Scan(
+            "SELECT queue, name, head_id, visible_at, wait, attempts + (lease_token IS NOT NULL), last_error, lease_token FROM lane",
+            reader => fresh.Execute(
+                """
+                UPDATE lane SET visible_at = $visible_at, wait = $wait, attempts = $attempts, last_error = $last_error
+                WHERE queue = $queue AND name = $lane AND head_id = $id
+                """,
+                ("$queue", reader.GetString(0)),
+                ("$lane", reader.GetString(1)),
+                ("$id", reader.GetInt64(2)),
+                ("$visible_at", reader.IsDBNull(7) ? reader.GetInt64(3) : now),
+                ("$wait", reader.GetInt64(4)),
+                ("$attempts", reader.GetInt64(5)),
+                ("$last_error", reader.GetValue(6))));
+
+    // No id is ever given twice, that of an entry which could not be recovered included.
+    private void CopySequences()
+    {
+        foreach (var (table, key) in (ReadOnlySpan<(string, string)>)[("entry", "id"), ("dead_letter", "ordinal"), ("body", "id")])
+        {
+            Try(() => damaged.QueryInt64("SELECT seq FROM sqlite_sequence WHERE name = $table", ("$table", table)), out var before);
+            var now = fresh.QueryInt64($"SELECT max({key}) FROM {table}");
+            fresh.Execute("DELETE FROM sqlite_sequence WHERE name = $table", ("$table", table));
+            fresh.Execute(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES ($table, $seq)",
+                ("$table", table), ("$seq", Math.Max(before ?? 0, now ?? 0)));
+        }
+    }
+
+    private long LastKey(string table, string key)
+    {
+        if (Try(() => damaged.QueryInt64($"SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1"), out var last))
+        {
+            return last ?? 0;
+        }
+
+        return Try(() => damaged.QueryInt64("SELECT seq FROM sqlite_sequence WHERE name = $table", ("$table", table)), out last)
+            ? last ?? int.MaxValue
+            : int.MaxValue;
+    }
+
+    private void Scan(string sql, Action<SqliteDataReader> copy)
+    {
+        try
+        {
+            using var reader = damaged.Query(sql);
+            while (reader.Read())
+            {
+                copy(reader);
+            }
+        }
+        catch (SqliteException exception) when (IsOfDamagedFile(exception))
+        {
+            // What was read so far is kept.
+        }
+    }
+
+    private static bool Try(Func<long?> read, out long? value)
+    {
+        try
+        {
+            value = read();
+            return true;
+        }
+        catch (SqliteException exception) when (IsOfDamagedFile(exception))
+        {
+            value = null;
+            return false;
+        }
+    }
+
+    private void CommitNowAndThen()
+    {
+        if (++_uncommitted % RowsPerCommit == 0)
+        {
+            fresh.Execute("COMMIT");
+            fresh.Execute("BEGIN IMMEDIATE");
+        }
+    }
+
+    private static bool IsOfDamagedFile(SqliteException exception) =>
+        SqliteFaults.IsCorruption(exception) || exception.SqliteErrorCode is SQLitePCL.raw.SQLITE_ERROR or SQLitePCL.raw.SQLITE_IOERR;
+}

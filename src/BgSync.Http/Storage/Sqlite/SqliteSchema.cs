@@ -1,0 +1,190 @@
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>The tables of the store, by version.</summary>
+/// <remarks>
+/// <para>An entry does not change once written; what changes is the row of its lane, which carries the head, and the row of its
+/// queue, which carries the counts. So no operation costs more for a longer queue.</para>
+/// <para>Entries and dead letters name their queue and lane in full, so that they can be recovered without the other tables.</para>
+/// </remarks>
+internal static class SqliteSchema
+{
+    /// <summary>"BgSq": marks the file as a store of this library.</summary>
+    public const int ApplicationId = 0x42675371;
+
+    public const int Version = 1;
+
+    // What makes an entry, in the order in which EntryRow reads it.
+    public const string EntryColumns =
+        "queue, lane, timestamp, expires_at, method, uri, origin, version, version_policy, headers, content_headers, "
+        + "metadata, traceparent, body, body_id, body_length, checksum";
+
+    public const string EntryParameters =
+        "$queue, $lane, $timestamp, $expires_at, $method, $uri, $origin, $version, $version_policy, $headers, $content_headers, "
+        + "$metadata, $traceparent, $body, $body_id, $body_length, $checksum";
+
+    private const string Version1 =
+        """
+        CREATE TABLE queue (
+            name TEXT PRIMARY KEY,
+            live INTEGER NOT NULL DEFAULT 0,
+            dead INTEGER NOT NULL DEFAULT 0,
+            bytes INTEGER NOT NULL DEFAULT 0,
+            next_back INTEGER NOT NULL DEFAULT 0,
+            next_front INTEGER NOT NULL DEFAULT -1,
+            pause_cause INTEGER,
+            pause_reason TEXT,
+            paused_at INTEGER
+        ) WITHOUT ROWID;
+
+        -- One row for each lane that has entries. visible_at: when the head may be leased, or the lease of it ends.
+        -- wait: 0 none, 1 backoff, 2 asked for by the server.
+        CREATE TABLE lane (
+            queue TEXT NOT NULL,
+            name TEXT NOT NULL,
+            head_id INTEGER NOT NULL,
+            head_position INTEGER NOT NULL,
+            origin TEXT NOT NULL,
+            visible_at INTEGER NOT NULL,
+            wait INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            last_error TEXT,
+            lease_owner BLOB,
+            lease_token BLOB,
+            PRIMARY KEY (queue, name)
+        ) WITHOUT ROWID;
+        CREATE INDEX lane_due ON lane (queue, origin, visible_at);
+        CREATE INDEX lane_backoff ON lane (queue, visible_at) WHERE wait = 1;
+        CREATE INDEX lane_lease ON lane (lease_owner, lease_token) WHERE lease_owner IS NOT NULL;
+
+        -- attempts, last_error, not_before and asked_by_server hold from when the entry becomes the head of its lane.
+        CREATE TABLE entry (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            position INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            last_error TEXT,
+            not_before INTEGER NOT NULL,
+            asked_by_server INTEGER NOT NULL,
+            queue TEXT NOT NULL,
+            lane TEXT NOT NULL,
+            timestamp INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            method TEXT NOT NULL,
+            uri TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            version TEXT NOT NULL,
+            version_policy INTEGER NOT NULL,
+            headers TEXT NOT NULL,
+            content_headers TEXT,
+            metadata TEXT,
+            traceparent TEXT,
+            checksum INTEGER NOT NULL,
+            body_length INTEGER NOT NULL,
+            body_id INTEGER,
+            body BLOB
+        );
+        CREATE INDEX entry_lane ON entry (queue, lane, position);
+        CREATE INDEX entry_queue ON entry (queue, position);
+        CREATE INDEX entry_expiry ON entry (queue, expires_at);
+
+        -- ordinal is the order of dying. Nothing but the queue is sure of an entry that could not be read.
+        CREATE TABLE dead_letter (
+            ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
+            id INTEGER NOT NULL UNIQUE,
+            reason INTEGER NOT NULL,
+            error TEXT,
+            status_code INTEGER,
+            died_at INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            last_error TEXT,
+            queue TEXT NOT NULL,
+            lane TEXT NOT NULL,
+            timestamp INTEGER,
+            expires_at INTEGER,
+            method TEXT,
+            uri TEXT,
+            origin TEXT,
+            version TEXT,
+            version_policy INTEGER,
+            headers TEXT,
+            content_headers TEXT,
+            metadata TEXT,
+            traceparent TEXT,
+            checksum INTEGER,
+            body_length INTEGER,
+            body_id INTEGER,
+            body BLOB
+        );
+        CREATE INDEX dead_letter_queue ON dead_letter (queue, ordinal);
+
+        -- owner: who is writing the body; none once an entry has taken it over.
+        CREATE TABLE body (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            owner BLOB
+        );
+        CREATE INDEX body_owner ON body (owner) WHERE owner IS NOT NULL;
+
+        CREATE TABLE body_chunk (
+            id INTEGER PRIMARY KEY,
+            body_id INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            checksum INTEGER NOT NULL,
+            bytes BLOB NOT NULL
+        );
+        CREATE UNIQUE INDEX body_chunk_number ON body_chunk (body_id, number);
+        """;
+
+    // The script that leads to each version from the one before.
+    private static readonly string[] s_migrations = [Version1];
+
+    /// <summary>Brings a database to this version, in one transaction.</summary>
+    public static void Migrate(SqliteSession session)
+    {
+        if (InstalledVersion(session) == Version)
+        {
+            return;
+        }
+
+        session.Execute("BEGIN IMMEDIATE");
+        try
+        {
+            // Read again: another process may have been first.
+            for (var version = InstalledVersion(session); version < Version; version++)
+            {
+                session.RunScript(s_migrations[version]);
+            }
+
+            session.RunScript($"PRAGMA application_id = {ApplicationId}; PRAGMA user_version = {Version};");
+            session.Execute("COMMIT");
+        }
+        catch
+        {
+            session.TryRollBack();
+            throw;
+        }
+    }
+
+    /// <summary>Touches the root of every table, so that a damaged one is found now rather than later.</summary>
+    public static void Probe(SqliteSession session)
+    {
+        foreach (var table in (ReadOnlySpan<string>)["queue", "lane", "entry", "dead_letter", "body", "body_chunk"])
+        {
+            session.QueryInt64($"SELECT 1 FROM {table} LIMIT 1");
+        }
+    }
+
+    /// <summary>Says why a database is none that this version may write to; <see langword="null"/> when it is.</summary>
+    public static string? FindRefusal(SqliteSession session)
+    {
+        if (session.QueryInt64("PRAGMA application_id") == ApplicationId)
+        {
+            return session.QueryInt64("PRAGMA user_version") is var version && version > Version
+                ? $"was written by a later version of this library (schema {version}; this one knows {Version})"
+                : null;
+        }
+
+        return session.QueryInt64("SELECT 1 FROM sqlite_master LIMIT 1") is null ? null : "is the database of another application";
+    }
+
+    private static int InstalledVersion(SqliteSession session) =>
+        session.QueryInt64("PRAGMA application_id") == ApplicationId ? (int)(session.QueryInt64("PRAGMA user_version") ?? 0) : 0;
+}

@@ -1,0 +1,83 @@
+using Microsoft.Data.Sqlite;
+using SQLitePCL;
+
+namespace BgSync.Http.Storage.Sqlite;
+
+/// <summary>A connection with the statements that were prepared on it. Used by one thread at a time.</summary>
+internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
+{
+    private readonly Dictionary<string, SqliteCommand> _commands = [];
+
+    public SqliteConnection Connection => connection;
+
+    /// <summary>The texts of the statements prepared so far.</summary>
+    public IReadOnlyCollection<string> Statements => _commands.Keys;
+
+    public long LastInsertId => raw.sqlite3_last_insert_rowid(connection.Handle);
+
+    /// <summary>Runs a statement that returns no rows.</summary>
+    /// <returns>How many rows it changed.</returns>
+    public int Execute(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
+        Prepare(sql, parameters).ExecuteNonQuery();
+
+    /// <summary>Runs a query; its reader is to be disposed of before the same statement runs again.</summary>
+    public SqliteDataReader Query(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
+        Prepare(sql, parameters).ExecuteReader();
+
+    /// <summary>The first column of the first row; <see langword="null"/> when there is none.</summary>
+    public long? QueryInt64(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
+    {
+        using var reader = Query(sql, parameters);
+        return reader.Read() && !reader.IsDBNull(0) ? reader.GetInt64(0) : null;
+    }
+
+    /// <summary>Runs a script once, without keeping it prepared.</summary>
+    public void RunScript(string sql)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+
+    /// <summary>Rolls back, unless SQLite has done so by itself.</summary>
+    public void TryRollBack()
+    {
+        if (raw.sqlite3_get_autocommit(connection.Handle) == 0)
+        {
+            Execute("ROLLBACK");
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var command in _commands.Values)
+        {
+            command.Dispose();
+        }
+
+        connection.Dispose();
+    }
+
+    private SqliteCommand Prepare(string sql, ReadOnlySpan<(string Name, object? Value)> parameters)
+    {
+        if (!_commands.TryGetValue(sql, out var command))
+        {
+            command = connection.CreateCommand();
+            command.CommandText = sql;
+            foreach (var (name, _) in parameters)
+            {
+                command.Parameters.Add(new SqliteParameter { ParameterName = name });
+            }
+
+            _commands.Add(sql, command);
+        }
+
+        // A statement is always run with the same parameters in the same order.
+        for (var i = 0; i < parameters.Length; i++)
+        {
+            command.Parameters[i].Value = parameters[i].Value ?? DBNull.Value;
+        }
+
+        return command;
+    }
+}

@@ -1,0 +1,9 @@
+using BgSync.Http.Storage;
+using BgSync.Http.Storage.Memory;
+
+namespace BgSync.Http.Tests.Storage;
+
+public sealed class MemoryStoreContractTests : StoreContractTests
+{
+    protected override IQueueStore OpenStore() => new MemoryQueueStore(Clock);
+}

@@ -1,0 +1,773 @@
+using System.Net;
+using System.Security.Cryptography;
+using BgSync.Http.Requests;
+using BgSync.Http.Storage;
+using BgSync.Http.Tests.Infrastructure;
+using Xunit;
+
+namespace BgSync.Http.Tests.Storage;
+
+/// <summary>What every store promises. A store's own suite derives from this one and says how to open the store.</summary>
+public abstract class StoreContractTests : IAsyncLifetime
+{
+    protected const string Queue = "orders";
+
+    protected const string Origin = "https://api.example.com";
+
+    protected static readonly TimeSpan LeaseTime = TimeSpan.FromMinutes(1);
+
+    protected FakeTimeProvider Clock { get; } = new();
+
+    protected IQueueStore Store { get; private set; } = null!;
+
+    protected static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync()
+    {
+        Store = OpenStore();
+        return ValueTask.CompletedTask;
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        await Store.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    protected abstract IQueueStore OpenStore();
+
+    protected NewEntry Entry(string path = "/a", string lane = "", string origin = Origin, string queue = Queue) => new()
+    {
+        Queue = queue,
+        Lane = lane,
+        Request = new RequestSnapshot { Method = HttpMethod.Post, Uri = new Uri(origin + path) },
+        Timestamp = Clock.GetUtcNow(),
+    };
+
+    protected async Task<LeasedEntry> LeaseOneAsync(string queue = Queue, string origin = Origin) =>
+        Assert.Single(await Store.LeaseAsync(queue, origin, 1, LeaseTime, Cancellation));
+
+    protected async Task<List<StoredEntry>> ReadAllAsync(string queue = Queue) =>
+        await Store.ReadAsync(queue, Cancellation).ToListAsync(Cancellation);
+
+    protected async Task<List<DeadLetter>> ReadDeadAsync(string queue = Queue) =>
+        await Store.ReadDeadLettersAsync(queue, Cancellation).ToListAsync(Cancellation);
+
+    protected async Task<byte[]?> ReadBodyAsync(long id)
+    {
+        await using var body = await Store.OpenBodyAsync(id, Cancellation);
+        if (body is null)
+        {
+            return null;
+        }
+
+        using var bytes = new MemoryStream();
+        await body.CopyToAsync(bytes, Cancellation);
+        return bytes.ToArray();
+    }
+
+    protected async Task<long> AddStreamedAsync(NewEntry entry, byte[] body, int chunk)
+    {
+        await using var writer = await Store.BeginBodyAsync(Cancellation);
+        foreach (var part in body.Chunk(chunk))
+        {
+            await writer.WriteAsync(part, Cancellation);
+        }
+
+        return await Store.AddAsync(entry with { Body = EntryBody.FromWriter(writer) }, Cancellation);
+    }
+
+    [Fact]
+    public async Task What_was_added_is_read_back_field_by_field()
+    {
+        var added = new NewEntry
+        {
+            Queue = Queue,
+            Lane = "/albums/é",
+            Request = new RequestSnapshot
+            {
+                Method = HttpMethod.Put,
+                Uri = new Uri("https://api.example.com:8443/a%20b?q=1&q=ü#top"),
+                Version = HttpVersion.Version20,
+                VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher,
+                Headers = [new("X-Many", "1"), new("Accept", "a/b"), new("X-Many", "2 \"quoted\" <é>")],
+                ContentHeaders = [new("Content-Type", "text/plain; charset=utf-8")],
+            },
+            Body = EntryBody.FromBytes("hello"u8.ToArray()),
+            Timestamp = Clock.GetUtcNow() - TimeSpan.FromSeconds(5),
+            ExpiresAt = Clock.GetUtcNow() + TimeSpan.FromDays(1),
+            Attempts = 2,
+            LastError = "timed out",
+            Metadata = new Dictionary<string, string> { ["kind"] = "photo", ["näme"] = "\"x\"" },
+            TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        };
+
+        var id = await Store.AddAsync(added, Cancellation);
+
+        var read = Assert.Single(await ReadAllAsync());
+        Assert.Equal(id, read.Id);
+        Assert.Equal(Queue, read.Queue);
+        Assert.Equal(added.Lane, read.Lane);
+        Assert.Equal(added.Request.Method, read.Request.Method);
+        Assert.Equal(added.Request.Uri.OriginalString, read.Request.Uri.OriginalString);
+        Assert.Equal(added.Request.Version, read.Request.Version);
+        Assert.Equal(added.Request.VersionPolicy, read.Request.VersionPolicy);
+        Assert.Equal(added.Request.Headers, read.Request.Headers);
+        Assert.Equal(added.Request.ContentHeaders, read.Request.ContentHeaders);
+        Assert.Equal(5, read.BodyLength);
+        Assert.Equal(added.Timestamp, read.Timestamp);
+        Assert.Equal(added.ExpiresAt, read.ExpiresAt);
+        Assert.Equal(added.Metadata, read.Metadata);
+        Assert.Equal(added.TraceParent, read.TraceParent);
+        Assert.Equal(2, read.Attempts);
+        Assert.Equal("timed out", read.LastError);
+        Assert.Equal(Clock.GetUtcNow(), read.DueAt);
+        Assert.False(read.IsLeased);
+        Assert.Equal("hello"u8.ToArray(), await ReadBodyAsync(id));
+    }
+
+    [Fact]
+    public async Task What_was_left_out_is_read_back_as_left_out()
+    {
+        var id = await Store.AddAsync(Entry(), Cancellation);
+
+        var read = Assert.Single(await ReadAllAsync());
+
+        Assert.Equal(HttpVersion.Version11, read.Request.Version);
+        Assert.Equal(HttpVersionPolicy.RequestVersionOrLower, read.Request.VersionPolicy);
+        Assert.Empty(read.Request.Headers);
+        Assert.Null(read.Request.ContentHeaders);
+        Assert.Empty(read.Metadata);
+        Assert.Null(read.TraceParent);
+        Assert.Null(read.LastError);
+        Assert.Equal(DateTimeOffset.MaxValue, read.ExpiresAt);
+        Assert.Empty((await ReadBodyAsync(id))!);
+    }
+
+    [Fact]
+    public async Task Content_without_headers_is_told_from_no_content()
+    {
+        var request = new RequestSnapshot { Method = HttpMethod.Post, Uri = new Uri(Origin), ContentHeaders = [] };
+
+        await Store.AddAsync(Entry() with { Request = request }, Cancellation);
+
+        Assert.Equal([], Assert.Single(await ReadAllAsync()).Request.ContentHeaders);
+    }
+
+    [Fact]
+    public async Task A_lane_is_leased_in_the_order_queued_one_at_a_time()
+    {
+        long[] ids = [await Store.AddAsync(Entry("/1"), Cancellation), await Store.AddAsync(Entry("/2"), Cancellation),
+            await Store.AddAsync(Entry("/3"), Cancellation)];
+
+        foreach (var id in ids)
+        {
+            var leased = Assert.Single(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
+            Assert.Equal(id, leased.Lease.EntryId);
+            Assert.True(leased.IsReadable);
+            Assert.Equal(id, leased.Entry.Id);
+            Assert.True(leased.Entry.IsLeased);
+            Assert.Equal(Clock.GetUtcNow() + LeaseTime, leased.Entry.DueAt);
+            Assert.Empty(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
+            Assert.True(await Store.CompleteAsync(leased.Lease, Cancellation));
+        }
+
+        Assert.Empty(await ReadAllAsync());
+    }
+
+    [Fact]
+    public async Task Lanes_are_leased_side_by_side_the_longest_due_first()
+    {
+        await Store.AddAsync(Entry("/b", "b"), Cancellation);
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        await Store.AddAsync(Entry("/a", "a"), Cancellation);
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        await Store.AddAsync(Entry("/c", "c"), Cancellation);
+
+        var first = await Store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation);
+        var rest = await Store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation);
+
+        Assert.Equal(["b", "a"], first.Select(leased => leased.Entry!.Lane));
+        Assert.Equal(["c"], rest.Select(leased => leased.Entry!.Lane));
+    }
+
+    [Fact]
+    public async Task Queues_and_origins_are_leased_apart()
+    {
+        await Store.AddAsync(Entry("/1", "x", "https://one.example"), Cancellation);
+        await Store.AddAsync(Entry("/2", "y", "https://two.example:444"), Cancellation);
+        await Store.AddAsync(Entry("/3", "x", "https://one.example", "other"), Cancellation);
+
+        Assert.Equal("/2", (await LeaseOneAsync(origin: "https://two.example:444")).Entry!.Request.Uri.AbsolutePath);
+        Assert.Equal("/3", (await LeaseOneAsync("other", "https://one.example")).Entry!.Request.Uri.AbsolutePath);
+        Assert.Equal("/1", (await LeaseOneAsync(origin: "https://one.example")).Entry!.Request.Uri.AbsolutePath);
+        Assert.Empty(await Store.LeaseAsync(Queue, "https://one.example", 10, LeaseTime, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_lane_of_several_origins_is_leased_by_the_origin_of_its_head()
+    {
+        await Store.AddAsync(Entry("/1", origin: "https://one.example"), Cancellation);
+        await Store.AddAsync(Entry("/2", origin: "https://two.example"), Cancellation);
+
+        Assert.Empty(await Store.LeaseAsync(Queue, "https://two.example", 1, LeaseTime, Cancellation));
+        var first = await LeaseOneAsync(origin: "https://one.example");
+        await Store.CompleteAsync(first.Lease, Cancellation);
+
+        Assert.Equal("https://two.example", Assert.Single(await Store.GetScheduleAsync(Queue, Cancellation)).Origin);
+        Assert.NotNull((await LeaseOneAsync(origin: "https://two.example")).Entry);
+    }
+
+    [Fact]
+    public async Task An_entry_added_in_front_goes_first()
+    {
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+        await Store.AddAsync(Entry("/0") with { End = QueueEnd.Front }, Cancellation);
+        await Store.AddAsync(Entry("/-1") with { End = QueueEnd.Front }, Cancellation);
+
+        Assert.Equal(["/-1", "/0", "/1", "/2"], (await ReadAllAsync()).Select(entry => entry.Request.Uri.AbsolutePath));
+        await AssertDrainsAsync("/-1", "/0", "/1", "/2");
+    }
+
+    [Fact]
+    public async Task An_entry_added_in_front_of_a_head_that_waits_does_not_cost_it_its_attempts()
+    {
+        await Store.AddAsync(Entry("/1") with { Attempts = 1 }, Cancellation);
+        await Store.RescheduleAsync(
+            (await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), CountsAsAttempt: true, "HTTP 503"), Cancellation);
+        await Store.AddAsync(Entry("/0") with { End = QueueEnd.Front }, Cancellation);
+
+        var front = await LeaseOneAsync();
+        Assert.Equal("/0", front.Entry!.Request.Uri.AbsolutePath);
+        Assert.Equal(0, front.Entry.Attempts);
+        await Store.CompleteAsync(front.Lease, Cancellation);
+
+        var displaced = (await LeaseOneAsync()).Entry!;
+        Assert.Equal("/1", displaced.Request.Uri.AbsolutePath);
+        Assert.Equal(2, displaced.Attempts);
+        Assert.Equal("HTTP 503", displaced.LastError);
+    }
+
+    [Fact]
+    public async Task A_wait_asked_for_by_the_server_is_kept_behind_an_entry_added_in_front()
+    {
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.RescheduleAsync(
+            (await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), true, AskedByServer: true), Cancellation);
+        await Store.AddAsync(Entry("/0") with { End = QueueEnd.Front }, Cancellation);
+
+        await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, Cancellation));
+        Clock.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal("/1", (await LeaseOneAsync()).Entry!.Request.Uri.AbsolutePath);
+    }
+
+    [Fact]
+    public async Task An_entry_added_in_front_of_one_being_sent_waits_for_it()
+    {
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        var sending = await LeaseOneAsync();
+        await Store.AddAsync(Entry("/0") with { End = QueueEnd.Front }, Cancellation);
+
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Assert.True(await Store.RescheduleAsync(
+            sending.Lease, new Retry(TimeSpan.FromSeconds(1), CountsAsAttempt: true, "HTTP 500"), Cancellation));
+
+        await AssertDrainsAsync("/0", "/1");
+    }
+
+    [Fact]
+    public async Task A_delay_holds_the_head_that_it_was_added_with()
+    {
+        await Store.AddAsync(
+            Entry("/1") with { Delay = TimeSpan.FromSeconds(10), Attempts = 1, LastError = "refused" }, Cancellation);
+
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Clock.Advance(TimeSpan.FromSeconds(10) - TimeSpan.FromMilliseconds(1));
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Clock.Advance(TimeSpan.FromMilliseconds(1));
+
+        var leased = await LeaseOneAsync();
+        Assert.Equal(1, leased.Entry!.Attempts);
+        Assert.Equal("refused", leased.Entry.LastError);
+    }
+
+    [Fact]
+    public async Task The_next_of_a_lane_is_due_at_once_unless_the_server_asked_it_to_wait()
+    {
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
+        await Store.AddAsync(Entry("/3") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation);
+
+        await AssertDrainsAsync("/1", "/2");
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+
+        Clock.Advance(TimeSpan.FromHours(1));
+        await AssertDrainsAsync("/3");
+    }
+
+    [Fact]
+    public async Task A_rescheduled_entry_stays_the_head_and_waits()
+    {
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+        var lease = (await LeaseOneAsync()).Lease;
+
+        Assert.True(await Store.RescheduleAsync(lease, new Retry(TimeSpan.FromSeconds(3), true, "HTTP 503"), Cancellation));
+
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        var head = (await ReadAllAsync())[0];
+        Assert.Equal(1, head.Attempts);
+        Assert.Equal("HTTP 503", head.LastError);
+        Assert.Equal(Clock.GetUtcNow() + TimeSpan.FromSeconds(3), head.DueAt);
+        Assert.False(head.IsLeased);
+        Clock.Advance(TimeSpan.FromSeconds(3));
+        Assert.Equal("/1", (await LeaseOneAsync()).Entry!.Request.Uri.AbsolutePath);
+    }
+
+    [Fact]
+    public async Task Being_offline_costs_no_attempt_and_keeps_the_last_error()
+    {
+        await Store.AddAsync(Entry() with { Attempts = 3, LastError = "HTTP 500" }, Cancellation);
+
+        await Store.RescheduleAsync((await LeaseOneAsync()).Lease, new Retry(TimeSpan.Zero, CountsAsAttempt: false), Cancellation);
+
+        var entry = (await LeaseOneAsync()).Entry!;
+        Assert.Equal(3, entry.Attempts);
+        Assert.Equal("HTTP 500", entry.LastError);
+    }
+
+    [Fact]
+    public async Task Backoff_is_cleared_and_a_wait_asked_for_by_the_server_is_not()
+    {
+        await Store.AddAsync(Entry("/1", "backoff"), Cancellation);
+        await Store.AddAsync(Entry("/2", "server"), Cancellation);
+        await Store.AddAsync(Entry("/3", "leased"), Cancellation);
+        await Store.AddAsync(Entry("/4", "added") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
+        await Store.AddAsync(Entry("/5", "other", queue: "other") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
+        foreach (var leased in await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation))
+        {
+            if (leased.Entry!.Lane != "leased")
+            {
+                var retry = new Retry(TimeSpan.FromHours(1), true, AskedByServer: leased.Entry.Lane == "server");
+                await Store.RescheduleAsync(leased.Lease, retry, Cancellation);
+            }
+        }
+
+        Assert.Equal(2, await Store.ClearBackoffAsync(Queue, Cancellation));
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, Cancellation));
+
+        var due = await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation);
+        Assert.Equal(["added", "backoff"], due.Select(leased => leased.Entry!.Lane).Order());
+    }
+
+    [Fact]
+    public async Task The_schedule_tells_for_each_origin_when_its_first_lane_is_due()
+    {
+        var now = Clock.GetUtcNow();
+        await Store.AddAsync(Entry("/1", "1", "https://a.example") with { Delay = TimeSpan.FromSeconds(9) }, Cancellation);
+        await Store.AddAsync(Entry("/2", "2", "https://a.example") with { Delay = TimeSpan.FromSeconds(5) }, Cancellation);
+        await Store.AddAsync(Entry("/3", "2", "https://hidden.example"), Cancellation);
+        await Store.AddAsync(Entry("/4", "4", "https://b.example"), Cancellation);
+        await Store.AddAsync(Entry("/5", "5", "http://b.example:8080", "other"), Cancellation);
+
+        Assert.Equal(
+            [new("https://a.example", now + TimeSpan.FromSeconds(5)), new OriginSchedule("https://b.example", now)],
+            (await Store.GetScheduleAsync(Queue, Cancellation)).OrderBy(schedule => schedule.Origin));
+
+        await LeaseOneAsync(origin: "https://b.example");
+        Assert.Contains(new("https://b.example", now + LeaseTime), await Store.GetScheduleAsync(Queue, Cancellation));
+        Assert.Empty(await Store.GetScheduleAsync("empty", Cancellation));
+    }
+
+    [Fact]
+    public async Task A_lost_lease_changes_nothing()
+    {
+        var id = await Store.AddAsync(Entry(), Cancellation);
+        var lost = (await LeaseOneAsync()).Lease;
+        Clock.Advance(LeaseTime);
+        var current = (await LeaseOneAsync()).Lease;
+
+        Assert.NotEqual(lost.Token, current.Token);
+        Assert.False(await Store.RenewAsync(lost, LeaseTime, Cancellation));
+        Assert.False(await Store.CompleteAsync(lost, Cancellation));
+        Assert.False(await Store.RescheduleAsync(lost, new Retry(TimeSpan.FromDays(1), true), Cancellation));
+        Assert.False(await Store.BuryAsync(lost, new DeathCertificate(DeadLetterReason.Rejected), Cancellation));
+        Assert.False(await Store.CompleteAsync(new Lease(id + 1, current.Token), Cancellation));
+
+        var entry = Assert.Single(await ReadAllAsync());
+        Assert.True(entry.IsLeased);
+        Assert.Equal(Clock.GetUtcNow() + LeaseTime, entry.DueAt);
+        Assert.Empty(await ReadDeadAsync());
+        Assert.True(await Store.CompleteAsync(current, Cancellation));
+        Assert.False(await Store.CompleteAsync(current, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_lease_that_ran_out_counts_as_an_attempt_when_the_entry_is_leased_again()
+    {
+        await Store.AddAsync(Entry(), Cancellation);
+        await LeaseOneAsync();
+        Clock.Advance(LeaseTime);
+
+        Assert.False(Assert.Single(await ReadAllAsync()).IsLeased);
+        Assert.Equal(1, (await LeaseOneAsync()).Entry!.Attempts);
+    }
+
+    [Fact]
+    public async Task A_delivery_is_told_late_as_long_as_nobody_else_took_the_entry()
+    {
+        await Store.AddAsync(Entry(), Cancellation);
+        var lease = (await LeaseOneAsync()).Lease;
+        Clock.Advance(LeaseTime * 2);
+
+        Assert.True(await Store.CompleteAsync(lease, Cancellation));
+        Assert.Empty(await ReadAllAsync());
+    }
+
+    [Fact]
+    public async Task A_renewed_lease_lasts_from_now_on()
+    {
+        await Store.AddAsync(Entry(), Cancellation);
+        var lease = (await LeaseOneAsync()).Lease;
+        Clock.Advance(LeaseTime / 2);
+
+        Assert.True(await Store.RenewAsync(lease, LeaseTime, Cancellation));
+
+        Clock.Advance(LeaseTime - TimeSpan.FromMilliseconds(1));
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.NotEqual(lease.Token, (await LeaseOneAsync()).Lease.Token);
+    }
+
+    [Fact]
+    public async Task A_buried_entry_is_a_dead_letter_with_its_body_and_the_lane_goes_on()
+    {
+        var body = RandomNumberGenerator.GetBytes(70_000);
+        var id = await AddStreamedAsync(Entry("/1") with { Attempts = 4, LastError = "earlier" }, body, 30_000);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+
+        Assert.True(await Store.BuryAsync(
+            (await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected, "HTTP 422", 422), Cancellation));
+
+        var letter = Assert.Single(await ReadDeadAsync());
+        Assert.Equal(id, letter.Id);
+        Assert.Equal(Queue, letter.Queue);
+        Assert.Equal(DeadLetterReason.Rejected, letter.Reason);
+        Assert.Equal("HTTP 422", letter.Error);
+        Assert.Equal(422, letter.StatusCode);
+        Assert.Equal(Clock.GetUtcNow(), letter.DiedAt);
+        Assert.Equal("/1", letter.Entry!.Request.Uri.AbsolutePath);
+        Assert.Equal(4, letter.Entry.Attempts);
+        Assert.Equal("earlier", letter.Entry.LastError);
+        Assert.Null(letter.Entry.DueAt);
+        Assert.Equal(body, await ReadBodyAsync(id));
+        Assert.Equal(new QueueCounts(1, 1, 0), await Store.CountAsync(Queue, Cancellation));
+        Assert.Equal("/2", (await LeaseOneAsync()).Entry!.Request.Uri.AbsolutePath);
+    }
+
+    [Fact]
+    public async Task Dead_letters_are_read_in_the_order_of_dying()
+    {
+        for (var i = 0; i < 3; i++)
+        {
+            await Store.AddAsync(Entry("/" + i, "lane" + i), Cancellation);
+        }
+
+        var leased = await Store.LeaseAsync(Queue, Origin, 3, LeaseTime, Cancellation);
+        foreach (var lane in (string[])["lane2", "lane0", "lane1"])
+        {
+            var lease = leased.Single(candidate => candidate.Entry!.Lane == lane).Lease;
+            await Store.BuryAsync(lease, new DeathCertificate(DeadLetterReason.Exhausted), Cancellation);
+        }
+
+        Assert.Equal(["lane2", "lane0", "lane1"], (await ReadDeadAsync()).Select(letter => letter.Entry!.Lane));
+    }
+
+    [Fact]
+    public async Task Entries_expire_oldest_first_and_leased_ones_do_not()
+    {
+        var now = Clock.GetUtcNow();
+        await Store.AddAsync(Entry("/leased", "leased") with { ExpiresAt = now + TimeSpan.FromSeconds(1) }, Cancellation);
+        await LeaseOneAsync();
+        await Store.AddAsync(Entry("/head") with { ExpiresAt = now + TimeSpan.FromSeconds(3) }, Cancellation);
+        await Store.AddAsync(Entry("/next"), Cancellation);
+        await Store.AddAsync(Entry("/second") with { ExpiresAt = now + TimeSpan.FromSeconds(2) }, Cancellation);
+
+        Clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.Empty(await Store.ExpireAsync(Queue, 10, Cancellation));
+        Clock.Advance(TimeSpan.FromSeconds(5));
+        var first = await Store.ExpireAsync(Queue, 1, Cancellation);
+        var rest = await Store.ExpireAsync(Queue, 10, Cancellation);
+
+        Assert.Equal(["/second"], first.Select(letter => letter.Entry!.Request.Uri.AbsolutePath));
+        Assert.Equal(["/head"], rest.Select(letter => letter.Entry!.Request.Uri.AbsolutePath));
+        Assert.All(first.Concat(rest), letter => Assert.Equal(DeadLetterReason.Expired, letter.Reason));
+        Assert.Equal(["/second", "/head"], (await ReadDeadAsync()).Select(letter => letter.Entry!.Request.Uri.AbsolutePath));
+        Assert.Equal("/next", (await LeaseOneAsync()).Entry!.Request.Uri.AbsolutePath);
+        Assert.Equal(new QueueCounts(2, 2, 0), await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task Neighbours_of_one_lane_expire_together()
+    {
+        var soon = Clock.GetUtcNow() + TimeSpan.FromSeconds(1);
+        await Store.AddAsync(Entry("/1") with { ExpiresAt = soon }, Cancellation);
+        await Store.AddAsync(Entry("/2") with { ExpiresAt = soon }, Cancellation);
+        await Store.AddAsync(Entry("/3"), Cancellation);
+        Clock.Advance(TimeSpan.FromSeconds(2));
+
+        Assert.Equal(2, (await Store.ExpireAsync(Queue, 10, Cancellation)).Count);
+
+        await AssertDrainsAsync("/3");
+        Assert.Empty(await Store.GetScheduleAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_head_whose_lease_ran_out_may_expire()
+    {
+        await Store.AddAsync(Entry() with { ExpiresAt = Clock.GetUtcNow() }, Cancellation);
+        var lease = (await LeaseOneAsync()).Lease;
+        Clock.Advance(LeaseTime);
+
+        Assert.Equal(1, Assert.Single(await Store.ExpireAsync(Queue, 10, Cancellation)).Entry!.Attempts);
+        Assert.False(await Store.CompleteAsync(lease, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_dead_letter_is_put_back_at_the_end_of_its_lane()
+    {
+        var body = RandomNumberGenerator.GetBytes(5000);
+        var id = await AddStreamedAsync(Entry("/1", "lane") with { Attempts = 9, LastError = "x" }, body, 5000);
+        await Store.AddAsync(Entry("/2", "lane"), Cancellation);
+        await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+        var expiresAt = Clock.GetUtcNow() + TimeSpan.FromDays(2);
+
+        Assert.False(await Store.RequeueAsync("other", id, expiresAt, Cancellation));
+        Assert.False(await Store.RequeueAsync(Queue, id + 1, expiresAt, Cancellation));
+        Assert.True(await Store.RequeueAsync(Queue, id, expiresAt, Cancellation));
+        Assert.False(await Store.RequeueAsync(Queue, id, expiresAt, Cancellation));
+
+        Assert.Empty(await ReadDeadAsync());
+        var entries = await ReadAllAsync();
+        Assert.Equal(["/2", "/1"], entries.Select(entry => entry.Request.Uri.AbsolutePath));
+        Assert.Equal(id, entries[1].Id);
+        Assert.Equal(0, entries[1].Attempts);
+        Assert.Null(entries[1].LastError);
+        Assert.Equal(expiresAt, entries[1].ExpiresAt);
+        Assert.Equal(body, await ReadBodyAsync(id));
+        Assert.Equal(new QueueCounts(2, 0, 5000), await Store.CountAsync(Queue, Cancellation));
+        await AssertDrainsAsync("/2", "/1");
+    }
+
+    [Fact]
+    public async Task A_deleted_dead_letter_is_gone_with_its_body()
+    {
+        var id = await AddStreamedAsync(Entry(), new byte[1000], 1000);
+        await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+
+        Assert.False(await Store.DeleteDeadLetterAsync("other", id, Cancellation));
+        Assert.True(await Store.DeleteDeadLetterAsync(Queue, id, Cancellation));
+        Assert.False(await Store.DeleteDeadLetterAsync(Queue, id, Cancellation));
+
+        Assert.Null(await ReadBodyAsync(id));
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Theory]
+    [InlineData(0, 10)]
+    [InlineData(10, 3)]
+    [InlineData(256 * 1024, 256 * 1024)]
+    [InlineData(1_000_003, 300_000)]
+    public async Task A_streamed_body_is_read_back(int length, int chunk)
+    {
+        var body = RandomNumberGenerator.GetBytes(length);
+
+        var id = await AddStreamedAsync(Entry(), body, chunk);
+
+        Assert.Equal(length, Assert.Single(await ReadAllAsync()).BodyLength);
+        Assert.Equal(body, await ReadBodyAsync(id));
+        Assert.Equal(new QueueCounts(1, 0, length), await Store.CountAsync(Queue, Cancellation));
+        await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+        Assert.Null(await ReadBodyAsync(id));
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_body_knows_its_length_and_has_one_entry()
+    {
+        await using var writer = await Store.BeginBodyAsync(Cancellation);
+        await writer.WriteAsync(new byte[100], Cancellation);
+        await writer.WriteAsync(new byte[23], Cancellation);
+        Assert.Equal(123, writer.Length);
+        await Store.AddAsync(Entry() with { Body = EntryBody.FromWriter(writer) }, Cancellation);
+
+        await Assert.ThrowsAsync<InvalidOperationException>(
+            async () => await Store.AddAsync(Entry() with { Body = EntryBody.FromWriter(writer) }, Cancellation));
+        Assert.Equal(new QueueCounts(1, 0, 123), await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_body_that_was_disposed_of_cannot_be_named()
+    {
+        var writer = await Store.BeginBodyAsync(Cancellation);
+        await writer.WriteAsync(new byte[100], Cancellation);
+        await writer.DisposeAsync();
+
+        await Assert.ThrowsAsync<InvalidOperationException>(
+            async () => await Store.AddAsync(Entry() with { Body = EntryBody.FromWriter(writer) }, Cancellation));
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task Counting_tells_live_and_dead_and_the_bytes_of_the_live()
+    {
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+        for (var i = 0; i < 4; i++)
+        {
+            await Store.AddAsync(Entry("/" + i) with { Body = EntryBody.FromBytes(new byte[10 + i]) }, Cancellation);
+        }
+
+        await Store.AddAsync(Entry(queue: "other") with { Body = EntryBody.FromBytes(new byte[99]) }, Cancellation);
+        Assert.Equal(new QueueCounts(4, 0, 46), await Store.CountAsync(Queue, Cancellation));
+
+        await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+        await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+
+        Assert.Equal(new QueueCounts(2, 1, 25), await Store.CountAsync(Queue, Cancellation));
+        Assert.Equal(new QueueCounts(1, 0, 99), await Store.CountAsync("other", Cancellation));
+    }
+
+    [Fact]
+    public async Task Ids_are_never_given_twice()
+    {
+        var first = await Store.AddAsync(Entry(), Cancellation);
+        await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+
+        Assert.True(await Store.AddAsync(Entry(queue: "other"), Cancellation) > first);
+    }
+
+    [Fact]
+    public async Task A_pause_says_who_and_why_and_since_when_until_it_is_lifted()
+    {
+        Assert.Null(await Store.GetPauseAsync(Queue, Cancellation));
+        var pause = new QueuePause(PauseCause.Credentials, "401 from the server", Clock.GetUtcNow());
+
+        await Store.SetPauseAsync(Queue, pause, Cancellation);
+        Assert.Equal(pause, await Store.GetPauseAsync(Queue, Cancellation));
+        Assert.Null(await Store.GetPauseAsync("other", Cancellation));
+
+        await Store.SetPauseAsync(Queue, pause with { Cause = PauseCause.Application }, Cancellation);
+        Assert.Equal(PauseCause.Application, (await Store.GetPauseAsync(Queue, Cancellation))!.Cause);
+
+        await Store.SetPauseAsync(Queue, null, Cancellation);
+        Assert.Null(await Store.GetPauseAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_long_queue_is_read_whole_and_in_order_while_it_shrinks()
+    {
+        for (var i = 0; i < 700; i++)
+        {
+            await Store.AddAsync(Entry("/" + i), Cancellation);
+        }
+
+        var read = new List<string>();
+        await foreach (var entry in Store.ReadAsync(Queue, Cancellation))
+        {
+            read.Add(entry.Request.Uri.AbsolutePath);
+            if (read.Count == 1)
+            {
+                await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+            }
+        }
+
+        Assert.Equal(Enumerable.Range(0, 700).Select(i => "/" + i), read);
+        Assert.Equal(699, (await ReadAllAsync()).Count);
+    }
+
+    [Fact]
+    public async Task Only_the_head_of_a_lane_is_due()
+    {
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2") with { Attempts = 1, LastError = "x" }, Cancellation);
+
+        var entries = await ReadAllAsync();
+
+        Assert.NotNull(entries[0].DueAt);
+        Assert.Null(entries[1].DueAt);
+        Assert.Equal(1, entries[1].Attempts);
+        Assert.Equal("x", entries[1].LastError);
+    }
+
+    [Fact]
+    public async Task Concurrent_callers_lease_nothing_twice()
+    {
+        for (var i = 0; i < 60; i++)
+        {
+            await Store.AddAsync(Entry("/" + i, "lane" + (i % 20)), Cancellation);
+        }
+
+        var taken = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(DrainAsync, Cancellation)));
+
+        Assert.Equal(60, taken.Sum(ids => ids.Count));
+        Assert.Equal(60, taken.SelectMany(ids => ids).Distinct().Count());
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+
+        async Task<List<long>> DrainAsync()
+        {
+            var ids = new List<long>();
+            while ((await Store.CountAsync(Queue, Cancellation)).Live > 0)
+            {
+                foreach (var leased in await Store.LeaseAsync(Queue, Origin, 3, LeaseTime, Cancellation))
+                {
+                    ids.Add(leased.Lease.EntryId);
+                    Assert.True(await Store.CompleteAsync(leased.Lease, Cancellation));
+                }
+            }
+
+            return ids;
+        }
+    }
+
+    [Fact]
+    public async Task A_cancelled_call_changes_nothing()
+    {
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            async () => await Store.AddAsync(Entry(), new CancellationToken(canceled: true)));
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task There_is_nothing_to_reclaim_while_every_owner_lives()
+    {
+        await Store.AddAsync(Entry(), Cancellation);
+        var lease = (await LeaseOneAsync()).Lease;
+
+        Assert.Equal(0, await Store.ReclaimAsync(Cancellation));
+        Assert.True(await Store.CompleteAsync(lease, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_disposed_store_says_so()
+    {
+        await Store.AddAsync(Entry(), Cancellation);
+        await Store.DisposeAsync();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await Store.AddAsync(Entry(), Cancellation));
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await Store.CountAsync(Queue, Cancellation));
+    }
+
+    private async Task AssertDrainsAsync(params string[] paths)
+    {
+        foreach (var path in paths)
+        {
+            var leased = await LeaseOneAsync();
+            Assert.Equal(path, leased.Entry!.Request.Uri.AbsolutePath);
+            Assert.True(await Store.CompleteAsync(leased.Lease, Cancellation));
+        }
+    }
+}
