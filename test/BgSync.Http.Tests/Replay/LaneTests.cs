@@ -1,0 +1,161 @@
+using BgSync.Http.Tests.Infrastructure;
+using Xunit;
+
+namespace BgSync.Http.Tests.Replay;
+
+/// <summary>Order inside a lane, lanes side by side, and what one failure means for the others.</summary>
+public sealed class LaneTests : ReplayFixture
+{
+    [Fact]
+    public async Task Being_offline_costs_no_attempt_and_one_probe_for_all_lanes()
+    {
+        await using var app = Create(LaneByPath);
+        var dead = new Uri($"http://127.0.0.1:{RawServer.RefusedPort()}/");
+        for (var lane = 0; lane < 20; lane++)
+        {
+            await QueueAsync(app, new Uri(dead, $"/{lane}"), "body");
+        }
+
+        for (var i = 0; i < 5; i++)
+        {
+            await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        }
+
+        Assert.Equal(5, app.Logs.Lines.Count(line => line.EventId == 2002));
+        Assert.All(await app.EntriesAsync(), entry => Assert.Equal(0, entry.Attempts));
+    }
+
+    [Fact]
+    public async Task The_first_entry_is_the_probe_and_the_rest_follow_when_it_is_answered()
+    {
+        var answer = new TaskCompletionSource();
+        await using var server = new RawServer(async (connection, cancellationToken) =>
+        {
+            await connection.ReadRequestAsync(cancellationToken);
+            await answer.Task.WaitAsync(cancellationToken);
+            await connection.RespondAsync(200, "", [], cancellationToken);
+        });
+        await using var app = Create(LaneByPath);
+        await server.StopAsync();
+        for (var lane = 0; lane < 5; lane++)
+        {
+            await QueueAsync(app, new Uri(server.Uri, $"/{lane}"), "body");
+        }
+
+        server.Start();
+        var replaying = app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the probe is read");
+        Assert.Single(await app.EntriesAsync(), entry => entry.IsLeased);
+        answer.SetResult();
+
+        Assert.Equal(5, (await replaying).Delivered);
+    }
+
+    [Fact]
+    public async Task One_entry_of_a_lane_is_in_flight_at_a_time_in_order_and_lanes_run_side_by_side()
+    {
+        var inFlight = new Dictionary<string, int>();
+        var (mostOfALane, mostOfAll) = (0, 0);
+        var allTogether = new TaskCompletionSource();
+        await using var server = new RawServer(async (connection, cancellationToken) =>
+        {
+            var request = await connection.ReadRequestAsync(cancellationToken);
+            lock (inFlight)
+            {
+                inFlight[request.Target] = inFlight.GetValueOrDefault(request.Target) + 1;
+                mostOfALane = Math.Max(mostOfALane, inFlight[request.Target]);
+                mostOfAll = Math.Max(mostOfAll, inFlight.Values.Sum());
+                if (mostOfAll == 4)
+                {
+                    allTogether.TrySetResult();
+                }
+            }
+
+            if (request.Text != "0")
+            {
+                await allTogether.Task.WaitAsync(cancellationToken);
+            }
+
+            lock (inFlight)
+            {
+                inFlight[request.Target]--;
+            }
+
+            await connection.RespondAsync(200, "", [], cancellationToken);
+        });
+        await using var app = Create(sync =>
+        {
+            LaneByPath(sync);
+            sync.MaxConcurrentLanes = 4;
+        });
+        await server.StopAsync();
+        for (var i = 0; i < 5; i++)
+        {
+            foreach (var lane in (string[])["a", "b", "c", "d", "e"])
+            {
+                await QueueAsync(app, new Uri(server.Uri, lane), $"{i}");
+            }
+        }
+
+        server.Start();
+        var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(25, summary.Delivered);
+        Assert.Equal((1, 4), (mostOfALane, mostOfAll));
+        Assert.All(
+            server.Requests.GroupBy(request => request.Target),
+            lane => Assert.Equal(["0", "1", "2", "3", "4"], lane.Select(request => request.Text)));
+    }
+
+    [Fact]
+    public async Task A_lane_that_fails_stops_itself_and_nobody_else()
+    {
+        await using var server = new RawServer(async (connection, cancellationToken) =>
+        {
+            var request = await connection.ReadRequestAsync(cancellationToken);
+            await connection.RespondAsync(request.Target == "/bad" ? 500 : 200, "", [], cancellationToken);
+        });
+        await using var app = Create(LaneByPath);
+        await server.StopAsync();
+        foreach (var path in (string[])["bad", "good", "bad", "good"])
+        {
+            await QueueAsync(app, new Uri(server.Uri, path), "body");
+        }
+
+        server.Start();
+        var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal((2, 2), (summary.Delivered, summary.Remaining));
+        Assert.Single(server.Requests, request => request.Target == "/bad");
+    }
+
+    [Fact]
+    public async Task A_dead_origin_stops_no_other_origin()
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var app = Create(sync => sync.LaneBy(request => request.RequestUri!.Authority));
+        await QueueAsync(app, new Uri($"http://127.0.0.1:{RawServer.RefusedPort()}/"), "nobody");
+        await QueueWhileDownAsync(app, server, "somebody");
+
+        var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal((1, 1), (summary.Delivered, summary.Remaining));
+    }
+
+    [Fact]
+    public async Task An_entry_says_when_it_is_tried_next_and_why_it_failed()
+    {
+        await using var app = Create(LaneByPath);
+        var dead = new Uri($"http://127.0.0.1:{RawServer.RefusedPort()}/");
+        await QueueAsync(app, new Uri(dead, "/1"), "first");
+        await QueueAsync(app, new Uri(dead, "/1"), "second");
+
+        var entries = await app.EntriesAsync();
+
+        // The origin could not be reached: the backoff's first step.
+        Assert.Equal([Clock.GetUtcNow().AddSeconds(1), null], entries.Select(entry => entry.DueAt));
+        Assert.All(entries, entry => Assert.StartsWith("ConnectionError", entry.LastError, StringComparison.Ordinal));
+    }
+
+    private static void LaneByPath(BackgroundSyncOptions sync) => sync.LaneBy(request => request.RequestUri!.AbsolutePath);
+}

@@ -1,0 +1,62 @@
+using BgSync.Http.Queues;
+using BgSync.Http.Storage;
+using BgSync.Http.Tests.Infrastructure;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace BgSync.Http.Tests.Replay;
+
+/// <summary>What the tests of the replay share: a clock that stands still, and requests that are queued while a server is down.</summary>
+public abstract class ReplayFixture
+{
+    protected FakeTimeProvider Clock { get; } = new();
+
+    protected TestApplication Create(
+        Action<BackgroundSyncOptions>? configure = null,
+        TempDirectory? directory = null,
+        Action<IHttpClientBuilder>? client = null,
+        Action<IHttpClientBuilder>? inner = null,
+        Action<IServiceCollection>? services = null) =>
+        new(configure, client, inner, services, clock: Clock, directory: directory);
+
+    protected async Task<TestApplication> StartAsync(
+        Action<BackgroundSyncOptions>? configure = null, Action<IServiceCollection>? services = null)
+    {
+        var app = Create(configure, services: services);
+        await app.Sync.StartAsync();
+        return app;
+    }
+
+    protected static Task QueueAsync(TestApplication app, Uri uri, string body) =>
+        Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.PostAsync(uri, new StringContent(body)));
+
+    /// <summary>Takes the server down, queues a request for each body, and brings it back.</summary>
+    protected static async Task QueueWhileDownAsync(TestApplication app, RawServer server, params string[] bodies)
+    {
+        await server.StopAsync();
+        foreach (var body in bodies)
+        {
+            await QueueAsync(app, server.Uri, body);
+        }
+
+        server.Start();
+    }
+
+    /// <summary>Waits until nothing is left, dead letters included.</summary>
+    protected static async Task EmptyAsync(TestApplication app)
+    {
+        var counts = default(QueueCounts);
+        await Eventually.TrueAsync(
+            () => (counts = app.Queue.CountAsync().AsTask().GetAwaiter().GetResult()).Live == 0, "the queue is empty");
+        Assert.Equal(0, counts.Dead);
+    }
+
+    /// <summary>Lets time pass until something happens.</summary>
+    protected Task AdvanceUntilAsync(Func<bool> condition, string what) => Eventually.TrueAsync(
+        () =>
+        {
+            Clock.Advance(TimeSpan.FromSeconds(1));
+            return condition();
+        },
+        what);
+}
