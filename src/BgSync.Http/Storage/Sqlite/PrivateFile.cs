@@ -23,7 +23,7 @@ internal static class PrivateFile
         }
     }
 
-    /// <summary>Creates a folder if there is none; one that exists is left as it is.</summary>
+    /// <summary>Creates a folder, and those above it, where there is none; one that exists is left as it is.</summary>
     public static void CreateFolder(string path)
     {
         if (Directory.Exists(path))
@@ -34,10 +34,15 @@ internal static class PrivateFile
         if (OperatingSystem.IsWindows())
         {
             Directory.CreateDirectory(path);
+            return;
         }
-        else
+
+        // One by one, for the mode holds for the last of them only.
+        if (Path.GetDirectoryName(path) is { } parent)
         {
-            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            CreateFolder(parent);
         }
+
+        Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 }

@@ -6,6 +6,9 @@ namespace BgSync.Http.Storage.Sqlite;
 /// <summary>The database file: who may see it, what it must be, and what to do when it is damaged.</summary>
 internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider timeProvider, ILogger logger) : IDisposable
 {
+    // To what the write-ahead log is cut back after a large body.
+    private const long LargestIdleLog = 8 << 20;
+
     // One at a time in a process: closing a file that SQLite has open elsewhere in the process would drop SQLite's own locks on it.
     private static readonly Lock s_opening = new();
 
@@ -142,10 +145,11 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
 
     private void Configure(SqliteSession session, string path)
     {
-        // auto_vacuum counts only before the first table; the schema is made before WAL, so that the file itself says whose it is.
-        session.RunScript($"PRAGMA busy_timeout = {BusyTimeout}; PRAGMA synchronous = FULL; PRAGMA auto_vacuum = INCREMENTAL;");
+        session.RunScript(
+            $"PRAGMA busy_timeout = {BusyTimeout}; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = {LargestIdleLog};");
+
+        // The schema is made before there is a write-ahead log, so that the file itself always says whose it is.
         SqliteSchema.Migrate(session);
-        session.RunScript("PRAGMA journal_size_limit = 8388608;");
         using var reader = session.Query("PRAGMA journal_mode = WAL");
         if (!reader.Read() || reader.GetString(0) != "wal")
         {

@@ -17,6 +17,13 @@ internal static class SqliteFaults
     public static bool IsCorruption(Exception exception) =>
         exception is SqliteException { SqliteErrorCode: SQLITE_CORRUPT or SQLITE_NOTADB };
 
+    /// <summary>Whether a connection is to be opened anew, because it would go on failing; one to a read-only file is read-only.</summary>
+    public static bool SpoilsConnection(Exception exception) =>
+        exception is SqliteException
+        {
+            SqliteErrorCode: not (SQLITE_FULL or SQLITE_BUSY or SQLITE_LOCKED or SQLITE_CONSTRAINT),
+        };
+
     /// <summary>The exception that a caller gets; one that is no fault of the storage stays as it is.</summary>
     public static Exception Describe(Exception exception, string path)
     {

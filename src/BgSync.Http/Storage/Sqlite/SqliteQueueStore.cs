@@ -41,6 +41,9 @@ public sealed partial class SqliteQueueStore : IQueueStore
         .. _readers.Statements,
     ];
 
+    /// <summary>Asks the connection that writes.</summary>
+    internal Task<long?> QueryWriterAsync(string sql) => _writer.RunAsync(session => session.QueryInt64(sql), CancellationToken.None);
+
     /// <inheritdoc/>
     public async ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken)
     {

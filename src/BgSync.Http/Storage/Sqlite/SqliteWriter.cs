@@ -187,6 +187,10 @@ internal sealed class SqliteWriter : IDisposable
         if (SqliteFaults.IsCorruption(exception))
         {
             _database.MarkCorrupt();
+        }
+
+        if (SqliteFaults.SpoilsConnection(exception))
+        {
             Close();
             return;
         }

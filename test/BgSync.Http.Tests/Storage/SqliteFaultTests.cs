@@ -1,0 +1,362 @@
+using System.Diagnostics;
+using System.Globalization;
+using BgSync.Http.Storage;
+using Microsoft.Extensions.Logging;
+using Xunit;
+
+namespace BgSync.Http.Tests.Storage;
+
+/// <summary>What can go wrong with a file, done to a real one.</summary>
+public sealed class SqliteFaultTests : SqliteStoreFixture
+{
+    [Fact]
+    public async Task A_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space()
+    {
+        var mount = Directory.File("small");
+        System.IO.Directory.CreateDirectory(mount);
+        RunOrSkip("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mount);
+        try
+        {
+            await using var store = Open(Path.Combine(mount, "queues.db"));
+            var queued = new List<string>();
+            var exception = await AssertFaultAsync(StoreFault.Full, async () =>
+            {
+                while (true)
+                {
+                    var path = "/" + queued.Count.ToString(CultureInfo.InvariantCulture);
+                    await store.AddAsync(Entry(path) with { Body = EntryBody.FromBytes(new byte[20_000]) }, Cancellation);
+                    queued.Add(path);
+                }
+            });
+
+            Assert.Contains("No space is left", exception.Message, StringComparison.Ordinal);
+            Assert.NotEmpty(queued);
+            Assert.Equal(queued, await ReadPathsAsync(store));
+
+            RunOrSkip("mount", "-o", "remount,size=8m", mount);
+            await store.AddAsync(Entry("/more"), Cancellation);
+            Assert.Equal([.. queued, "/more"], await ReadPathsAsync(store));
+        }
+        finally
+        {
+            Run("umount", mount);
+        }
+    }
+
+    [Fact]
+    public async Task A_disk_full_from_the_start_is_told_as_full()
+    {
+        var mount = Directory.File("tiny");
+        System.IO.Directory.CreateDirectory(mount);
+        RunOrSkip("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount);
+        try
+        {
+            await using var store = Open(Path.Combine(mount, "queues.db"));
+
+            await AssertFaultAsync(StoreFault.Full, async () => await store.AddAsync(Entry(), Cancellation));
+            await AssertFaultAsync(StoreFault.Full, async () => await store.CountAsync(Queue, Cancellation));
+
+            RunOrSkip("mount", "-o", "remount,size=8m", mount);
+            await store.AddAsync(Entry("/now"), Cancellation);
+            Assert.Equal(["/now"], await ReadPathsAsync(store));
+        }
+        finally
+        {
+            Run("umount", mount);
+        }
+    }
+
+    [Fact]
+    public async Task A_read_only_file_is_told_and_used_again_once_it_may_be_written()
+    {
+        var first = Open();
+        await first.AddAsync(Entry("/1"), Cancellation);
+        await first.DisposeAsync();
+        RunOrSkip("chattr", "+i", DatabasePath);
+        var store = Open();
+        try
+        {
+            var exception = await AssertFaultAsync(StoreFault.ReadOnly, async () => await store.AddAsync(Entry("/2"), Cancellation));
+            Assert.Contains("Give this account the right to write", exception.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Run("chattr", "-i", DatabasePath);
+        }
+
+        await store.AddAsync(Entry("/2"), Cancellation);
+        Assert.Equal(["/1", "/2"], await ReadPathsAsync(store));
+    }
+
+    [Fact]
+    public async Task A_read_only_file_system_is_told_and_used_again_once_it_may_be_written()
+    {
+        var mount = Directory.File("disk");
+        System.IO.Directory.CreateDirectory(mount);
+        RunOrSkip("mount", "-t", "tmpfs", "-o", "ro,size=8m", "tmpfs", mount);
+        try
+        {
+            await using var store = Open(Path.Combine(mount, "queues.db"));
+            await AssertFaultAsync(StoreFault.ReadOnly, async () => await store.AddAsync(Entry(), Cancellation));
+
+            RunOrSkip("mount", "-o", "remount,rw", mount);
+            await store.AddAsync(Entry("/now"), Cancellation);
+            Assert.Equal(["/now"], await ReadPathsAsync(store));
+        }
+        finally
+        {
+            Run("umount", mount);
+        }
+    }
+
+    [Fact]
+    public async Task A_locked_file_is_told_and_the_call_after_it_succeeds()
+    {
+        var store = Open(busyTimeout: TimeSpan.FromMilliseconds(50));
+        await store.AddAsync(Entry("/1"), Cancellation);
+        using (var other = Connect())
+        {
+            Execute(other, "BEGIN EXCLUSIVE");
+            var exception = await AssertFaultAsync(StoreFault.Locked, async () => await store.AddAsync(Entry("/2"), Cancellation));
+            Assert.Contains("BusyTimeout", exception.Message, StringComparison.Ordinal);
+            Assert.Equal(["/1"], await ReadPathsAsync(store));
+            Execute(other, "ROLLBACK");
+        }
+
+        await store.AddAsync(Entry("/2"), Cancellation);
+        Assert.Equal(["/1", "/2"], await ReadPathsAsync(store));
+    }
+
+    [Fact]
+    public async Task What_is_no_database_is_refused_and_left_as_it_is()
+    {
+        var bytes = System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("Dear diary, ", 500)));
+        await File.WriteAllBytesAsync(DatabasePath, bytes, Cancellation);
+
+        await AssertRefusedAsync("is not a SQLite database");
+
+        Assert.Equal(bytes, await File.ReadAllBytesAsync(DatabasePath, Cancellation));
+    }
+
+    [Theory]
+    [InlineData("DELETE")]
+    [InlineData("WAL")]
+    public async Task The_database_of_another_application_is_refused_and_left_as_it_is(string journalMode)
+    {
+        using (var other = Connect())
+        {
+            Execute(other, $"PRAGMA journal_mode = {journalMode}; CREATE TABLE note (text TEXT); INSERT INTO note VALUES ('mine');");
+        }
+
+        var bytes = await File.ReadAllBytesAsync(DatabasePath, Cancellation);
+
+        await AssertRefusedAsync("another application");
+
+        Assert.Equal(bytes, await File.ReadAllBytesAsync(DatabasePath, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_store_of_a_later_version_is_refused_and_left_as_it_is()
+    {
+        var first = Open();
+        await first.AddAsync(Entry(), Cancellation);
+        await first.DisposeAsync();
+        using (var other = Connect())
+        {
+            Execute(other, "PRAGMA user_version = 99");
+        }
+
+        var bytes = await File.ReadAllBytesAsync(DatabasePath, Cancellation);
+
+        await AssertRefusedAsync("later version");
+
+        Assert.Equal(bytes, await File.ReadAllBytesAsync(DatabasePath, Cancellation));
+    }
+
+    [Fact]
+    public async Task Damage_found_at_the_opening_is_moved_aside_and_the_rest_recovered()
+    {
+        await FillAsync(300);
+        BreakRootOf("queue");
+        var damaged = await File.ReadAllBytesAsync(DatabasePath, Cancellation);
+
+        var store = Open();
+
+        // The table of queues is rebuilt from the entries; only the pause that it held is lost.
+        Assert.Equal(Enumerable.Range(1, 299).Select(i => $"/entry-{i}-"), await ReadPathsAsync(store));
+        Assert.Equal(new QueueCounts(299, 1, 299 * 100), await store.CountAsync(Queue, Cancellation));
+        var dead = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
+        Assert.Equal("/entry-0-", dead.Entry!.Request.Uri.AbsolutePath);
+        AssertMovedAside(damaged, "299 entries and 1 dead letters");
+
+        var head = await LeaseOneAsync(store);
+        Assert.Equal("/entry-1-", head.Entry!.Request.Uri.AbsolutePath);
+        Assert.Equal(7, head.Entry.Attempts);
+        Assert.Equal("HTTP 503", head.Entry.LastError);
+    }
+
+    [Fact]
+    public async Task Damage_found_later_is_told_and_recovered_from_by_the_next_call()
+    {
+        await FillAsync(300);
+        BreakPageOf(DatabasePath, "/entry-150-"u8);
+        var damaged = await File.ReadAllBytesAsync(DatabasePath, Cancellation);
+        var store = Open();
+
+        var exception = await AssertFaultAsync(StoreFault.Corrupt, () => ReadPathsAsync(store));
+        Assert.Contains("moves it aside", exception.Message, StringComparison.Ordinal);
+
+        var paths = await ReadPathsAsync(store);
+        Assert.DoesNotContain("/entry-150-", paths);
+        Assert.InRange(paths.Count, 250, 298);
+        Assert.Equal(paths.OrderBy(Number), paths);
+        Assert.Equal(1, Number(paths[0]));
+        Assert.Equal(299, Number(paths[^1]));
+        Assert.Equal(paths.Count, (await store.CountAsync(Queue, Cancellation)).Live);
+        Assert.NotNull(await store.GetPauseAsync(Queue, Cancellation));
+        AssertMovedAside(damaged, $"{paths.Count} entries and 1 dead letters");
+        Assert.True(await store.AddAsync(Entry("/entry-300-"), Cancellation) > 300);
+        foreach (var path in paths)
+        {
+            var leased = await LeaseOneAsync(store);
+            Assert.Equal(path, leased.Entry!.Request.Uri.AbsolutePath);
+            await store.CompleteAsync(leased.Lease, Cancellation);
+        }
+
+        static int Number(string path) => int.Parse(path.Split('-')[1], CultureInfo.InvariantCulture);
+    }
+
+    [Fact]
+    public async Task A_database_of_which_only_the_header_is_left_is_moved_aside()
+    {
+        await FillAsync(10);
+        var bytes = await File.ReadAllBytesAsync(DatabasePath, Cancellation);
+        bytes.AsSpan(100).Fill(0xEE);
+        await File.WriteAllBytesAsync(DatabasePath, bytes, Cancellation);
+        var store = Open();
+
+        await store.AddAsync(Entry("/new"), Cancellation);
+
+        Assert.Equal(["/new"], await ReadPathsAsync(store));
+        AssertMovedAside(bytes, "0 entries and 0 dead letters");
+    }
+
+    [Fact]
+    public async Task A_body_is_recovered_with_its_entry()
+    {
+        var first = Open();
+        await using (var writer = await first.BeginBodyAsync(Cancellation))
+        {
+            await writer.WriteAsync(Enumerable.Range(0, 300_000).Select(i => (byte)i).ToArray(), Cancellation);
+            await first.AddAsync(Entry() with { Body = EntryBody.FromWriter(writer) }, Cancellation);
+        }
+
+        await first.DisposeAsync();
+        BreakRootOf("lane");
+        var store = Open();
+
+        var entry = Assert.Single(await store.ReadAsync(Queue, Cancellation).ToListAsync(Cancellation));
+        using var read = new MemoryStream();
+        await using var body = await store.OpenBodyAsync(entry.Id, Cancellation);
+        await body!.CopyToAsync(read, Cancellation);
+        Assert.Equal(Enumerable.Range(0, 300_000).Select(i => (byte)i), read.ToArray());
+    }
+
+    [Fact]
+    public async Task A_damaged_file_that_another_store_has_open_is_not_moved()
+    {
+        await FillAsync(10);
+        var other = Open();
+        await other.CountAsync(Queue, Cancellation);
+        BreakRootOf("queue");
+        var store = Open();
+
+        var exception = await AssertFaultAsync(StoreFault.Corrupt, async () => await store.AddAsync(Entry(), Cancellation));
+        Assert.Contains("other processes", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(MovedAside());
+
+        await other.DisposeAsync();
+        await store.AddAsync(Entry("/new"), Cancellation);
+        Assert.Equal("/new", (await ReadPathsAsync(store))[^1]);
+        Assert.Equal(10, (await store.CountAsync(Queue, Cancellation)).Live);
+    }
+
+    [Fact]
+    public async Task A_recovery_cut_short_is_finished_at_the_next_start()
+    {
+        await FillAsync(10);
+        File.Move(DatabasePath, DatabasePath + ".recovered");
+
+        Assert.Equal(9, (await ReadPathsAsync(Open())).Count);
+    }
+
+    private async Task FillAsync(int count)
+    {
+        await using var store = Open();
+        for (var i = 0; i < count; i++)
+        {
+            await store.AddAsync(Entry($"/entry-{i}-") with { Body = EntryBody.FromBytes(new byte[100]) }, Cancellation);
+        }
+
+        await store.BuryAsync((await LeaseOneAsync(store)).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+        for (var i = 0; i < 7; i++)
+        {
+            await store.RescheduleAsync((await LeaseOneAsync(store)).Lease, new Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation);
+        }
+
+        await store.SetPauseAsync(Queue, new QueuePause(PauseCause.Application, "lunch", Clock.GetUtcNow()), Cancellation);
+    }
+
+    private async Task AssertRefusedAsync(string reason)
+    {
+        await using var store = Open();
+        var exception = await AssertFaultAsync(StoreFault.NotAStore, async () => await store.AddAsync(Entry(), Cancellation));
+        Assert.Contains(reason, exception.Message, StringComparison.Ordinal);
+        Assert.Contains("AddBackgroundSyncSqlite(\"path\")", exception.Message, StringComparison.Ordinal);
+    }
+
+    private void AssertMovedAside(byte[] damaged, string recovered)
+    {
+        var aside = Assert.Single(MovedAside());
+        Assert.Equal(damaged, File.ReadAllBytes(aside));
+        Assert.EndsWith(".corrupt-20260101T000000000", aside, StringComparison.Ordinal);
+        var record = Assert.Single(Logger.Records, record => record.Event.Id == 4001);
+        Assert.Equal(LogLevel.Error, record.Level);
+        Assert.Contains(recovered, record.Message, StringComparison.Ordinal);
+        Assert.Contains(aside, record.Message, StringComparison.Ordinal);
+    }
+
+    private List<string> MovedAside() =>
+        [.. System.IO.Directory.GetFiles(Directory.Path, "*.corrupt-*").Where(file => !file.EndsWith("-wal", StringComparison.Ordinal)
+            && !file.EndsWith("-shm", StringComparison.Ordinal))];
+
+    private void BreakRootOf(string table)
+    {
+        var root = (int)Scalar($"SELECT rootpage FROM sqlite_master WHERE name = '{table}'");
+        var bytes = File.ReadAllBytes(DatabasePath);
+        bytes.AsSpan((root - 1) * 4096, 16).Fill(0xFF);
+        File.WriteAllBytes(DatabasePath, bytes);
+    }
+
+    private static void RunOrSkip(string command, params string[] arguments)
+    {
+        if (!OperatingSystem.IsLinux() || Run(command, arguments) is not 0)
+        {
+            Assert.Skip($"This machine or account does not permit '{command}'.");
+        }
+    }
+
+    private static int? Run(string command, params string[] arguments)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo(command, arguments) { RedirectStandardError = true })!;
+            process.WaitForExit();
+            return process.ExitCode;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return null;
+        }
+    }
+}

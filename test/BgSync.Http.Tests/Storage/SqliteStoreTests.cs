@@ -1,0 +1,392 @@
+using System.Security.Cryptography;
+using System.Text.RegularExpressions;
+using BgSync.Http.Storage;
+using BgSync.Http.Storage.Sqlite;
+using Xunit;
+
+namespace BgSync.Http.Tests.Storage;
+
+public sealed partial class SqliteStoreTests : SqliteStoreFixture
+{
+    [Fact]
+    public async Task Callers_that_write_at_once_share_commits()
+    {
+        var store = Open();
+        await store.AddAsync(Entry(), Cancellation);
+        var before = store.Commits;
+
+        // Another connection holds the write lock, so that all of them have come before the writer gets it.
+        using (var other = Connect())
+        {
+            Execute(other, "BEGIN IMMEDIATE");
+            var first = store.AddAsync(Entry(), Cancellation).AsTask();
+            var rest = Enumerable.Range(0, 200).Select(_ => store.AddAsync(Entry(), Cancellation).AsTask()).ToList();
+            Execute(other, "COMMIT");
+            await Task.WhenAll([first, .. rest]);
+        }
+
+        Assert.InRange(store.Commits - before, 1, 2);
+        Assert.Equal(202, (await store.CountAsync(Queue, Cancellation)).Live);
+    }
+
+    [Fact]
+    public async Task One_bad_operation_of_a_batch_fails_alone()
+    {
+        var store = Open();
+        await using var body = await store.BeginBodyAsync(Cancellation);
+        await body.WriteAsync(new byte[10], Cancellation);
+        Task<long>[] good;
+        Task<long> bad;
+        using (var other = Connect())
+        {
+            Execute(other, "BEGIN IMMEDIATE");
+            var taken = store.AddAsync(Entry("/1") with { Body = EntryBody.FromWriter(body) }, Cancellation).AsTask();
+            bad = store.AddAsync(Entry("/bad") with { Body = EntryBody.FromWriter(body) }, Cancellation).AsTask();
+            good = [taken, .. Enumerable.Range(2, 20).Select(i => store.AddAsync(Entry("/" + i), Cancellation).AsTask())];
+            Execute(other, "COMMIT");
+        }
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => bad);
+        await Task.WhenAll(good);
+        Assert.Equal(Enumerable.Range(1, 21).Select(i => "/" + i), await ReadPathsAsync(store));
+    }
+
+    [Fact]
+    public async Task What_is_queued_is_there_after_the_store_is_opened_again()
+    {
+        var first = Open();
+        await first.AddAsync(Entry("/1"), Cancellation);
+        await first.AddAsync(Entry("/2"), Cancellation);
+        await first.SetPauseAsync(Queue, new QueuePause(PauseCause.Application, "lunch", Clock.GetUtcNow()), Cancellation);
+        await first.DisposeAsync();
+
+        var second = Open();
+
+        Assert.Equal(["/1", "/2"], await ReadPathsAsync(second));
+        Assert.Equal("lunch", (await second.GetPauseAsync(Queue, Cancellation))!.Reason);
+        Assert.Equal("/1", (await LeaseOneAsync(second)).Entry!.Request.Uri.AbsolutePath);
+    }
+
+    [Fact]
+    public async Task Every_commit_is_flushed()
+    {
+        var store = Open();
+        await store.AddAsync(Entry(), Cancellation);
+
+        const int Full = 2;
+        Assert.Equal(Full, await store.QueryWriterAsync("PRAGMA synchronous"));
+        Assert.True(File.Exists(DatabasePath + "-wal"));
+    }
+
+    [Fact]
+    public async Task Two_stores_on_one_file_lease_nothing_twice()
+    {
+        SqliteQueueStore[] stores = [Open(), Open()];
+        for (var i = 0; i < 60; i++)
+        {
+            await stores[i % 2].AddAsync(Entry("/" + i, "lane" + (i % 10)), Cancellation);
+        }
+
+        var taken = await Task.WhenAll(stores.Select(store => Task.Run(() => DrainAsync(store), Cancellation)));
+
+        Assert.Equal(60, taken.Sum(paths => paths.Count));
+        Assert.Equal(60, taken.SelectMany(paths => paths).Distinct().Count());
+
+        static async Task<List<string>> DrainAsync(IQueueStore store)
+        {
+            var paths = new List<string>();
+            while ((await store.CountAsync(Queue, Cancellation)).Live > 0)
+            {
+                foreach (var leased in await store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation))
+                {
+                    paths.Add(leased.Entry!.Request.Uri.AbsolutePath);
+                    Assert.True(await store.CompleteAsync(leased.Lease, Cancellation));
+                }
+            }
+
+            return paths;
+        }
+    }
+
+    [Fact]
+    public async Task A_lease_is_of_no_use_to_another_store()
+    {
+        var holder = Open();
+        await holder.AddAsync(Entry(), Cancellation);
+        var lease = (await LeaseOneAsync(holder)).Lease;
+
+        Assert.False(await Open().CompleteAsync(lease, Cancellation));
+        Assert.True(await holder.CompleteAsync(lease, Cancellation));
+    }
+
+    [Fact]
+    public async Task The_leases_of_a_dead_owner_are_void_at_once_and_its_attempt_counts()
+    {
+        var survivor = Open();
+        var victim = Open();
+        await victim.AddAsync(Entry(), Cancellation);
+        await LeaseOneAsync(victim);
+        Assert.Equal(0, await survivor.ReclaimAsync(Cancellation));
+        Assert.Empty(await survivor.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+
+        await victim.DisposeAsync();
+
+        // A process that was killed leaves its file behind, unlocked.
+        var left = $"{DatabasePath}.owner-{OwnerOfLease():N}";
+        await File.WriteAllBytesAsync(left, [], Cancellation);
+        Assert.Equal(1, await survivor.ReclaimAsync(Cancellation));
+        Assert.Equal(0, await survivor.ReclaimAsync(Cancellation));
+        Assert.False(File.Exists(left));
+        Assert.Equal(1, (await LeaseOneAsync(survivor)).Entry!.Attempts);
+
+        Guid OwnerOfLease()
+        {
+            using var connection = Connect();
+            using var command = connection.CreateCommand();
+            command.CommandText = "SELECT lease_owner FROM lane";
+            return new Guid((byte[])command.ExecuteScalar()!);
+        }
+    }
+
+    [Fact]
+    public async Task The_bodies_that_a_dead_owner_began_are_removed()
+    {
+        var survivor = Open();
+        Assert.Equal(0, await survivor.ReclaimAsync(Cancellation));
+        var victim = Open();
+        await using var living = await survivor.BeginBodyAsync(Cancellation);
+        await living.WriteAsync(new byte[100], Cancellation);
+        var orphan = await victim.BeginBodyAsync(Cancellation);
+        await orphan.WriteAsync(new byte[300_000], Cancellation);
+        await survivor.ReclaimAsync(Cancellation);
+        Assert.Equal(2, Scalar("SELECT count(*) FROM body"));
+
+        await victim.DisposeAsync();
+        await survivor.ReclaimAsync(Cancellation);
+
+        Assert.Equal(1, Scalar("SELECT count(*) FROM body"));
+        Assert.Equal(1, Scalar("SELECT count(*) FROM body_chunk"));
+        await survivor.AddAsync(Entry() with { Body = EntryBody.FromWriter(living) }, Cancellation);
+    }
+
+    [Fact]
+    public async Task The_bodies_that_a_dead_owner_began_are_removed_at_the_next_start()
+    {
+        var victim = Open();
+        var orphan = await victim.BeginBodyAsync(Cancellation);
+        await orphan.WriteAsync(new byte[100], Cancellation);
+        await victim.DisposeAsync();
+
+        await Open().CountAsync(Queue, Cancellation);
+
+        Assert.Equal(0, Scalar("SELECT count(*) FROM body_chunk"));
+    }
+
+    [Fact]
+    public async Task A_store_leaves_no_lock_file_behind()
+    {
+        var store = Open();
+        await store.AddAsync(Entry(), Cancellation);
+        Assert.Single(System.IO.Directory.GetFiles(Directory.Path, "*.owner-*"));
+
+        await store.DisposeAsync();
+
+        Assert.Equal([DatabasePath], System.IO.Directory.GetFiles(Directory.Path));
+    }
+
+    [Fact]
+    public async Task Nobody_else_can_look_into_the_files()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no Unix file modes.");
+        var folder = Directory.File("new");
+        var store = Open(Path.Combine(folder, "deep", "queues.db"));
+        await store.AddAsync(Entry(), Cancellation);
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, ModeOf(folder));
+        var files = System.IO.Directory.GetFiles(Path.Combine(folder, "deep"));
+        Assert.Contains(files, file => file.EndsWith("-wal", StringComparison.Ordinal));
+        Assert.Contains(files, file => file.EndsWith("-shm", StringComparison.Ordinal));
+        Assert.All(files, file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, ModeOf(file)));
+
+        static UnixFileMode ModeOf(string path) => OperatingSystem.IsWindows() ? default : File.GetUnixFileMode(path);
+    }
+
+    [Fact]
+    public async Task Every_statement_finds_its_rows_by_an_index()
+    {
+        var store = Open();
+        await UseEveryOperationAsync(store);
+        var statements = await store.GetStatementsAsync();
+        Assert.True(statements.Count > 40);
+        using var connection = Connect();
+
+        foreach (var sql in statements.Where(sql => DataStatement().IsMatch(sql) && !ProbeStatement().IsMatch(sql)))
+        {
+            using var command = connection.CreateCommand();
+            command.CommandText = "EXPLAIN QUERY PLAN " + sql;
+            foreach (var name in Parameter().Matches(sql).Select(match => match.Value).Distinct())
+            {
+                command.Parameters.AddWithValue(name, DBNull.Value);
+            }
+
+            using var plan = command.ExecuteReader();
+            while (plan.Read())
+            {
+                Assert.False(WholeTableStep().IsMatch(plan.GetString(3)), $"{plan.GetString(3)}\nin\n{sql}");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_file_shrinks_when_its_queue_does()
+    {
+        var store = Open();
+        for (var i = 0; i < 4; i++)
+        {
+            await using var body = await store.BeginBodyAsync(Cancellation);
+            for (var chunk = 0; chunk < 10; chunk++)
+            {
+                await body.WriteAsync(new byte[256 * 1024], Cancellation);
+            }
+
+            await store.AddAsync(Entry() with { Body = EntryBody.FromWriter(body) }, Cancellation);
+        }
+
+        var full = await store.QueryWriterAsync("PRAGMA page_count");
+        for (var i = 0; i < 4; i++)
+        {
+            await store.CompleteAsync((await LeaseOneAsync(store)).Lease, Cancellation);
+        }
+
+        // The writer gives space back when it has nothing else to do, so it is asked but now and then.
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(300));
+        while (await store.QueryWriterAsync("PRAGMA page_count") > full / 2)
+        {
+            await timer.WaitForNextTickAsync(Cancellation);
+        }
+    }
+
+    [Fact]
+    public async Task A_flipped_byte_of_an_entry_is_damage_and_the_queue_goes_on()
+    {
+        var first = Open();
+        await first.AddAsync(Entry("/marker-one"), Cancellation);
+        await first.AddAsync(Entry("/two"), Cancellation);
+        await first.DisposeAsync();
+        Flip(DatabasePath, "/marker-one"u8, 3);
+
+        var store = Open();
+
+        Assert.Equal(["/two"], await ReadPathsAsync(store));
+        var leased = await LeaseOneAsync(store);
+        Assert.False(leased.IsReadable);
+        Assert.Null(leased.Entry);
+        Assert.Contains("checksum", leased.Damage, StringComparison.Ordinal);
+        Assert.True(await store.BuryAsync(leased.Lease, new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage), Cancellation));
+        var letter = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
+        Assert.Equal(DeadLetterReason.Unreadable, letter.Reason);
+        Assert.Null(letter.Entry);
+        Assert.False(await store.RequeueAsync(Queue, letter.Id, DateTimeOffset.MaxValue, Cancellation));
+        Assert.Equal("/two", (await LeaseOneAsync(store)).Entry!.Request.Uri.AbsolutePath);
+        Assert.True(await store.DeleteDeadLetterAsync(Queue, letter.Id, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_flipped_byte_of_an_inline_body_is_damage()
+    {
+        var first = Open();
+        var id = await first.AddAsync(Entry() with { Body = EntryBody.FromBytes("the marked body"u8.ToArray()) }, Cancellation);
+        await first.DisposeAsync();
+        Flip(DatabasePath, "the marked body"u8);
+
+        var store = Open();
+
+        await using var body = await store.OpenBodyAsync(id, Cancellation);
+        await Assert.ThrowsAsync<InvalidDataException>(async () => await body!.ReadExactlyAsync(new byte[10], Cancellation));
+        Assert.NotNull((await LeaseOneAsync(store)).Damage);
+    }
+
+    [Fact]
+    public async Task A_flipped_byte_of_a_chunk_is_found_before_any_of_the_chunk_is_passed_on()
+    {
+        var bytes = RandomNumberGenerator.GetBytes(600_000);
+        "the marked chunk"u8.CopyTo(bytes.AsSpan(300_000));
+        var first = Open();
+        var writer = await first.BeginBodyAsync(Cancellation);
+        await writer.WriteAsync(bytes, Cancellation);
+        var id = await first.AddAsync(Entry() with { Body = EntryBody.FromWriter(writer) }, Cancellation);
+        await first.DisposeAsync();
+        Flip(DatabasePath, "the marked chunk"u8);
+
+        await using var body = await Open().OpenBodyAsync(id, Cancellation);
+
+        using var read = new MemoryStream();
+        await Assert.ThrowsAsync<InvalidDataException>(() => body!.CopyToAsync(read, Cancellation));
+        Assert.Equal(bytes[..(256 * 1024)], read.ToArray());
+    }
+
+    [Fact]
+    public void The_default_place_is_the_applications_data_folder()
+    {
+        Assert.Equal(
+            Path.Combine("data", "Shop", "bgsync", "queues.db"), SqlitePath.InDataFolder("data", "Shop"));
+
+        var exception = Assert.Throws<QueueStoreException>(() => SqlitePath.InDataFolder("", "Shop"));
+        Assert.Contains("AddBackgroundSyncSqlite(\"path\")", exception.Message, StringComparison.Ordinal);
+    }
+
+    private async Task UseEveryOperationAsync(SqliteQueueStore store)
+    {
+        var now = Clock.GetUtcNow();
+        await using (var body = await store.BeginBodyAsync(Cancellation))
+        {
+            await body.WriteAsync(new byte[10], Cancellation);
+            await store.AddAsync(Entry() with { Body = EntryBody.FromWriter(body) }, Cancellation);
+        }
+
+        await store.AddAsync(Entry("/2") with { End = QueueEnd.Front }, Cancellation);
+        await store.AddAsync(Entry("/3", "other") with { ExpiresAt = now }, Cancellation);
+        var leased = await store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation);
+        await store.AddAsync(Entry("/4") with { End = QueueEnd.Front }, Cancellation);
+        await store.RenewAsync(leased[0].Lease, LeaseTime, Cancellation);
+        foreach (var lease in leased)
+        {
+            await store.RescheduleAsync(lease.Lease, new Retry(TimeSpan.Zero, true), Cancellation);
+        }
+
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        await store.ExpireAsync(Queue, 10, Cancellation);
+        await store.CompleteAsync((await LeaseOneAsync(store)).Lease, Cancellation);
+        var victim = await LeaseOneAsync(store);
+        await store.BuryAsync(victim.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+        await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation);
+        await store.RequeueAsync(Queue, victim.Lease.EntryId, DateTimeOffset.MaxValue, Cancellation);
+        await store.DeleteDeadLetterAsync(Queue, 3, Cancellation);
+        await store.ClearBackoffAsync(Queue, Cancellation);
+        await store.ReclaimAsync(Cancellation);
+        await store.GetScheduleAsync(Queue, Cancellation);
+        await store.SetPauseAsync(Queue, null, Cancellation);
+        await store.GetPauseAsync(Queue, Cancellation);
+        await store.CountAsync(Queue, Cancellation);
+        foreach (var entry in await store.ReadAsync(Queue, Cancellation).ToListAsync(Cancellation))
+        {
+            using var read = new MemoryStream();
+            await using var body = await store.OpenBodyAsync(entry.Id, Cancellation);
+            await body!.CopyToAsync(read, Cancellation);
+        }
+    }
+
+    [GeneratedRegex(@"^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)")]
+    private static partial Regex DataStatement();
+
+    // Touches one row of a table at the opening.
+    [GeneratedRegex(@"^SELECT \* FROM \w+ LIMIT 1$")]
+    private static partial Regex ProbeStatement();
+
+    [GeneratedRegex(@"\$\w+")]
+    private static partial Regex Parameter();
+
+    // The bodies that are being written have an index that holds no others.
+    [GeneratedRegex(@"^SCAN (?!body USING (COVERING )?INDEX body_owner)(entry|lane|queue|dead_letter|body|body_chunk)\b|TEMP B-TREE")]
+    private static partial Regex WholeTableStep();
+}
