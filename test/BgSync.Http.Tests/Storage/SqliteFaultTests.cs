@@ -282,6 +282,23 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task A_damaged_file_that_was_taken_away_by_hand_is_made_anew()
+    {
+        await FillAsync(300);
+        BreakPageOf(DatabasePath, "/entry-150-"u8);
+        var store = Open();
+        await AssertFaultAsync(StoreFault.Corrupt, () => ReadPathsAsync(store));
+        foreach (var file in System.IO.Directory.GetFiles(Directory.Path, "queues.db*"))
+        {
+            File.Delete(file);
+        }
+
+        await store.AddAsync(Entry("/new"), Cancellation);
+
+        Assert.Equal(["/new"], await ReadPathsAsync(store));
+    }
+
+    [Fact]
     public async Task A_recovery_cut_short_is_finished_at_the_next_start()
     {
         await FillAsync(10);

@@ -13,7 +13,7 @@ namespace BgSync.Http.Tests.Storage;
 /// </summary>
 public sealed class SqliteGoldenTests : SqliteStoreFixture
 {
-    private static readonly DateTimeOffset s_start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset _start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
     public async Task Version_1_is_read_back_exactly()
@@ -38,14 +38,14 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Equal(DeadLetterReason.Rejected, letter.Reason);
         Assert.Equal("HTTP 422", letter.Error);
         Assert.Equal(422, letter.StatusCode);
-        Assert.Equal(s_start + TimeSpan.FromSeconds(3), letter.DiedAt);
+        Assert.Equal(_start + TimeSpan.FromSeconds(3), letter.DiedAt);
         AssertPlain(letter.Entry! with { Attempts = 0 }, 5, "/dead");
         Assert.Equal(1, letter.Entry!.Attempts);
 
         Assert.Equal(new QueueCounts(4, 1, 10 + 3000), await store.CountAsync(Queue, Cancellation));
         Assert.Null(await store.GetPauseAsync(Queue, Cancellation));
         Assert.Equal(
-            new QueuePause(PauseCause.Credentials, "401 Unauthorized", s_start + TimeSpan.FromSeconds(3)),
+            new QueuePause(PauseCause.Credentials, "401 Unauthorized", _start + TimeSpan.FromSeconds(3)),
             await store.GetPauseAsync("paused", Cancellation));
     }
 
@@ -76,7 +76,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
     {
         var target = Environment.GetEnvironmentVariable("BGSYNC_WRITE_GOLDEN");
         Assert.SkipWhen(string.IsNullOrEmpty(target), "Writes a golden file to the path in BGSYNC_WRITE_GOLDEN, when the format changes.");
-        Assert.Equal(s_start, Clock.GetUtcNow());
+        Assert.Equal(_start, Clock.GetUtcNow());
         await using (var store = Open())
         {
             await WriteAsync(store);
@@ -107,8 +107,8 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
                     ContentHeaders = [new("Content-Type", "text/plain")],
                 },
                 Body = EntryBody.FromBytes("small body"u8.ToArray()),
-                Timestamp = s_start - TimeSpan.FromMilliseconds(1500),
-                ExpiresAt = s_start + TimeSpan.FromDays(7),
+                Timestamp = _start - TimeSpan.FromMilliseconds(1500),
+                ExpiresAt = _start + TimeSpan.FromDays(7),
                 Attempts = 1,
                 LastError = "timed out",
                 Metadata = new Dictionary<string, string> { ["album"] = "été", ["n"] = "1" },
@@ -129,7 +129,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
 
         Clock.Advance(TimeSpan.FromSeconds(1));
         await store.AddAsync(Entry("/unshifted", "photos") with { End = QueueEnd.Front, Delay = TimeSpan.FromMinutes(1) }, Cancellation);
-        await store.AddAsync(Entry("/dead", "dead") with { Timestamp = s_start, Attempts = 1 }, Cancellation);
+        await store.AddAsync(Entry("/dead", "dead") with { Timestamp = _start, Attempts = 1 }, Cancellation);
         Clock.Advance(TimeSpan.FromSeconds(2));
         foreach (var leased in await store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation))
         {
@@ -158,8 +158,8 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Equal([new("X-Many", "one"), new("Idempotency-Key", "\"k-1\""), new("X-Many", "two é")], entry.Request.Headers);
         Assert.Equal([new("Content-Type", "text/plain")], entry.Request.ContentHeaders);
         Assert.Equal(10, entry.BodyLength);
-        Assert.Equal(s_start - TimeSpan.FromMilliseconds(1500), entry.Timestamp);
-        Assert.Equal(s_start + TimeSpan.FromDays(7), entry.ExpiresAt);
+        Assert.Equal(_start - TimeSpan.FromMilliseconds(1500), entry.Timestamp);
+        Assert.Equal(_start + TimeSpan.FromDays(7), entry.ExpiresAt);
         Assert.Equal(1, entry.Attempts);
         Assert.Equal("timed out", entry.LastError);
         Assert.Equal(new Dictionary<string, string> { ["album"] = "été", ["n"] = "1" }, entry.Metadata);
@@ -177,7 +177,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Empty(entry.Request.Headers);
         Assert.Null(entry.Request.ContentHeaders);
         Assert.Equal(0, entry.BodyLength);
-        Assert.Equal(s_start, entry.Timestamp);
+        Assert.Equal(_start, entry.Timestamp);
         Assert.Equal(DateTimeOffset.MaxValue, entry.ExpiresAt);
         Assert.Equal(0, entry.Attempts);
         Assert.Null(entry.LastError);
@@ -198,8 +198,8 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
     {
         Assert.Equal("photos", entry.Lane);
         Assert.Equal(Origin + "/unshifted", entry.Request.Uri.OriginalString);
-        Assert.Equal(s_start + TimeSpan.FromSeconds(1), entry.Timestamp);
-        Assert.Equal(s_start + TimeSpan.FromSeconds(61), entry.DueAt);
+        Assert.Equal(_start + TimeSpan.FromSeconds(1), entry.Timestamp);
+        Assert.Equal(_start + TimeSpan.FromSeconds(61), entry.DueAt);
     }
 
     private static byte[] ChunkedBody() => [.. Enumerable.Range(0, 3000).Select(i => (byte)(i * 7))];

@@ -246,8 +246,10 @@ public sealed class MemoryQueueStore : IQueueStore
         return RunAsync(
             () =>
             {
-                var lane = _entries.TryGetValue(lease.EntryId, out var entry) ? QueueOf(entry.Queue).Lanes.GetValueOrDefault(entry.Lane) : null;
-                if (lane is null || lane.Head != entry || lane.Token != lease.Token)
+                if (!_entries.TryGetValue(lease.EntryId, out var entry)
+                    || !QueueOf(entry.Queue).Lanes.TryGetValue(entry.Lane, out var lane)
+                    || lane.Head != entry
+                    || lane.Token != lease.Token)
                 {
                     return false;
                 }

@@ -9,7 +9,7 @@ namespace BgSync.Http.Storage.Sqlite;
 internal static class HeaderJson
 {
     // What is stored is never put into a page of HTML.
-    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions _options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static string Write(IReadOnlyList<KeyValuePair<string, string>> headers)
     {
@@ -82,7 +82,7 @@ internal static class HeaderJson
     private static string Write<T>(T value, Action<Utf8JsonWriter, T> write)
     {
         var buffer = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(buffer, s_options))
+        using (var json = new Utf8JsonWriter(buffer, _options))
         {
             write(json, value);
         }

@@ -10,7 +10,7 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
     private const long LargestIdleLog = 8 << 20;
 
     // One at a time in a process: closing a file that SQLite has open elsewhere in the process would drop SQLite's own locks on it.
-    private static readonly Lock s_opening = new();
+    private static readonly Lock _opening = new();
 
     private string? _path;
     private OwnerLock? _ownerLock;
@@ -35,7 +35,7 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
     public SqliteSession OpenForWriting(SqliteReaders readers)
     {
         var path = Path;
-        lock (s_opening)
+        lock (_opening)
         {
             try
             {
@@ -43,14 +43,17 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
                 _ownerLock ??= OwnerLock.Take(path, Owner);
                 SqliteRecovery.FinishInterrupted(path, timeProvider);
                 PrivateFile.CreateIfAbsent(path);
-                return _isCorrupt ? Recover(path, readers) : OpenOrRecover(path, readers);
+                return _isCorrupt && SqliteRecovery.HasOurHeader(path) ? Recover(path, readers) : OpenOrRecover(path, readers);
             }
             catch (Exception exception) when (exception is not QueueStoreException)
             {
-                throw SqliteFaults.Describe(exception, path);
+                throw Describe(exception);
             }
         }
     }
+
+    /// <summary>The exception that a caller gets; one that is no fault of the storage stays as it is.</summary>
+    public Exception Describe(Exception exception) => SqliteFaults.Describe(exception, _path ?? "the queue store");
 
     /// <summary>Opens another connection, that only reads, to the database that is open for writing.</summary>
     public SqliteSession OpenForReading()
@@ -77,7 +80,9 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
         try
         {
             RefuseForeign(path);
-            return OpenWhole(path);
+            var session = OpenWhole(path);
+            _isCorrupt = false;
+            return session;
         }
         catch (SqliteException exception) when (SqliteFaults.IsCorruption(exception))
         {
@@ -197,9 +202,10 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
         }
 
         var aside = SqliteRecovery.Swap(path, timeProvider);
-        _isCorrupt = false;
         SqliteQueueStore.Log.Recovered(logger, path, aside, result.Entries, result.DeadLetters);
-        return OpenWhole(path);
+        var session = OpenWhole(path);
+        _isCorrupt = false;
+        return session;
     }
 
     private SqliteSession Connect(string path, SqliteOpenMode mode)

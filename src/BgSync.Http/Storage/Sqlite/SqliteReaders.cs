@@ -73,7 +73,7 @@ internal sealed class SqliteReaders(SqliteDatabase database) : IDisposable
                 database.MarkCorrupt();
             }
 
-            throw SqliteFaults.Describe(exception, database.Path);
+            throw database.Describe(exception);
         }
     }
 

@@ -6,7 +6,7 @@ namespace BgSync.Http.Storage.Sqlite;
 /// <summary>Puts a recovered database in the place of a damaged one, which is kept whole.</summary>
 internal static class SqliteRecovery
 {
-    private static readonly string[] s_parts = ["", "-wal", "-shm", "-journal"];
+    private static readonly string[] _parts = ["", "-wal", "-shm", "-journal"];
 
     /// <summary>Where what is recovered is gathered.</summary>
     public static string PathOfFresh(string path) => path + ".recovered";
@@ -25,7 +25,7 @@ internal static class SqliteRecovery
     /// <summary>Throws away what a recovery that did not come to its end has gathered; the damaged file still has it.</summary>
     public static void DeleteFresh(string path)
     {
-        foreach (var part in s_parts)
+        foreach (var part in _parts)
         {
             File.Delete(PathOfFresh(path) + part);
         }
@@ -58,9 +58,9 @@ internal static class SqliteRecovery
             aside = $"{path}.corrupt-{time.ToString("yyyyMMdd'T'HHmmssfff", CultureInfo.InvariantCulture)}";
             time = time.AddMilliseconds(1);
         }
-        while (s_parts.Any(part => File.Exists(aside + part)));
+        while (_parts.Any(part => File.Exists(aside + part)));
 
-        foreach (var part in s_parts)
+        foreach (var part in _parts)
         {
             if (File.Exists(path + part))
             {

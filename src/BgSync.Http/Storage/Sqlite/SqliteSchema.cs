@@ -134,7 +134,7 @@ internal static class SqliteSchema
         """;
 
     // The script that leads to each version from the one before.
-    private static readonly string[] s_migrations = [Version1];
+    private static readonly string[] _migrations = [Version1];
 
     /// <summary>Brings a database to this version, in one transaction.</summary>
     public static void Migrate(SqliteSession session)
@@ -157,7 +157,7 @@ internal static class SqliteSchema
             // Read again: another process may have been first.
             for (var version = InstalledVersion(session); version < Version; version++)
             {
-                session.RunScript(s_migrations[version]);
+                session.RunScript(_migrations[version]);
             }
 
             session.RunScript($"PRAGMA application_id = {ApplicationId}; PRAGMA user_version = {Version};");

@@ -17,7 +17,7 @@ internal sealed class SqliteWriter : IDisposable
     // Few enough to take a few milliseconds, after which whatever waits comes first.
     private const long PagesPerVacuum = 256;
 
-    private static readonly TimeSpan s_idle = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan _idle = TimeSpan.FromMilliseconds(250);
 
     private readonly BlockingCollection<Operation> _operations = [];
     private readonly SqliteDatabase _database;
@@ -104,7 +104,7 @@ internal sealed class SqliteWriter : IDisposable
 
     private bool TakeBatch(List<Operation> batch)
     {
-        var wait = _mayHoldSpareSpace ? s_idle : Timeout.InfiniteTimeSpan;
+        var wait = _mayHoldSpareSpace ? _idle : Timeout.InfiniteTimeSpan;
         if (!_operations.TryTake(out var operation, wait))
         {
             return false;
@@ -163,7 +163,7 @@ internal sealed class SqliteWriter : IDisposable
         catch (Exception exception)
         {
             Abort(exception);
-            failure = SqliteFaults.Describe(exception, _database.Path);
+            failure = _database.Describe(exception);
             return false;
         }
 
