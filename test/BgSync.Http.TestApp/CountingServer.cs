@@ -1,0 +1,69 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+
+namespace BgSync.Http.TestApp;
+
+/// <summary>Kestrel, writing down what arrives. It can be closed, so that connections are refused, and opened at the same port.</summary>
+public sealed class CountingServer(IPEndPoint endPoint) : IAsyncDisposable
+{
+    private static readonly TimeSpan _grace = TimeSpan.FromSeconds(10);
+
+    private readonly ConcurrentQueue<Arrival> _arrivals = new();
+    private IPEndPoint _endPoint = endPoint;
+    private WebApplication? _open;
+
+    /// <summary>Told of each arrival before it is answered.</summary>
+    public Action<Arrival>? Arrived { get; init; }
+
+    /// <summary>Everything that arrived, in this order.</summary>
+    public IReadOnlyCollection<Arrival> Arrivals => _arrivals;
+
+    /// <summary>Where it listens, known once it was open.</summary>
+    public Uri Address => new($"http://{_endPoint}/");
+
+    public async Task OpenAsync()
+    {
+        if (_open is not null)
+        {
+            return;
+        }
+
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(_endPoint));
+        _open = builder.Build();
+        _open.Run(ReceiveAsync);
+        await _open.StartAsync();
+        _endPoint = new IPEndPoint(_endPoint.Address, new Uri(_open.Urls.Single()).Port);
+    }
+
+    /// <summary>Refuses from now on; what is being read is read to its end and answered.</summary>
+    public async Task CloseAsync()
+    {
+        if (_open is { } server)
+        {
+            _open = null;
+            using var grace = new CancellationTokenSource(_grace);
+            await server.StopAsync(grace.Token);
+            await server.DisposeAsync();
+        }
+    }
+
+    public async ValueTask DisposeAsync() => await CloseAsync();
+
+    private async Task ReceiveAsync(HttpContext context)
+    {
+        var item = Item.Parse(context.Request.Path);
+        using var reader = new StreamReader(context.Request.Body);
+        var body = await reader.ReadToEndAsync(context.RequestAborted);
+        var arrival = new Arrival(
+            item,
+            context.Request.Headers["Idempotency-Key"].ToString(),
+            context.Request.Headers[SenderHandler.Header].ToString(),
+            body == item.Body);
+        _arrivals.Enqueue(arrival);
+        Arrived?.Invoke(arrival);
+    }
+}

@@ -1,0 +1,15 @@
+namespace BgSync.Http.TestApp;
+
+/// <summary>What the trials send: an id that is never used again, in a lane.</summary>
+public sealed record Item(string Lane, string Id)
+{
+    public Uri Uri => new($"lanes/{Lane}/items/{Id}", UriKind.Relative);
+
+    /// <summary>What its body must be on arrival.</summary>
+    public string Body => $"The item {Id} of lane {Lane}.";
+
+    /// <summary>Reads the item back from <see cref="Uri"/>.</summary>
+    public static Item Parse(string path) => path.Split('/', StringSplitOptions.RemoveEmptyEntries) is ["lanes", var lane, "items", var id]
+        ? new Item(lane, id)
+        : throw new FormatException($"{path} is not the path of an item.");
+}
