@@ -11,14 +11,18 @@ public static class Eventually
 
     /// <summary>Waits until <paramref name="condition"/> holds.</summary>
     /// <exception cref="TimeoutException">It did not in 30 seconds; the message says what was waited for.</exception>
-    public static async Task TrueAsync(Func<bool> condition, string what)
+    public static Task TrueAsync(Func<bool> condition, string what) => TrueAsync(condition, _deadline, () => what);
+
+    /// <summary>Waits until <paramref name="condition"/> holds, no longer than <paramref name="deadline"/>.</summary>
+    /// <exception cref="TimeoutException">It did not; the message says what was waited for.</exception>
+    public static async Task TrueAsync(Func<bool> condition, TimeSpan deadline, Func<string> what)
     {
         var started = Stopwatch.GetTimestamp();
         while (!condition())
         {
-            if (Stopwatch.GetElapsedTime(started) > _deadline)
+            if (Stopwatch.GetElapsedTime(started) > deadline)
             {
-                throw new TimeoutException($"Waited {_deadline.TotalSeconds} s in vain for this: {what}.");
+                throw new TimeoutException($"Waited {deadline.TotalSeconds} s in vain for this: {what()}.");
             }
 
             await Task.Delay(_pause, TestContext.Current.CancellationToken);

@@ -1,0 +1,48 @@
+using BgSync.Http.Tests.Infrastructure;
+using Xunit;
+
+namespace BgSync.Http.Tests.Trials;
+
+/// <summary>Two processes on one file, both queueing and replaying.</summary>
+[Collection(TrialCollection.Name)]
+[Trait("Category", "Trial")]
+public sealed class TwoProcessTests(ITestOutputHelper output)
+{
+    private const int Seed = 7;
+
+    private static readonly TimeSpan _drainDeadline = TimeSpan.FromMinutes(2);
+
+    [Fact]
+    public async Task Nothing_is_sent_twice_and_nothing_is_lost()
+    {
+        var duration = TimeSpan.FromSeconds(TrialRounds.Of(shortRun: 3, fullRun: 20));
+        using var directory = new TempDirectory();
+        await using var server = await FlippingServer.StartAsync(Seed);
+        await using var left = await StartAsync(directory, server, "left");
+        await using var right = await StartAsync(directory, server, "right");
+        await Task.Delay(duration, TestContext.Current.CancellationToken);
+        await server.StayOpenAsync();
+        foreach (var process in (TrialProcess[])[left, right])
+        {
+            process.Tell("drain");
+        }
+
+        await left.WaitForLineAsync("EMPTY", _drainDeadline);
+        await right.WaitForLineAsync("EMPTY", _drainDeadline);
+
+        string[] told = [.. Both("QUEUED"), .. Both("DELIVERED")];
+        var handedOver = server.Arrivals.Count(arrival => !arrival.Item.Id.StartsWith(arrival.Sender, StringComparison.Ordinal));
+        output.WriteLine(
+            $"{duration.TotalSeconds} s: {Both("QUEUED").Count()} queued, {handedOver} sent by the process that did not queue them.");
+        Assert.Empty(Both("FAILED"));
+        Assert.NotEmpty(Both("QUEUED"));
+        Assert.Equal(told.Order(), server.Arrivals.Select(arrival => arrival.Item.Id).Order());
+        Assert.All(server.Arrivals, arrival => Assert.True(arrival.IsWhole));
+        Assert.NotEqual(0, handedOver);
+
+        IEnumerable<string> Both(string word) => left.Said(word).Concat(right.Said(word));
+    }
+
+    private static Task<TrialProcess> StartAsync(TempDirectory directory, FlippingServer server, string sender) =>
+        TrialProcess.StartAppAsync("queue-and-replay", directory.File("queues.db"), server.Address, sender, "3");
+}
