@@ -1,0 +1,78 @@
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.Tests.Infrastructure;
+
+/// <summary>A store whose operations fail when the test says so.</summary>
+public sealed class FaultyStore(IQueueStore inner) : IQueueStore
+{
+    /// <summary>Called with the name of each operation before it is done; may throw.</summary>
+    public Action<string> Before { get; set; } = static _ => { };
+
+    /// <summary>Whether leases are lost.</summary>
+    public bool LosesLeases { get; set; }
+
+    public ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken) =>
+        Do(nameof(BeginBodyAsync)).BeginBodyAsync(cancellationToken);
+
+    public ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken) =>
+        Do(nameof(AddAsync)).AddAsync(entry, cancellationToken);
+
+    public ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(GetScheduleAsync)).GetScheduleAsync(queue, cancellationToken);
+
+    public ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
+        string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken) =>
+        Do(nameof(LeaseAsync)).LeaseAsync(queue, origin, limit, duration, cancellationToken);
+
+    public ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
+        LosesLeases ? ValueTask.FromResult(false) : Do(nameof(RenewAsync)).RenewAsync(lease, duration, cancellationToken);
+
+    public ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken) =>
+        Do(nameof(CompleteAsync)).CompleteAsync(lease, cancellationToken);
+
+    public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
+        Do(nameof(RescheduleAsync)).RescheduleAsync(lease, retry, cancellationToken);
+
+    public ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken) =>
+        Do(nameof(BuryAsync)).BuryAsync(lease, death, cancellationToken);
+
+    public ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken) =>
+        Do(nameof(ExpireAsync)).ExpireAsync(queue, limit, cancellationToken);
+
+    public ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(ClearBackoffAsync)).ClearBackoffAsync(queue, cancellationToken);
+
+    public ValueTask<int> ReclaimAsync(CancellationToken cancellationToken) => Do(nameof(ReclaimAsync)).ReclaimAsync(cancellationToken);
+
+    public IAsyncEnumerable<StoredEntry> ReadAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(ReadAsync)).ReadAsync(queue, cancellationToken);
+
+    public IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(ReadDeadLettersAsync)).ReadDeadLettersAsync(queue, cancellationToken);
+
+    public ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken) =>
+        Do(nameof(OpenBodyAsync)).OpenBodyAsync(id, cancellationToken);
+
+    public ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(CountAsync)).CountAsync(queue, cancellationToken);
+
+    public ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken) =>
+        Do(nameof(RequeueAsync)).RequeueAsync(queue, id, expiresAt, cancellationToken);
+
+    public ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(DeleteDeadLetterAsync)).DeleteDeadLetterAsync(queue, id, cancellationToken);
+
+    public ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(GetPauseAsync)).GetPauseAsync(queue, cancellationToken);
+
+    public ValueTask SetPauseAsync(string queue, QueuePause? pause, CancellationToken cancellationToken) =>
+        Do(nameof(SetPauseAsync)).SetPauseAsync(queue, pause, cancellationToken);
+
+    public ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    private IQueueStore Do(string operation)
+    {
+        Before(operation);
+        return inner;
+    }
+}
