@@ -237,7 +237,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         }
     }
 
-    [Fact]
+    [Fact(Timeout = 60_000)]
     public async Task A_file_shrinks_when_its_queue_does()
     {
         var store = Open();

@@ -9,7 +9,5 @@ internal static class ChunkedBody
 
     /// <summary>Bound to the chunk's place, so that a chunk of another body or another place is not taken for it.</summary>
     public static long Checksum(ReadOnlySpan<byte> bytes, long bodyId, int number) =>
-        (long)XxHash3.HashToUInt64(bytes, HashCode(bodyId, number));
-
-    private static long HashCode(long bodyId, int number) => (bodyId << 24) ^ number;
+        (long)XxHash3.HashToUInt64(bytes, seed: (bodyId << 24) ^ number);
 }
