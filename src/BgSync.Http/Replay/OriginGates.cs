@@ -55,8 +55,9 @@ internal sealed class OriginGates(TimeProvider timeProvider)
     /// <summary>Takes back an admission to probe that nobody used.</summary>
     public void ReturnProbe(string origin) => Change(origin, static gate =>
     {
-        gate.State = gate.State == State.Probing ? State.Unknown : gate.State;
-        return true;
+        var wasProbing = gate.State == State.Probing;
+        gate.State = wasProbing ? State.Unknown : gate.State;
+        return wasProbing;
     });
 
     /// <summary>An answer came: the origin can be reached.</summary>

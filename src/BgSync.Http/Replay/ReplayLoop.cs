@@ -26,8 +26,11 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private readonly ReplaySignal _signal;
     private readonly ReplayWaiters _waiters = new();
     private readonly SemaphoreSlim _running = new(1, 1);
+    private readonly CancellationTokenSource _disposal = new();
 
     private int _inFlight;
+    private int _disposed;
+    private string _lastServed = "";
     private long _delivered;
     private long _dead;
     private int _storeFailures;
@@ -56,10 +59,17 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         _gates.Opened += OnGateOpened;
     }
 
+    /// <summary>Gives back what is under way, while the store is still there: the container disposes of it later.</summary>
     public void Dispose()
     {
-        _gates.Opened -= OnGateOpened;
-        _running.Dispose();
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            _gates.Opened -= OnGateOpened;
+            _disposal.Cancel();
+            _running.Wait();
+            _running.Dispose();
+            _disposal.Dispose();
+        }
     }
 
     public void Wake() => _signal.Set(ReplayTriggers.Changed);
@@ -106,38 +116,44 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     /// <param name="abort">Ends the grace.</param>
     public async Task RunAsync(ReplayTriggers trigger, CancellationToken shutdown, CancellationToken abort)
     {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(shutdown, _disposal.Token);
+        using var attempts = CancellationTokenSource.CreateLinkedTokenSource(abort, _disposal.Token);
         try
         {
-            await _running.WaitAsync(shutdown).ConfigureAwait(false);
+            await _running.WaitAsync(stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             return;
         }
 
-        using var attempts = CancellationTokenSource.CreateLinkedTokenSource(abort);
         try
         {
-            _signal.Set(trigger);
-            if (trigger == ReplayTriggers.Start)
-            {
-                await Task.Delay(Jitter(), _timeProvider, shutdown).ConfigureAwait(false);
-            }
-
-            var wait = TimeSpan.Zero;
-            while (true)
-            {
-                var triggers = await _signal.WaitAsync(wait, shutdown).ConfigureAwait(false);
-                wait = await LookAsync(triggers, attempts.Token, shutdown).ConfigureAwait(false);
-            }
+            await LoopAsync(trigger, attempts.Token, stop.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (shutdown.IsCancellationRequested)
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             await EndAttemptsAsync(attempts).ConfigureAwait(false);
         }
         finally
         {
             _running.Release();
+        }
+    }
+
+    private async Task LoopAsync(ReplayTriggers trigger, CancellationToken attempt, CancellationToken stop)
+    {
+        _signal.Set(trigger);
+        if (trigger == ReplayTriggers.Start)
+        {
+            await Task.Delay(Jitter(), _timeProvider, stop).ConfigureAwait(false);
+        }
+
+        var wait = TimeSpan.Zero;
+        while (true)
+        {
+            var triggers = await _signal.WaitAsync(wait, stop).ConfigureAwait(false);
+            wait = await LookAsync(triggers, attempt, stop).ConfigureAwait(false);
         }
     }
 
@@ -174,7 +190,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     /// <summary>Looks at the queue once.</summary>
     /// <returns>How long to sleep.</returns>
-    private async Task<TimeSpan> LookAsync(ReplayTriggers triggers, CancellationToken attempt, CancellationToken shutdown)
+    private async Task<TimeSpan> LookAsync(ReplayTriggers triggers, CancellationToken attempt, CancellationToken stop)
     {
         try
         {
@@ -188,10 +204,10 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 LogTriggered(_queue, triggers);
             }
 
-            await PrepareAsync(triggers, shutdown).ConfigureAwait(false);
-            var (wait, busy) = await IsPausedAsync(triggers, shutdown).ConfigureAwait(false)
-                ? (_options.ReplayInterval, false)
-                : await FillAsync(attempt, shutdown).ConfigureAwait(false);
+            await PrepareAsync(triggers, stop).ConfigureAwait(false);
+            var (wait, busy) = await IsPausedAsync(triggers, stop).ConfigureAwait(false)
+                ? (Interval(), false)
+                : await FillAsync(attempt, stop).ConfigureAwait(false);
             _storeFailures = 0;
             if (!busy && Volatile.Read(ref _inFlight) == 0)
             {
@@ -200,7 +216,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
             return wait;
         }
-        catch (Exception e) when (!shutdown.IsCancellationRequested)
+        catch (Exception e) when (!stop.IsCancellationRequested)
         {
             // Whatever it is, the loop goes on: the store may be back at the next look.
             LogLookFailed(e, _queue, e.Message);
@@ -258,11 +274,12 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     /// <summary>Leases and sends as much as may be sent now.</summary>
     /// <returns>How long to sleep, and whether something is under way elsewhere that lanes wait for.</returns>
-    private async Task<(TimeSpan Wait, bool Busy)> FillAsync(CancellationToken attempt, CancellationToken shutdown)
+    private async Task<(TimeSpan Wait, bool Busy)> FillAsync(CancellationToken attempt, CancellationToken stop)
     {
-        var wait = _options.ReplayInterval;
+        var wait = Interval();
         var busy = false;
-        foreach (var (origin, dueAt) in await _store.GetScheduleAsync(_queue, shutdown).ConfigureAwait(false))
+        var schedule = await _store.GetScheduleAsync(_queue, stop).ConfigureAwait(false);
+        foreach (var (origin, dueAt) in InTurn(schedule))
         {
             var free = _options.MaxConcurrentLanes - Volatile.Read(ref _inFlight);
             if (free <= 0)
@@ -285,13 +302,24 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 continue;
             }
 
-            wait = Min(wait, await SendDueAsync(origin, admitted, attempt).ConfigureAwait(false));
+            _lastServed = origin;
+            if (await SendDueAsync(origin, admitted, attempt).ConfigureAwait(false) == 0)
+            {
+                // Another process was faster.
+                wait = Min(wait, _options.MinBackoff);
+            }
         }
 
         return (wait, busy);
     }
 
-    private async Task<TimeSpan> SendDueAsync(string origin, int limit, CancellationToken attempt)
+    /// <summary>Each origin gets its turn: one with many lanes does not keep the others waiting.</summary>
+    private IEnumerable<OriginSchedule> InTurn(IReadOnlyList<OriginSchedule> schedule) => schedule
+        .OrderBy(origin => string.CompareOrdinal(origin.Origin, _lastServed) <= 0)
+        .ThenBy(static origin => origin.Origin, StringComparer.Ordinal);
+
+    /// <returns>How many were leased.</returns>
+    private async Task<int> SendDueAsync(string origin, int limit, CancellationToken attempt)
     {
         var started = 0;
         try
@@ -313,8 +341,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             }
         }
 
-        // Fewer than there were places for: another process was faster, and its lease says when to look again.
-        return started == 0 ? _options.MinBackoff : _options.ReplayInterval;
+        return started;
     }
 
     private async Task ReplayAsync(LeasedEntry leased, string origin, CancellationToken cancellationToken)
@@ -458,6 +485,9 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     }
 
     private void OnGateOpened() => _signal.Set(ReplayTriggers.OriginReachable);
+
+    /// <summary>Until the next look although nothing happened, spread a little so that processes do not look in step.</summary>
+    private TimeSpan Interval() => _options.ReplayInterval * (1 + (0.1 * _options.Randomizer()));
 
     private TimeSpan Jitter() => _options.TriggerJitter * _options.Randomizer();
 

@@ -143,6 +143,37 @@ public sealed class LaneTests : ReplayFixture
     }
 
     [Fact]
+    public async Task An_origin_with_many_lanes_does_not_keep_the_others_waiting()
+    {
+        var sentBefore = 0;
+        await using var busy = new RawServer(Scripts.Respond(200));
+        await using var quiet = new RawServer((connection, cancellationToken) =>
+        {
+            sentBefore = busy.Requests.Count;
+            return Scripts.Respond(200)(connection, cancellationToken);
+        });
+        await using var app = Create(sync =>
+        {
+            sync.MaxConcurrentLanes = 1;
+            sync.LaneBy(request => request.RequestUri!.AbsoluteUri);
+        });
+        await busy.StopAsync();
+        await quiet.StopAsync();
+        for (var lane = 0; lane < 20; lane++)
+        {
+            await QueueAsync(app, new Uri(busy.Uri, $"/{lane}"), "body");
+        }
+
+        await QueueAsync(app, quiet.Uri, "body");
+        busy.Start();
+        quiet.Start();
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Single(quiet.Requests);
+        Assert.InRange(sentBefore, 0, 1);
+    }
+
+    [Fact]
     public async Task An_entry_says_when_it_is_tried_next_and_why_it_failed()
     {
         await using var app = Create(LaneByPath);

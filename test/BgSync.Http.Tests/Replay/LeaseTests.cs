@@ -59,6 +59,23 @@ public sealed class LeaseTests : ReplayFixture
     }
 
     [Fact]
+    public async Task A_container_that_is_disposed_of_without_a_stop_gives_back_what_is_under_way()
+    {
+        using var directory = new TempDirectory();
+        await using var server = SlowServer();
+        var app = Create(directory: directory);
+        await app.Sync.StartAsync();
+        await QueueWhileDownAsync(app, server, "1");
+        await AdvanceUntilAsync(() => server.Requests.Count == 1, "the request is read");
+
+        ((IDisposable)app.Services).Dispose();
+
+        await using var next = Create(directory: directory);
+        Assert.False(Assert.Single(await next.EntriesAsync()).IsLeased);
+        _answer.SetResult();
+    }
+
+    [Fact]
     public async Task A_lease_is_renewed_while_its_entry_is_being_sent()
     {
         await using var server = SlowServer();

@@ -6,7 +6,7 @@ namespace BgSync.Http.Storage.Memory;
 /// Keeps queues in memory: for tests. It keeps the contract of <see cref="IQueueStore"/> but for the first of its promises, that what
 /// is queued outlives the process.
 /// </summary>
-public sealed class MemoryQueueStore : IQueueStore
+public sealed class MemoryQueueStore : IQueueStore, IDisposable
 {
     private readonly Lock _lock = new();
     private readonly TimeProvider _timeProvider;
@@ -208,10 +208,13 @@ public sealed class MemoryQueueStore : IQueueStore
             () => QueueOf(queue).Pause = pause is null ? null : pause with { Since = ToMilliseconds(pause.Since) },
             cancellationToken).ConfigureAwait(false);
 
+    /// <summary>Forgets everything.</summary>
+    public void Dispose() => _disposed = true;
+
     /// <inheritdoc/>
     public ValueTask DisposeAsync()
     {
-        _disposed = true;
+        Dispose();
         return ValueTask.CompletedTask;
     }
 

@@ -9,7 +9,7 @@ namespace BgSync.Http.Storage.Sqlite;
 /// file on a local disk.</para>
 /// <para>Entries, and the chunks of their bodies, carry checksums, because SQLite's own pages do not.</para>
 /// </remarks>
-public sealed partial class SqliteQueueStore : IQueueStore
+public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 {
     private readonly SqliteDatabase _database;
     private readonly SqliteReaders _readers;
@@ -188,22 +188,19 @@ public sealed partial class SqliteQueueStore : IQueueStore
             },
             cancellationToken).ConfigureAwait(false);
 
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    /// <summary>Waits for what is under way and closes the database.</summary>
+    public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-        {
-            return;
-        }
-
-        // Both wait for what is under way.
-        await Task.Run(() =>
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
             _writer.Dispose();
             _readers.Dispose();
-        }).ConfigureAwait(false);
-        _database.Dispose();
+            _database.Dispose();
+        }
     }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => new(Task.Run(Dispose));
 
     private long Now => UnixTime.Of(_timeProvider.GetUtcNow());
 
