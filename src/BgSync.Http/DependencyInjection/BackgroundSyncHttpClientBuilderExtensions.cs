@@ -58,10 +58,14 @@ public static class BackgroundSyncHttpClientBuilderExtensions
         }
 
         var services = builder.Services;
-        services.AddBackgroundSyncCore().Add(queueName, client);
+        if (services.AddBackgroundSyncCore().Add(queueName, client))
+        {
+            // Once a client: a second time would take over what the first has lifted.
+            services.AddOptions<HttpClientFactoryOptions>(client).PostConfigure<ClientTimeouts>((options, timeouts) =>
+                options.HttpClientActions.Add(configured => timeouts.TakeOver(client, configured)));
+        }
+
         services.AddOptions<BackgroundSyncOptions>(queueName).Configure(configure).ValidateOnStart();
-        services.AddOptions<HttpClientFactoryOptions>(client).PostConfigure<ClientTimeouts>((options, timeouts) =>
-            options.HttpClientActions.Add(configured => timeouts.TakeOver(client, configured)));
         services.AddQueue(queueName, client);
         return builder.AddHttpMessageHandler(provider => new BackgroundSyncHandler(
             provider.GetRequiredKeyedService<BackgroundSyncQueue>(queueName),

@@ -9,14 +9,19 @@ internal sealed class QueueRegistrations
     public IEnumerable<string> Queues => _clientOfQueue.Keys;
 
     /// <summary>Registers a queue.</summary>
+    /// <returns>Whether it is the first one of its client.</returns>
     /// <exception cref="InvalidOperationException">There is one of that name.</exception>
-    public void Add(string queue, string client)
+    public bool Add(string queue, string client)
     {
-        if (!_clientOfQueue.TryAdd(queue, client))
+        if (_clientOfQueue.TryGetValue(queue, out var other))
         {
             throw new InvalidOperationException(
-                $"There is a queue '{queue}' already, of the client '{_clientOfQueue[queue]}'. Give each AddBackgroundSync a name of its own.");
+                $"There is a queue '{queue}' already, of the client '{other}'. Give each AddBackgroundSync a name of its own.");
         }
+
+        var isFirst = !_clientOfQueue.ContainsValue(client);
+        _clientOfQueue.Add(queue, client);
+        return isFirst;
     }
 
     /// <summary>The client that a queue belongs to.</summary>
