@@ -1,3 +1,4 @@
+using BgSync.Http.Requests;
 using Microsoft.Extensions.Options;
 
 namespace BgSync.Http;
@@ -73,6 +74,11 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             nameof(options.IdempotencyKeyHeader),
             $"'{options.IdempotencyKeyHeader}'",
             "set the name of a header, or null to mint no key");
+        Require(
+            options.IdempotencyKeyHeader is null || HeaderCapture.IsKept(options.IdempotencyKeyHeader, options.SecretHeaders),
+            nameof(options.IdempotencyKeyHeader),
+            $"'{options.IdempotencyKeyHeader}'",
+            "set the name of a header that is stored, so that replays carry the same key: neither a secret nor one of a connection or a trace");
         Require(
             Enum.IsDefined(options.WhenQueued), nameof(options.WhenQueued), options.WhenQueued, "set WhenQueued.Throw or WhenQueued.ReturnAccepted");
         Require(

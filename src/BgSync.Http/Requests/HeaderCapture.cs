@@ -16,6 +16,10 @@ internal static class HeaderCapture
         "traceparent", "tracestate", "baggage", "Request-Id", "Correlation-Context",
         "Content-Length");
 
+    /// <summary>Whether a header of this name is kept.</summary>
+    public static bool IsKept(string name, ISet<string> secrets) =>
+        !s_ofOneAttempt.Contains(name) && !secrets.Contains(name) && !name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Copies without parsing, so that a value that is legal only in the wild survives.</summary>
     public static List<KeyValuePair<string, string>> Copy(HttpHeaders headers, ISet<string> secrets)
     {
@@ -23,7 +27,7 @@ internal static class HeaderCapture
         var copy = new List<KeyValuePair<string, string>>(source.Count);
         foreach (var (name, values) in source)
         {
-            if (s_ofOneAttempt.Contains(name) || secrets.Contains(name) || name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase))
+            if (!IsKept(name, secrets))
             {
                 continue;
             }

@@ -218,7 +218,7 @@ public sealed class FailureTableTests
     {
         await using var server = new RawServer(Scripts.ResetDuringUpload(1_000_000));
         await using var app = new TestApplication();
-        var body = RandomBytes(LargeBody);
+        var body = TestBytes.Random(LargeBody);
 
         await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.PostAsync(server.Uri, new ByteArrayContent(body)));
 
@@ -234,7 +234,7 @@ public sealed class FailureTableTests
         await using var app = new TestApplication();
 
         await Assert.ThrowsAsync<RequestQueuedException>(
-            () => app.Client.PostAsync(server.Uri, new ByteArrayContent(RandomBytes(LargeBody))));
+            () => app.Client.PostAsync(server.Uri, new ByteArrayContent(TestBytes.Random(LargeBody))));
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal((0, 1, 0), (summary.Delivered, summary.Dead, summary.Remaining));
@@ -477,12 +477,5 @@ public sealed class FailureTableTests
         }
 
         return await app.Client.SendAsync(request);
-    }
-
-    private static byte[] RandomBytes(int count)
-    {
-        var bytes = new byte[count];
-        new Random(1).NextBytes(bytes);
-        return bytes;
     }
 }
