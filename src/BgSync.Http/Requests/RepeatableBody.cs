@@ -64,8 +64,12 @@ internal readonly struct RepeatableBody
             || (content is JsonContent json && !IsLazy(json.Value));
     }
 
-    /// <summary>A sequence that is computed while it is read may be another one the second time.</summary>
-    private static bool IsLazy(object? value) => value is IAsyncEnumerable<object> or (IEnumerable and not (ICollection or string));
+    /// <summary>
+    /// A sequence that is computed while it is read may be another one the second time. An asynchronous iterator is known, whatever
+    /// its elements, by being disposable.
+    /// </summary>
+    private static bool IsLazy(object? value) =>
+        value is IAsyncEnumerable<object> or IAsyncDisposable or (IEnumerable and not (ICollection or string));
 
     private static bool IsRereadable(HttpContent content)
     {
