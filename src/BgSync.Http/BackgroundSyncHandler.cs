@@ -79,7 +79,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is not RequestQueuedException)
             {
                 var failure = attempt.Explain(e);
-                var verdict = attempt.IsTimedOut ? FailureVerdict.MaybeProcessed : _options.ClassifyFailure(failure);
+                var verdict = attempt.Judge(failure, _options.ClassifyFailure, wasTaken: request.Method != watched.Snapshot.Method);
                 if (await TryQueueAsync(request, watched, verdict, failure, retryAfter: null, isAsync).ConfigureAwait(false) is { } entryId)
                 {
                     return AnswerQueued(request, entryId, failure);

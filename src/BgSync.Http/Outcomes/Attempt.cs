@@ -25,6 +25,16 @@ internal sealed class Attempt : IDisposable
     /// <summary>Whether the time is up, and the caller still waits.</summary>
     public bool IsTimedOut => _source is { IsCancellationRequested: true } && !_caller.IsCancellationRequested;
 
+    /// <summary>What a failure of this attempt means.</summary>
+    /// <param name="failure">The failure.</param>
+    /// <param name="classify">What it means by itself.</param>
+    /// <param name="wasTaken">Whether the method is another one now: a server took the request, and said where to GET the reply.</param>
+    public FailureVerdict Judge(Exception failure, Func<Exception, FailureVerdict> classify, bool wasTaken)
+    {
+        var verdict = IsTimedOut ? FailureVerdict.MaybeProcessed : classify(failure);
+        return verdict == FailureVerdict.NotSent && wasTaken ? FailureVerdict.MaybeProcessed : verdict;
+    }
+
     /// <summary>What the caller is told: of a time-out the same as <see cref="HttpClient"/> says.</summary>
     public Exception Explain(Exception failure) => IsTimedOut && failure is OperationCanceledException
         ? new TaskCanceledException(

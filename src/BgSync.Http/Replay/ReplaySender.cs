@@ -65,7 +65,10 @@ internal sealed class ReplaySender(
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             activity?.SetStatus(ActivityStatusCode.Error, e.GetType().Name);
-            return OutcomeOf(entry, attempt?.Explain(e) ?? e, attempt is { IsTimedOut: true });
+            var failure = attempt?.Explain(e) ?? e;
+            var verdict = attempt?.Judge(failure, options.ClassifyFailure, wasTaken: request.Method != entry.Request.Method)
+                ?? options.ClassifyFailure(failure);
+            return OutcomeOf(entry, failure, verdict, attempt is { IsTimedOut: true });
         }
         finally
         {
@@ -113,10 +116,9 @@ internal sealed class ReplaySender(
         }
     }
 
-    private ReplayOutcome OutcomeOf(StoredEntry entry, Exception failure, bool timedOut)
+    private ReplayOutcome OutcomeOf(StoredEntry entry, Exception failure, FailureVerdict verdict, bool timedOut)
     {
         var error = FailureText.Of(failure);
-        var verdict = timedOut ? FailureVerdict.MaybeProcessed : options.ClassifyFailure(failure);
         if (verdict == FailureVerdict.NotSent)
         {
             gates.Unreachable(entry.Request.Origin, options);
