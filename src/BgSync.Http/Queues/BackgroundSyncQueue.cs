@@ -25,11 +25,11 @@ internal sealed class BackgroundSyncQueue(
     public async Task<long> EnqueueAsync(WatchedRequest request, LiveFailure failure)
     {
         using var watchdog = new CancellationTokenSource(options.EnqueueTimeout, timeProvider);
-        var body = new EntryBodyStream(
-            store, options.InlineBodyLength, options.MaxBodyLength, () => watchdog.CancelAfter(options.EnqueueTimeout));
+        void Progress() => watchdog.CancelAfter(options.EnqueueTimeout);
+        var body = new EntryBodyStream(store, options.InlineBodyLength, options.MaxBodyLength, Progress);
         await using (body.ConfigureAwait(false))
         {
-            await request.Body.CopyOnceMoreAsync(body, watchdog.Token).ConfigureAwait(false);
+            await request.Body.CopyOnceMoreAsync(body, Progress, watchdog.Token).ConfigureAwait(false);
             var entry = new NewEntry
             {
                 Queue = name,

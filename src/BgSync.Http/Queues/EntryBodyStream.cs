@@ -17,6 +17,7 @@ internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? 
     private long _length;
     private IStoredBodyWriter? _writer;
     private bool _taken;
+    private volatile bool _disposed;
 
     public override bool CanRead => false;
 
@@ -49,6 +50,8 @@ internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? 
 
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        // Content that was given up waiting for may come back to life.
+        ObjectDisposedException.ThrowIf(_disposed, this);
         progress();
         _length += buffer.Length;
         if (_length > maxLength)
@@ -94,6 +97,7 @@ internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? 
 
     public override async ValueTask DisposeAsync()
     {
+        _disposed = true;
         if (_writer is not null && !_taken)
         {
             await _writer.DisposeAsync().ConfigureAwait(false);

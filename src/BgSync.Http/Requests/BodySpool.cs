@@ -13,8 +13,15 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
     /// <summary>Why there is no copy; <see langword="null"/> while there is one.</summary>
     public string? Failure { get; private set; }
 
-    /// <summary>The bytes written so far.</summary>
-    public long Length => Interlocked.Read(ref _length);
+    /// <summary>Forgets what was written.</summary>
+    public void Restart()
+    {
+        lock (_lock)
+        {
+            _length = 0;
+            _stream?.SetLength(0);
+        }
+    }
 
     public void Write(ReadOnlySpan<byte> bytes)
     {
@@ -39,7 +46,7 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
                 }
 
                 _stream.Write(bytes);
-                Interlocked.Add(ref _length, bytes.Length);
+                _length += bytes.Length;
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

@@ -14,6 +14,7 @@ internal sealed class LiveContent : HttpContent
     private volatile bool _wanted = true;
     private volatile bool _spoolComplete;
     private volatile TaskCompletionSource? _sending;
+    private volatile Action? _progress;
 
     /// <param name="inner">The caller's content.</param>
     /// <param name="spool">Where the bytes go as well; <see langword="null"/> for content that can be read again by itself.</param>
@@ -37,14 +38,14 @@ internal sealed class LiveContent : HttpContent
     }
 
     /// <summary>Writes the body once more, whole and from its beginning, once the sending has ended.</summary>
+    /// <param name="destination">Where it goes.</param>
+    /// <param name="progress">Called whenever a part of it was read, during the sending too.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="BodyNotRepeatableException">There is no copy of what could be read only once.</exception>
-    public async Task CopyOnceMoreAsync(Stream destination, CancellationToken cancellationToken)
+    public async Task CopyOnceMoreAsync(Stream destination, Action progress, CancellationToken cancellationToken)
     {
-        if (_sending is { } sending)
-        {
-            await sending.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-
+        _progress = progress;
+        await EndOfSendingAsync(cancellationToken).ConfigureAwait(false);
         if (_spool is null || _sending is null)
         {
             await _inner.CopyToAsync(destination, cancellationToken).ConfigureAwait(false);
@@ -61,32 +62,10 @@ internal sealed class LiveContent : HttpContent
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        if (_spoolComplete)
-        {
-            await _spool!.OpenRead().CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
-            return;
-        }
-
-        var sending = _sending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        try
-        {
-            if (_spool is null)
-            {
-                await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
-                return;
-            }
-
-            var both = new SpoolingStream(stream, _spool, () => _wanted, cancellationToken);
-            await using (both.ConfigureAwait(false))
-            {
-                await _inner.CopyToAsync(both, context, _callerToken).ConfigureAwait(false);
-                EndSpool(both);
-            }
-        }
-        finally
-        {
-            sending.SetResult();
-        }
+        await EndOfSendingAsync(cancellationToken).ConfigureAwait(false);
+        var sending = SendAsync(stream, context, cancellationToken);
+        // What is copied may be read on for after the sending was broken off.
+        await (_spool is null ? sending : sending.WaitAsync(cancellationToken)).ConfigureAwait(false);
     }
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
@@ -94,24 +73,24 @@ internal sealed class LiveContent : HttpContent
 
     protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        if (_spoolComplete)
-        {
-            _spool!.OpenRead().CopyTo(stream);
-            return;
-        }
-
-        var sending = _sending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        EndOfSendingAsync(cancellationToken).GetAwaiter().GetResult();
+        var sending = BeginSending();
         try
         {
             if (_spool is null)
             {
                 _inner.CopyTo(stream, context, cancellationToken);
-                return;
             }
-
-            using var both = new SpoolingStream(stream, _spool, () => _wanted, cancellationToken);
-            _inner.CopyTo(both, context, _callerToken);
-            EndSpool(both);
+            else if (_spoolComplete)
+            {
+                _spool.OpenRead().CopyTo(stream);
+            }
+            else
+            {
+                using var both = new SpoolingStream(stream, _spool, OnSpooled, cancellationToken);
+                _inner.CopyTo(both, context, _callerToken);
+                EndSpool(both);
+            }
         }
         finally
         {
@@ -123,6 +102,61 @@ internal sealed class LiveContent : HttpContent
     {
         length = _inner.Headers.ContentLength ?? 0;
         return _inner.Headers.ContentLength is not null;
+    }
+
+    /// <summary>Sends the body; one that is copied is read to its end even when the network has failed.</summary>
+    private async Task SendAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        var sending = BeginSending();
+        try
+        {
+            if (_spool is null)
+            {
+                await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
+            }
+            else if (_spoolComplete)
+            {
+                await _spool.OpenRead().CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                var both = new SpoolingStream(stream, _spool, OnSpooled, cancellationToken);
+                await using (both.ConfigureAwait(false))
+                {
+                    await _inner.CopyToAsync(both, context, _callerToken).ConfigureAwait(false);
+                    EndSpool(both);
+                }
+            }
+        }
+        finally
+        {
+            sending.SetResult();
+        }
+    }
+
+    private TaskCompletionSource BeginSending()
+    {
+        if (!_spoolComplete)
+        {
+            _spool?.Restart();
+        }
+
+        return _sending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    /// <summary>Waits for a sending before this one: a handler inside may send again while the first still reads the body.</summary>
+    private Task EndOfSendingAsync(CancellationToken cancellationToken) =>
+        _sending?.Task.WaitAsync(cancellationToken) ?? Task.CompletedTask;
+
+    /// <returns>Whether the copy is still wanted.</returns>
+    private bool OnSpooled()
+    {
+        if (_wanted)
+        {
+            _progress?.Invoke();
+        }
+
+        return _wanted;
     }
 
     private void EndSpool(SpoolingStream both)

@@ -34,11 +34,17 @@ internal readonly struct RepeatableBody
     }
 
     /// <summary>Writes the body once more, from its beginning.</summary>
+    /// <param name="destination">Where it goes.</param>
+    /// <param name="progress">Called whenever a part of it was read by a sending that still goes on.</param>
+    /// <param name="cancellationToken">Ends the wait, also for content that takes no notice of it.</param>
     /// <exception cref="BodyNotRepeatableException">There is no copy of what could be read only once.</exception>
-    public Task CopyOnceMoreAsync(Stream destination, CancellationToken cancellationToken) =>
-        _live?.CopyOnceMoreAsync(destination, cancellationToken)
-        ?? _original?.CopyToAsync(destination, cancellationToken)
-        ?? Task.CompletedTask;
+    public Task CopyOnceMoreAsync(Stream destination, Action progress, CancellationToken cancellationToken)
+    {
+        var copying = _live?.CopyOnceMoreAsync(destination, progress, cancellationToken)
+            ?? _original?.CopyToAsync(destination, cancellationToken)
+            ?? Task.CompletedTask;
+        return copying.WaitAsync(cancellationToken);
+    }
 
     /// <summary>Gives the request its own content back and drops the copy.</summary>
     public void Release(HttpRequestMessage request)

@@ -6,7 +6,7 @@ namespace BgSync.Http.Requests;
 /// Where a body that can be read only once is written to: to the network, and to a spool. When the network fails the body is read
 /// to its end all the same, into the spool alone, and the failure is thrown afterwards.
 /// </summary>
-internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool> isWanted, CancellationToken networkToken) : Stream
+internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool> onSpooled, CancellationToken networkToken) : Stream
 {
     private Exception? _networkFailure;
 
@@ -99,7 +99,7 @@ internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool>
     /// <summary>Reading on makes sense only while there is a copy to complete and somebody who may want it.</summary>
     private void ThrowIfPointless()
     {
-        if (spool.Failure is not null || !isWanted())
+        if (!onSpooled() || spool.Failure is not null)
         {
             ThrowIfFailed();
         }
