@@ -1,3 +1,4 @@
+using System.Net;
 using BgSync.Http.Requests;
 using Microsoft.Extensions.Options;
 
@@ -26,6 +27,9 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
         void RequirePositive(TimeSpan value, string option) => Require(
             value > TimeSpan.Zero && value <= s_longest, option, value, "set a positive time of 49 days at most, such as TimeSpan.FromSeconds(30)");
 
+        void RequireZeroOrPositive(TimeSpan value, string option) => Require(
+            value >= TimeSpan.Zero && value <= s_longest, option, value, "set TimeSpan.Zero or a positive time of 49 days at most");
+
         Require(
             options.MaxRetentionTime > TimeSpan.Zero || options.MaxRetentionTime == Timeout.InfiniteTimeSpan,
             nameof(options.MaxRetentionTime),
@@ -39,7 +43,7 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
         RequirePositive(options.MinBackoff, nameof(options.MinBackoff));
         RequirePositive(options.MaxBackoff, nameof(options.MaxBackoff));
         Require(
-            options.MinBackoff <= options.MaxBackoff,
+            options.MinBackoff <= options.MaxBackoff || options.MaxBackoff <= TimeSpan.Zero,
             nameof(options.MinBackoff),
             options.MinBackoff,
             $"set it to MaxBackoff ({options.MaxBackoff}) at most");
@@ -47,16 +51,8 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
         RequirePositive(options.ReplayInterval, nameof(options.ReplayInterval));
         RequirePositive(options.LeaseDuration, nameof(options.LeaseDuration));
         RequirePositive(options.EnqueueTimeout, nameof(options.EnqueueTimeout));
-        Require(
-            options.TriggerJitter >= TimeSpan.Zero && options.TriggerJitter <= s_longest,
-            nameof(options.TriggerJitter),
-            options.TriggerJitter,
-            "set TimeSpan.Zero or a positive time");
-        Require(
-            options.ShutdownGrace >= TimeSpan.Zero && options.ShutdownGrace <= s_longest,
-            nameof(options.ShutdownGrace),
-            options.ShutdownGrace,
-            "set TimeSpan.Zero or a positive time");
+        RequireZeroOrPositive(options.TriggerJitter, nameof(options.TriggerJitter));
+        RequireZeroOrPositive(options.ShutdownGrace, nameof(options.ShutdownGrace));
         Require(options.MaxAttempts >= 1, nameof(options.MaxAttempts), options.MaxAttempts, "set 1 or more, or int.MaxValue for no limit");
         Require(options.MaxConcurrentLanes >= 1, nameof(options.MaxConcurrentLanes), options.MaxConcurrentLanes, "set 1 or more");
         Require(
@@ -80,9 +76,22 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             $"'{options.IdempotencyKeyHeader}'",
             "set the name of a header that is stored, so that replays carry the same key: neither a secret nor one of a connection or a trace");
         Require(
-            Enum.IsDefined(options.WhenQueued), nameof(options.WhenQueued), options.WhenQueued, "set WhenQueued.Throw or WhenQueued.ReturnAccepted");
+            Enum.IsDefined(options.IdempotencyKeyFormat),
+            nameof(options.IdempotencyKeyFormat),
+            options.IdempotencyKeyFormat,
+            "set IdempotencyKeyFormat.Bare or IdempotencyKeyFormat.QuotedString");
         Require(
-            options.SecretHeaders.All(IsToken), nameof(options.SecretHeaders), string.Join(", ", options.SecretHeaders), "set names of headers");
+            Enum.IsDefined(options.WhenQueued), nameof(options.WhenQueued), options.WhenQueued, "set WhenQueued.Throw or WhenQueued.ReturnAccepted");
+        foreach (var header in options.SecretHeaders)
+        {
+            Require(IsToken(header), nameof(options.SecretHeaders), $"'{header}'", "set names of headers");
+        }
+
+        foreach (var status in options.QueuedStatuses)
+        {
+            Require(status >= HttpStatusCode.BadRequest, nameof(options.QueuedStatuses), (int)status, "set statuses of 400 or more");
+        }
+
         Require(options.ClassifyFailure is not null, nameof(options.ClassifyFailure), null, "set FailureClassifier.Classify, the default");
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
     }
