@@ -34,10 +34,7 @@ public static class BackgroundSyncHttpClientBuilderExtensions
         return builder.AddBackgroundSync(queueName, options =>
         {
             section.Bind(options);
-            foreach (var route in section.GetSection(nameof(options.Routes)).GetChildren())
-            {
-                options.Routes.Add(route.Value ?? throw new FormatException($"'{route.Path}' is not a route; write a text such as \"POST /orders\"."));
-            }
+            options.Routes.AddFrom(section.GetSection(nameof(options.Routes)));
         });
     }
 
@@ -69,11 +66,31 @@ public static class BackgroundSyncHttpClientBuilderExtensions
         services.AddQueue(queueName, client);
         return builder.AddHttpMessageHandler(provider => new BackgroundSyncHandler(
             provider.GetRequiredKeyedService<BackgroundSyncQueue>(queueName),
-            RouteTable.Compile(provider.GetRequiredKeyedService<BackgroundSyncQueue>(queueName).Options.Routes, provider),
+            provider.GetRequiredKeyedService<RouteTable>(queueName),
             provider.GetRequiredKeyedService<ReplayLoop>(queueName),
             provider.GetRequiredService<EntryEvents>(),
             AttemptTimeoutOf(provider, queueName, client),
             provider.GetRequiredService<TimeProvider>()));
+    }
+
+    private static void AddFrom(this RouteCollection routes, IConfigurationSection section)
+    {
+        if (section.Value is { Length: > 0 })
+        {
+            throw new FormatException($"'{section.Path}' is one text; write a list of texts, such as [\"POST /orders\"].");
+        }
+
+        foreach (var route in section.GetChildren())
+        {
+            try
+            {
+                routes.Add(route.Value ?? throw new FormatException("a route is a text; write a text such as \"POST /orders\"."));
+            }
+            catch (FormatException failure)
+            {
+                throw new FormatException($"'{route.Path}': {failure.Message}", failure);
+            }
+        }
     }
 
     private static void AddQueue(this IServiceCollection services, string queue, string client)
@@ -108,6 +125,8 @@ public static class BackgroundSyncHttpClientBuilderExtensions
             provider.GetRequiredKeyedService<ReplayLoop>(queue),
             provider.GetRequiredService<EntryEvents>(),
             provider.GetRequiredService<TimeProvider>()));
+        services.AddKeyedSingleton(queue, (provider, _) => RouteTable.Compile(
+            provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue).Routes, provider));
         services.AddKeyedSingleton<IBackgroundSyncQueue>(
             queue, static (provider, key) => provider.GetRequiredKeyedService<BackgroundSyncQueue>(key));
     }

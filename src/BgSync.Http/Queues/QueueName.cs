@@ -5,14 +5,14 @@ internal static class QueueName
 {
     private const int MaxLength = 64;
 
-    public static void Validate(string name)
+    public static void Validate(string queueName)
     {
-        ArgumentNullException.ThrowIfNull(name);
-        if (name.Length is 0 or > MaxLength || !name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
+        ArgumentNullException.ThrowIfNull(queueName);
+        if (queueName.Length is 0 or > MaxLength || !queueName.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
         {
             throw new ArgumentException(
-                $"'{name}' is no name for a queue. Write 1 to {MaxLength} letters (a-z, A-Z), digits, '-', '_' or '.', such as \"orders\".",
-                nameof(name));
+                $"'{queueName}' is no name for a queue. Write 1 to {MaxLength} letters (a-z, A-Z), digits, '-', '_' or '.', such as \"orders\".",
+                nameof(queueName));
         }
     }
 }

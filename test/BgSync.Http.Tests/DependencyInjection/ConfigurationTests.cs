@@ -1,0 +1,158 @@
+using System.Net;
+using System.Text;
+using BgSync.Http.Replay;
+using BgSync.Http.Requests;
+using BgSync.Http.Tests.Infrastructure;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Xunit;
+
+namespace BgSync.Http.Tests.DependencyInjection;
+
+/// <summary>The options of a queue, from a section of the configuration.</summary>
+public sealed class ConfigurationTests
+{
+    [Fact]
+    public async Task Every_option_that_a_text_can_say_is_bound()
+    {
+        await using var provider = Build("""
+            {
+              "WhenQueued": "ReturnAccepted",
+              "AttemptTimeout": "00:00:10",
+              "MaxRetentionTime": "2.00:00:00",
+              "MaxAttempts": 7,
+              "MinBackoff": "00:00:02",
+              "MaxBackoff": "00:03:00",
+              "MaxRetryAfter": "01:00:00",
+              "ReplayInterval": "00:00:20",
+              "TriggerJitter": "00:00:03",
+              "MaxConcurrentLanes": 3,
+              "LeaseDuration": "00:02:00",
+              "ShutdownGrace": "00:00:04",
+              "IdempotencyKeyHeader": "X-Request-Key",
+              "IdempotencyKeyFormat": "QuotedString",
+              "SecretHeaders": [ "X-Api-Key" ],
+              "MaxBodyLength": 5000000000,
+              "InlineBodyLength": 1024,
+              "EnqueueTimeout": "00:00:40",
+              "QueuedStatuses": [ "ServiceUnavailable", "429" ]
+            }
+            """);
+
+        var options = OptionsOf(provider);
+
+        Assert.Equal(WhenQueued.ReturnAccepted, options.WhenQueued);
+        Assert.Equal(TimeSpan.FromSeconds(10), options.AttemptTimeout);
+        Assert.Equal(TimeSpan.FromDays(2), options.MaxRetentionTime);
+        Assert.Equal(7, options.MaxAttempts);
+        Assert.Equal(TimeSpan.FromSeconds(2), options.MinBackoff);
+        Assert.Equal(TimeSpan.FromMinutes(3), options.MaxBackoff);
+        Assert.Equal(TimeSpan.FromHours(1), options.MaxRetryAfter);
+        Assert.Equal(TimeSpan.FromSeconds(20), options.ReplayInterval);
+        Assert.Equal(TimeSpan.FromSeconds(3), options.TriggerJitter);
+        Assert.Equal(3, options.MaxConcurrentLanes);
+        Assert.Equal(TimeSpan.FromMinutes(2), options.LeaseDuration);
+        Assert.Equal(TimeSpan.FromSeconds(4), options.ShutdownGrace);
+        Assert.Equal("X-Request-Key", options.IdempotencyKeyHeader);
+        Assert.Equal(IdempotencyKeyFormat.QuotedString, options.IdempotencyKeyFormat);
+        Assert.Equal(5_000_000_000, options.MaxBodyLength);
+        Assert.Equal(1024, options.InlineBodyLength);
+        Assert.Equal(TimeSpan.FromSeconds(40), options.EnqueueTimeout);
+        Assert.Equal([HttpStatusCode.TooManyRequests, HttpStatusCode.ServiceUnavailable], options.QueuedStatuses.Order());
+    }
+
+    [Fact]
+    public void Every_option_is_bound_or_needs_code()
+    {
+        string[] needCode = [nameof(BackgroundSyncOptions.ClassifyFailure)];
+        var test = SourceTree.Read("test/BgSync.Http.Tests/DependencyInjection/ConfigurationTests.cs");
+
+        Assert.All(
+            typeof(BackgroundSyncOptions).GetProperties().Select(option => option.Name).Except(needCode),
+            option => Assert.Contains($"\"{option}\": ", test, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Secret_headers_are_added_to_the_usual_ones()
+    {
+        await using var provider = Build("""{ "SecretHeaders": [ "X-Api-Key" ] }""");
+
+        Assert.Equal(
+            ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"], OptionsOf(provider).SecretHeaders.Order());
+    }
+
+    [Fact]
+    public async Task A_null_mints_no_key()
+    {
+        await using var provider = Build("""{ "IdempotencyKeyHeader": null }""");
+
+        Assert.Null(OptionsOf(provider).IdempotencyKeyHeader);
+    }
+
+    [Fact]
+    public async Task Routes_are_texts_with_a_method_or_without()
+    {
+        var wire = new FakeWire { IsOnline = true };
+        await using var provider = Build("""{ "Routes": [ "POST /orders", "/photos/{photo}" ] }""", wire);
+        var client = provider.GetRequiredService<IHttpClientFactory>().CreateClient("api");
+
+        await client.PostAsync(new Uri("http://example.com/orders"), null);
+        await client.PutAsync(new Uri("http://example.com/photos/1"), null);
+        await client.PostAsync(new Uri("http://example.com/photos/1"), null);
+        await client.PostAsync(new Uri("http://example.com/letters"), null);
+
+        Assert.Equal(2, OptionsOf(provider).Routes.Count);
+        Assert.Equal([true, false, true, false], wire.Received.Select(request => request.Headers.Contains("Idempotency-Key")));
+    }
+
+    [Theory]
+    [InlineData("""{ "Routes": [ "POST /orders", "orders" ] }""", "BackgroundSync:orders:Routes:1", "Write \"/albums\"")]
+    [InlineData("""{ "Routes": [ "P()ST /orders" ] }""", "BackgroundSync:orders:Routes:0", "is not an HTTP method")]
+    [InlineData("""{ "Routes": [ { "Path": "/orders" } ] }""", "BackgroundSync:orders:Routes:0", "write a text such as \"POST /orders\"")]
+    [InlineData("""{ "Routes": "/orders" }""", "BackgroundSync:orders:Routes", "write a list")]
+    public async Task A_route_that_is_none_stops_the_start_and_its_place_is_named(string json, string place, string instead)
+    {
+        await using var provider = Build(json);
+
+        var malformed = await Assert.ThrowsAsync<FormatException>(() => provider.GetRequiredService<IBackgroundSync>().StartAsync());
+
+        Assert.Contains(place, malformed.Message, StringComparison.Ordinal);
+        Assert.Contains(instead, malformed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_value_of_the_wrong_kind_stops_the_start_and_its_place_is_named()
+    {
+        await using var provider = Build("""{ "MaxAttempts": "many" }""");
+
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => provider.GetRequiredService<IBackgroundSync>().StartAsync());
+
+        Assert.Contains("BackgroundSync:orders:MaxAttempts", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_section_that_is_not_there_leaves_the_defaults()
+    {
+        await using var provider = Build("{}");
+
+        Assert.Equal(new BackgroundSyncOptions().MaxAttempts, OptionsOf(provider).MaxAttempts);
+        Assert.Equal(0, OptionsOf(provider).Routes.Count);
+    }
+
+    private static BackgroundSyncOptions OptionsOf(IServiceProvider provider) =>
+        provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get("orders");
+
+    private static ServiceProvider Build(string json, FakeWire? wire = null)
+    {
+        var configuration = new ConfigurationBuilder()
+            .AddJsonStream(new MemoryStream(Encoding.UTF8.GetBytes($$"""{ "BackgroundSync": { "orders": {{json}} } }""")))
+            .Build();
+        var services = new ServiceCollection();
+        services.AddHttpClient("api")
+            .AddBackgroundSync("orders", configuration.GetSection("BackgroundSync:orders"))
+            .ConfigurePrimaryHttpMessageHandler(() => wire ?? new FakeWire());
+        return services.AddBackgroundSyncMemory().BuildServiceProvider();
+    }
+}

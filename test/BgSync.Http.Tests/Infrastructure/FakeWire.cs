@@ -1,0 +1,26 @@
+using System.Collections.Concurrent;
+using System.Net;
+
+namespace BgSync.Http.Tests.Infrastructure;
+
+/// <summary>A primary handler without a network: it refuses connections until the test says that it is online.</summary>
+public sealed class FakeWire : HttpMessageHandler
+{
+    private readonly ConcurrentQueue<HttpRequestMessage> _received = [];
+
+    public bool IsOnline { get; set; }
+
+    /// <summary>The requests that were answered, in order.</summary>
+    public IReadOnlyList<HttpRequestMessage> Received => [.. _received];
+
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (!IsOnline)
+        {
+            throw new HttpRequestException(HttpRequestError.ConnectionError);
+        }
+
+        _received.Enqueue(request);
+        return Task.FromResult(new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request });
+    }
+}
