@@ -49,7 +49,11 @@ internal sealed class BackgroundSyncService(IServiceProvider services, QueueRegi
         return summaries.Aggregate(new ReplaySummary(0, 0, 0, Completed: true), static (sum, each) => sum + each);
     }
 
-    public void Dispose() => _gate.Dispose();
+    public void Dispose()
+    {
+        _run?.Dispose();
+        _gate.Dispose();
+    }
 
     private ReplayLoop[] Loops() => [.. registrations.Queues.Select(queue => services.GetRequiredKeyedService<ReplayLoop>(queue))];
 
@@ -83,8 +87,12 @@ internal sealed class BackgroundSyncService(IServiceProvider services, QueueRegi
             }
         }
 
+        /// <summary>Ends it where nobody has stopped it: whoever listens to the network is kept alive by it.</summary>
         public void Dispose()
         {
+            _subscription.Dispose();
+            _shutdown.Cancel();
+            _abort.Cancel();
             _shutdown.Dispose();
             _abort.Dispose();
         }
