@@ -115,7 +115,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             lane,
             _timeProvider.GetUtcNow(),
             hasKey || IdempotencyKey.IsIdempotent(request.Method),
-            RequestNotes.MetadataOf(request),
+            request.GetBackgroundSyncMetadata(),
             Activity.Current?.Id);
     }
 

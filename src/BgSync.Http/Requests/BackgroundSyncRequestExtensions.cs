@@ -1,9 +1,10 @@
-namespace BgSync.Http.Requests;
+namespace System.Net.Http;
 
-/// <summary>What a caller says of a request to the queue that may take it.</summary>
-public static class RequestNotes
+/// <summary>What a caller says of a request to the queue that may take it, and what the queue says back.</summary>
+public static class BackgroundSyncRequestExtensions
 {
     private static readonly HttpRequestOptionsKey<IReadOnlyDictionary<string, string>> s_metadata = new("BgSync.Http.Metadata");
+    private static readonly HttpRequestOptionsKey<long> s_entryId = new("BgSync.Http.EntryId");
 
     /// <summary>
     /// Gives the request notes of the caller's own, kept with its entry and never sent. Workbox's <c>metadata</c>.
@@ -15,6 +16,16 @@ public static class RequestNotes
         request.Options.Set(s_metadata, metadata);
     }
 
-    internal static IReadOnlyDictionary<string, string>? MetadataOf(HttpRequestMessage request) =>
+    /// <summary>The id of the entry that a request became.</summary>
+    /// <returns><see langword="false"/> when the request was not queued.</returns>
+    public static bool TryGetBackgroundSyncEntryId(this HttpRequestMessage request, out long entryId)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return request.Options.TryGetValue(s_entryId, out entryId);
+    }
+
+    internal static IReadOnlyDictionary<string, string>? GetBackgroundSyncMetadata(this HttpRequestMessage request) =>
         request.Options.TryGetValue(s_metadata, out var metadata) ? metadata : null;
+
+    internal static void SetBackgroundSyncEntryId(this HttpRequestMessage request, long entryId) => request.Options.Set(s_entryId, entryId);
 }
