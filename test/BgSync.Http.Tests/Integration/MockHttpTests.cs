@@ -1,0 +1,158 @@
+using System.Net;
+using BgSync.Http.Queues;
+using BgSync.Http.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using RichardSzalay.MockHttp;
+using Xunit;
+
+namespace BgSync.Http.Tests.Integration;
+
+/// <summary>Tests as the users of the library write them: their own client, with MockHttp in the place of the network.</summary>
+public sealed class MockHttpTests : IAsyncDisposable
+{
+    private const string Orders = "https://api.example.com/orders";
+
+    private readonly MockHttpMessageHandler _mock = new();
+    private readonly ServiceProvider _services;
+
+    public MockHttpTests()
+    {
+        var services = new ServiceCollection();
+        services.AddHttpClient("api").AddBackgroundSync("orders").ConfigurePrimaryHttpMessageHandler(() => _mock);
+        services.AddBackgroundSyncMemory();
+        _services = services.BuildServiceProvider();
+    }
+
+    private HttpClient Client => _services.GetRequiredService<IHttpClientFactory>().CreateClient("api");
+
+    private IBackgroundSyncQueue Queue => _services.GetRequiredKeyedService<IBackgroundSyncQueue>("orders");
+
+    [Fact]
+    public async Task An_order_that_was_made_offline_arrives_with_the_key_of_its_first_attempt()
+    {
+        var keys = new List<string>();
+        _mock.Expect(HttpMethod.Post, Orders).With(NoteKey).Throw(new HttpRequestException(HttpRequestError.ConnectionError));
+        _mock.Expect(HttpMethod.Post, Orders).With(NoteKey).WithContent("two apples").Respond(HttpStatusCode.Created);
+
+        await Assert.ThrowsAsync<RequestQueuedException>(() => Client.PostAsync(Orders, new StringContent("two apples")));
+        var summary = await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        _mock.VerifyNoOutstandingExpectation();
+        Assert.Equal(1, summary.Delivered);
+        Assert.Equal(2, keys.Count);
+        Assert.Single(keys.Distinct());
+
+        bool NoteKey(HttpRequestMessage request)
+        {
+            keys.AddRange(request.Headers.GetValues("Idempotency-Key"));
+            return true;
+        }
+    }
+
+    [Fact]
+    public async Task Orders_arrive_in_the_order_in_which_they_were_made()
+    {
+        await GoOfflineAsync("first", "second", "third");
+        foreach (var order in new[] { "first", "second", "third" })
+        {
+            _mock.Expect(Orders).WithContent(order).Respond(HttpStatusCode.Created);
+        }
+
+        await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        _mock.VerifyNoOutstandingExpectation();
+    }
+
+    [Fact]
+    public async Task A_server_that_is_busy_gets_the_order_again()
+    {
+        await GoOfflineAsync("order");
+        _mock.Expect(Orders).Respond(HttpStatusCode.ServiceUnavailable);
+        _mock.Expect(Orders).Respond(HttpStatusCode.Created);
+
+        await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        var waiting = await Queue.GetAllAsync().SingleAsync();
+        await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal((1, "The server answered 503."), (waiting.Attempts, waiting.LastError));
+        Assert.Equal(new QueueCounts(Live: 0, Dead: 0, Bytes: 0), await Queue.CountAsync());
+        _mock.VerifyNoOutstandingExpectation();
+    }
+
+    [Fact]
+    public async Task An_order_that_the_server_will_never_take_becomes_a_dead_letter()
+    {
+        await GoOfflineAsync("nonsense");
+        _mock.Expect(Orders).Respond(HttpStatusCode.BadRequest);
+
+        await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        var letter = await Queue.GetDeadLettersAsync().SingleAsync();
+        Assert.Equal((DeadLetterReason.Rejected, 400), (letter.Reason, letter.StatusCode));
+    }
+
+    [Fact]
+    public async Task A_dead_letter_can_be_sent_again()
+    {
+        await GoOfflineAsync("order");
+        _mock.Expect(Orders).Respond(HttpStatusCode.NotFound);
+        await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        _mock.Expect(Orders).Respond(HttpStatusCode.Created);
+        Assert.True(await Queue.RequeueAsync((await Queue.GetDeadLettersAsync().SingleAsync()).Id));
+        var summary = await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal((1, 0), (summary.Delivered, summary.Remaining));
+    }
+
+    [Fact]
+    public async Task A_server_that_wants_credentials_pauses_the_queue_until_a_replay_by_hand()
+    {
+        await GoOfflineAsync("first", "second");
+        _mock.Expect(Orders).Respond(HttpStatusCode.Unauthorized);
+
+        await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        Assert.Equal(PauseCause.Credentials, (await Queue.GetPauseAsync())?.Cause);
+
+        _mock.Expect(Orders).Respond(HttpStatusCode.Created);
+        _mock.Expect(Orders).Respond(HttpStatusCode.Created);
+        var summary = await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal((2, 0), (summary.Delivered, summary.Remaining));
+        Assert.Null(await Queue.GetPauseAsync());
+    }
+
+    [Fact]
+    public async Task A_failure_that_does_not_say_that_it_is_the_networks_is_not_queued()
+    {
+        // HttpClient itself always says what failed. A mock must too: HttpRequestError is Unknown otherwise, as of a request that
+        // cannot be written, which would fail the same way another time.
+        _mock.Expect(Orders).Throw(new HttpRequestException("The network is down."));
+
+        var failure = await Assert.ThrowsAsync<HttpRequestException>(() => Client.PostAsync(Orders, new StringContent("order")));
+
+        Assert.Equal("sending it again would not help", NotQueued.ReasonOf(failure));
+        Assert.Equal(0, (await Queue.CountAsync()).Live);
+    }
+
+    [Fact]
+    public async Task A_request_that_reads_is_not_queued()
+    {
+        _mock.Expect(HttpMethod.Get, Orders).Throw(new HttpRequestException(HttpRequestError.ConnectionError));
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => Client.GetAsync(Orders));
+
+        Assert.Equal(0, (await Queue.CountAsync()).Live);
+    }
+
+    public ValueTask DisposeAsync() => _services.DisposeAsync();
+
+    private async Task GoOfflineAsync(params string[] orders)
+    {
+        foreach (var order in orders)
+        {
+            _mock.Expect(Orders).Throw(new HttpRequestException(HttpRequestError.ConnectionError));
+            await Assert.ThrowsAsync<RequestQueuedException>(() => Client.PostAsync(Orders, new StringContent(order)));
+        }
+    }
+}
