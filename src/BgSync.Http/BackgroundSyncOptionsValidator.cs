@@ -10,7 +10,7 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
     private const int MaxInlineBodyLength = 1024 * 1024;
 
     /// <summary>The longest time that a timer takes.</summary>
-    private static readonly TimeSpan s_longest = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
+    private static readonly TimeSpan _longest = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
 
     public ValidateOptionsResult Validate(string? name, BackgroundSyncOptions options)
     {
@@ -25,10 +25,10 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
         }
 
         void RequirePositive(TimeSpan value, string option) => Require(
-            value > TimeSpan.Zero && value <= s_longest, option, value, "set a positive time of 49 days at most, such as TimeSpan.FromSeconds(30)");
+            value > TimeSpan.Zero && value <= _longest, option, value, "set a positive time of 49 days at most, such as TimeSpan.FromSeconds(30)");
 
         void RequireZeroOrPositive(TimeSpan value, string option) => Require(
-            value >= TimeSpan.Zero && value <= s_longest, option, value, "set TimeSpan.Zero or a positive time of 49 days at most");
+            value >= TimeSpan.Zero && value <= _longest, option, value, "set TimeSpan.Zero or a positive time of 49 days at most");
 
         Require(
             options.MaxRetentionTime > TimeSpan.Zero || options.MaxRetentionTime == Timeout.InfiniteTimeSpan,

@@ -16,10 +16,10 @@ public sealed partial class ArchitectureTests
 {
     private const string Root = "BgSync.Http";
 
-    private static readonly Assembly s_library = typeof(BackgroundSyncOptions).Assembly;
+    private static readonly Assembly _library = typeof(BackgroundSyncOptions).Assembly;
 
-    private static readonly Type[] s_types =
-        [.. s_library.GetTypes().Where(static type => type.Namespace is { } name && (name == Root || name.StartsWith(Root + ".", StringComparison.Ordinal)))];
+    private static readonly Type[] _types =
+        [.. _library.GetTypes().Where(static type => type.Namespace is { } name && (name == Root || name.StartsWith(Root + ".", StringComparison.Ordinal)))];
 
     /// <summary>What the code in a namespace may refer to: namespaces inside the library, and types of its root.</summary>
     [Theory]
@@ -35,12 +35,12 @@ public sealed partial class ArchitectureTests
     [InlineData("Replay", "Queues", "Storage", "Requests", "Outcomes", "Connectivity", "BackgroundSyncOptions")]
     public void A_namespace_knows_only_those_below_it(string name, params string[] known)
     {
-        var types = s_types.Where(type => type.Namespace == $"{Root}.{name}").ToArray();
+        var types = _types.Where(type => type.Namespace == $"{Root}.{name}").ToArray();
 
         var strangers =
             from type in types
             from other in TypeReferences.Of(type)
-            where other.Assembly == s_library && other.Namespace is not null && other.Namespace != type.Namespace
+            where other.Assembly == _library && other.Namespace is not null && other.Namespace != type.Namespace
                 && !known.Contains(PlaceOf(other))
                 && other.GetCustomAttribute<CompilerGeneratedAttribute>() is null
             select $"{type.FullName} refers to {other.FullName}";
@@ -52,7 +52,7 @@ public sealed partial class ArchitectureTests
     [Fact]
     public void The_references_that_are_found_are_those_that_are_there()
     {
-        var found = s_types.Where(static type => Outermost(type) == typeof(BackgroundSyncHandler)).SelectMany(TypeReferences.Of).ToArray();
+        var found = _types.Where(static type => Outermost(type) == typeof(BackgroundSyncHandler)).SelectMany(TypeReferences.Of).ToArray();
 
         Assert.Contains(typeof(RouteTable), found);
         Assert.Contains(typeof(IQueueReplayer), found);
@@ -62,7 +62,7 @@ public sealed partial class ArchitectureTests
 
     [Fact]
     public void Extension_methods_live_in_the_namespace_of_what_they_extend() => AssertNone(
-        from type in s_library.GetExportedTypes()
+        from type in _library.GetExportedTypes()
         from method in type.GetMethods(BindingFlags.Public | BindingFlags.Static)
         where method.IsDefined(typeof(ExtensionAttribute)) && method.GetParameters()[0].ParameterType.Namespace != type.Namespace
         select $"{type.FullName}.{method.Name}");
@@ -86,19 +86,19 @@ public sealed partial class ArchitectureTests
 
     [Fact]
     public void Nothing_is_called_what_says_nothing() => AssertNone(
-        from name in SourceTree.LibraryFiles().Concat(s_types.Select(static type => type.FullName!))
+        from name in SourceTree.LibraryFiles().Concat(_types.Select(static type => type.FullName!))
         where SaysNothing().IsMatch(name)
         select name);
 
     [Fact]
     public void Nobody_derives_from_a_public_class() => AssertNone(
-        from type in s_library.GetExportedTypes()
+        from type in _library.GetExportedTypes()
         where type is { IsClass: true, IsSealed: false }
         select type.FullName);
 
     [Fact]
     public void An_async_method_says_so() => AssertNone(
-        from type in s_types
+        from type in _types
         from method in type.GetMethods(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static
             | BindingFlags.DeclaredOnly)
         where (method.IsDefined(typeof(AsyncStateMachineAttribute)) || method.IsDefined(typeof(AsyncIteratorStateMachineAttribute)))
@@ -107,7 +107,7 @@ public sealed partial class ArchitectureTests
 
     [Fact]
     public void A_public_method_to_be_awaited_ends_with_Async_and_takes_a_token_last() => AssertNone(
-        from type in s_library.GetExportedTypes()
+        from type in _library.GetExportedTypes()
         from method in type.GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
         where IsAwaited(method.ReturnType) && method.Name != nameof(IAsyncDisposable.DisposeAsync)
             && !(method.Name.EndsWith("Async", StringComparison.Ordinal)
@@ -118,7 +118,7 @@ public sealed partial class ArchitectureTests
     public void Log_messages_have_ids_of_their_own_in_the_range_of_their_folder()
     {
         var messages =
-            (from type in s_types
+            (from type in _types
              from method in type.GetMethods(BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Static | BindingFlags.Instance)
              let message = method.GetCustomAttribute<LoggerMessageAttribute>()
              where message is not null

@@ -9,7 +9,7 @@ internal static class PublicApi
     private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance
         | BindingFlags.DeclaredOnly;
 
-    private static readonly NullabilityInfoContext s_nullability = new();
+    private static readonly NullabilityInfoContext _nullability = new();
 
     public static IEnumerable<string> Of(Assembly assembly) =>
         assembly.GetExportedTypes().OrderBy(static type => type.FullName, StringComparer.Ordinal).SelectMany(Describe);
@@ -42,12 +42,12 @@ internal static class PublicApi
     private static string? Describe(MemberInfo member) => member switch
     {
         PropertyInfo property when IsShown(property.GetMethod ?? property.SetMethod) => $"{Static(property.GetMethod)}"
-            + $"{Name(s_nullability.Create(property))} {property.Name} {{ {Accessors(property)} }}",
+            + $"{Name(_nullability.Create(property))} {property.Name} {{ {Accessors(property)} }}",
         FieldInfo { IsPublic: true } field => $"{(field.IsLiteral ? "const " : "")}{Name(field.FieldType)} {field.Name}"
             + (field.IsLiteral ? $" = \"{field.GetRawConstantValue()}\"" : ""),
         ConstructorInfo constructor when IsShown(constructor) => $"new({Parameters(constructor)})",
         MethodInfo { IsSpecialName: false } method when IsShown(method) && !method.IsDefined(typeof(CompilerGeneratedAttribute)) =>
-            $"{Static(method)}{Name(s_nullability.Create(method.ReturnParameter))} "
+            $"{Static(method)}{Name(_nullability.Create(method.ReturnParameter))} "
             + $"{method.Name}{Generic(method)}({Parameters(method)})",
         _ => null,
     };
@@ -72,7 +72,7 @@ internal static class PublicApi
     private static string Parameters(MethodBase method) => string.Join(", ", method.GetParameters().Select(parameter =>
         (parameter.Position == 0 && method.IsDefined(typeof(ExtensionAttribute)) ? "this " : "")
         + (parameter.IsOut ? "out " : "")
-        + $"{Name(s_nullability.Create(parameter))} {parameter.Name}"
+        + $"{Name(_nullability.Create(parameter))} {parameter.Name}"
         + (parameter.HasDefaultValue ? $" = {parameter.DefaultValue ?? "default"}" : "")));
 
     private static string Name(NullabilityInfo info)

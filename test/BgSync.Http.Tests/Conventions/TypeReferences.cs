@@ -9,7 +9,7 @@ internal static class TypeReferences
     private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance
         | BindingFlags.DeclaredOnly;
 
-    private static readonly Dictionary<short, OpCode> s_opCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
+    private static readonly Dictionary<short, OpCode> _opCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(static field => (OpCode)field.GetValue(null)!)
         .ToDictionary(static code => code.Value);
 
@@ -43,7 +43,7 @@ internal static class TypeReferences
         for (var at = 0; at < il.Length;)
         {
             short value = il[at++];
-            var code = s_opCodes[value == 0xFE ? (short)(0xFE00 | il[at++]) : value];
+            var code = _opCodes[value == 0xFE ? (short)(0xFE00 | il[at++]) : value];
             if (code.OperandType is OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineType or OperandType.InlineTok)
             {
                 var member = method.Module.ResolveMember(BitConverter.ToInt32(il, at), typeArguments, methodArguments)!;

@@ -11,27 +11,27 @@ namespace BgSync.Http.Tests.DependencyInjection;
 /// <summary>An option that cannot work stops the application at its start, and says what to write instead.</summary>
 public sealed class OptionsValidationTests
 {
-    private static readonly TimeSpan s_minute = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan _minute = TimeSpan.FromMinutes(1);
 
     public static TheoryData<string, Action<BackgroundSyncOptions>, string> Invalid => new()
     {
         { "MaxRetentionTime is 00:00:00", sync => sync.MaxRetentionTime = TimeSpan.Zero, "Timeout.InfiniteTimeSpan for ever" },
-        { "MaxRetentionTime is -00:01:00", sync => sync.MaxRetentionTime = -s_minute, "set a positive time" },
+        { "MaxRetentionTime is -00:01:00", sync => sync.MaxRetentionTime = -_minute, "set a positive time" },
         { "AttemptTimeout is 00:00:00", sync => sync.AttemptTimeout = TimeSpan.Zero, "set a positive time" },
-        { "AttemptTimeout is -00:01:00", sync => sync.AttemptTimeout = -s_minute, "set a positive time" },
+        { "AttemptTimeout is -00:01:00", sync => sync.AttemptTimeout = -_minute, "set a positive time" },
         { "AttemptTimeout is 50.00:00:00", sync => sync.AttemptTimeout = TimeSpan.FromDays(50), "of 49 days at most" },
         { "MinBackoff is 00:00:00", sync => sync.MinBackoff = TimeSpan.Zero, "set a positive time" },
-        { "MinBackoff is -00:01:00", sync => sync.MinBackoff = -s_minute, "set a positive time" },
-        { "MinBackoff is 00:06:00", sync => sync.MinBackoff = 6 * s_minute, "set it to MaxBackoff (00:05:00) at most" },
-        { "MaxBackoff is -00:01:00", sync => sync.MaxBackoff = -s_minute, "set a positive time" },
-        { "MaxRetryAfter is -00:01:00", sync => sync.MaxRetryAfter = -s_minute, "set a positive time" },
+        { "MinBackoff is -00:01:00", sync => sync.MinBackoff = -_minute, "set a positive time" },
+        { "MinBackoff is 00:06:00", sync => sync.MinBackoff = 6 * _minute, "set it to MaxBackoff (00:05:00) at most" },
+        { "MaxBackoff is -00:01:00", sync => sync.MaxBackoff = -_minute, "set a positive time" },
+        { "MaxRetryAfter is -00:01:00", sync => sync.MaxRetryAfter = -_minute, "set a positive time" },
         { "ReplayInterval is 00:00:00", sync => sync.ReplayInterval = TimeSpan.Zero, "set a positive time" },
         { "ReplayInterval is 50.00:00:00", sync => sync.ReplayInterval = TimeSpan.FromDays(50), "of 49 days at most" },
-        { "TriggerJitter is -00:01:00", sync => sync.TriggerJitter = -s_minute, "set TimeSpan.Zero or a positive time" },
+        { "TriggerJitter is -00:01:00", sync => sync.TriggerJitter = -_minute, "set TimeSpan.Zero or a positive time" },
         { "TriggerJitter is 50.00:00:00", sync => sync.TriggerJitter = TimeSpan.FromDays(50), "of 49 days at most" },
         { "LeaseDuration is 00:00:00", sync => sync.LeaseDuration = TimeSpan.Zero, "set a positive time" },
-        { "ShutdownGrace is -00:01:00", sync => sync.ShutdownGrace = -s_minute, "set TimeSpan.Zero or a positive time" },
-        { "EnqueueTimeout is -00:01:00", sync => sync.EnqueueTimeout = -s_minute, "set a positive time" },
+        { "ShutdownGrace is -00:01:00", sync => sync.ShutdownGrace = -_minute, "set TimeSpan.Zero or a positive time" },
+        { "EnqueueTimeout is -00:01:00", sync => sync.EnqueueTimeout = -_minute, "set a positive time" },
         { "MaxAttempts is 0", sync => sync.MaxAttempts = 0, "set 1 or more" },
         { "MaxConcurrentLanes is 0", sync => sync.MaxConcurrentLanes = 0, "set 1 or more" },
         { "InlineBodyLength is -1", sync => sync.InlineBodyLength = -1, "set a number of bytes from 0 to 1048576" },

@@ -9,7 +9,7 @@ namespace BgSync.Http.Tests.DependencyInjection;
 /// <summary>The place of the queue among the handlers of its client.</summary>
 public sealed class PipelineTests
 {
-    private static readonly Uri s_orders = new("http://example.com/orders");
+    private static readonly Uri _orders = new("http://example.com/orders");
 
     private readonly FakeWire _wire = new();
 
@@ -84,7 +84,7 @@ public sealed class PipelineTests
     {
         await using var app = new TestApplication(inner: builder => builder.AddBackgroundSync("inner"), primary: () => _wire);
 
-        var queued = await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.PostAsync(s_orders, null));
+        var queued = await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.PostAsync(_orders, null));
 
         Assert.Equal("inner", queued.Queue);
         Assert.Empty(await app.EntriesAsync());
@@ -104,7 +104,7 @@ public sealed class PipelineTests
     }
 
     private static async Task QueueOneAsync(TestApplication app) =>
-        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.PostAsync(s_orders, new StringContent("order")));
+        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.PostAsync(_orders, new StringContent("order")));
 
     private sealed class Before(Action<HttpRequestMessage> act) : DelegatingHandler
     {

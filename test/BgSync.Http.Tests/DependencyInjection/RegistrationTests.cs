@@ -12,7 +12,7 @@ namespace BgSync.Http.Tests.DependencyInjection;
 /// <summary>What <c>AddBackgroundSync</c> adds to a container, and what it does not take.</summary>
 public sealed class RegistrationTests
 {
-    private static readonly Uri s_orders = new("http://example.com/orders");
+    private static readonly Uri _orders = new("http://example.com/orders");
 
     private readonly ServiceCollection _services = [];
 
@@ -185,7 +185,7 @@ public sealed class RegistrationTests
         wire.IsOnline = true;
         await provider.GetRequiredKeyedService<IBackgroundSyncQueue>("orders").ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal(s_orders, Assert.Single(wire.Received).RequestUri);
+        Assert.Equal(_orders, Assert.Single(wire.Received).RequestUri);
     }
 
     [Fact]
@@ -199,8 +199,8 @@ public sealed class RegistrationTests
         await using var provider = WithMemory();
         var client = provider.GetRequiredService<IHttpClientFactory>().CreateClient("api");
 
-        var order = await Assert.ThrowsAsync<RequestQueuedException>(() => client.PostAsync(s_orders, null));
-        var photo = await Assert.ThrowsAsync<RequestQueuedException>(() => client.PostAsync(new Uri(s_orders, "/photos"), null));
+        var order = await Assert.ThrowsAsync<RequestQueuedException>(() => client.PostAsync(_orders, null));
+        var photo = await Assert.ThrowsAsync<RequestQueuedException>(() => client.PostAsync(new Uri(_orders, "/photos"), null));
 
         Assert.Equal(("orders", "photos"), (order.Queue, photo.Queue));
         wire.IsOnline = true;
@@ -254,7 +254,7 @@ public sealed class RegistrationTests
 
     private static async Task QueueOneAsync(IServiceProvider provider, string client) =>
         await Assert.ThrowsAsync<RequestQueuedException>(
-            () => provider.GetRequiredService<IHttpClientFactory>().CreateClient(client).PostAsync(s_orders, null));
+            () => provider.GetRequiredService<IHttpClientFactory>().CreateClient(client).PostAsync(_orders, null));
 
     private sealed class Outbox([FromKeyedServices("orders")] IBackgroundSyncQueue queue)
     {

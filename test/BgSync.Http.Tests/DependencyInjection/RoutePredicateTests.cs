@@ -11,7 +11,7 @@ namespace BgSync.Http.Tests.DependencyInjection;
 /// <summary>Routes that ask a service.</summary>
 public sealed class RoutePredicateTests
 {
-    private static readonly Uri s_watched = new("http://img.example.com/photos");
+    private static readonly Uri _watched = new("http://img.example.com/photos");
 
     [Fact]
     public async Task A_predicate_from_the_container_decides_with_what_it_depends_on()
@@ -21,10 +21,10 @@ public sealed class RoutePredicateTests
             services: services => services.AddSingleton<HostPredicate>().AddSingleton(new WatchedHost("img.example.com")),
             primary: () => new FakeWire());
 
-        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.PostAsync(s_watched, null));
+        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.PostAsync(_watched, null));
         await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.PostAsync(new Uri("http://example.com/photos"), null));
 
-        Assert.Equal(s_watched, Assert.Single(await app.EntriesAsync()).Request.Uri);
+        Assert.Equal(_watched, Assert.Single(await app.EntriesAsync()).Request.Uri);
     }
 
     [Fact]
@@ -35,7 +35,7 @@ public sealed class RoutePredicateTests
             services: services => services.AddSingleton(new WatchedHost("img.example.com")),
             primary: () => new FakeWire());
 
-        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.GetAsync(s_watched));
+        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.GetAsync(_watched));
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class RoutePredicateTests
         await using var app = new TestApplication(
             sync => sync.Routes.Add(static _ => throw new NotSupportedException("mine")), primary: () => wire);
 
-        var thrown = await Assert.ThrowsAsync<NotSupportedException>(() => app.Client.PostAsync(s_watched, null));
+        var thrown = await Assert.ThrowsAsync<NotSupportedException>(() => app.Client.PostAsync(_watched, null));
 
         Assert.Equal("mine", thrown.Message);
         Assert.Empty(wire.Received);

@@ -1,0 +1,359 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using BgSync.Http.Connectivity;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Queues;
+using BgSync.Http.Replay;
+using BgSync.Http.Routing;
+using BgSync.Http.Storage;
+using BgSync.Http.Tests.Infrastructure;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Maui.Networking;
+using RichardSzalay.MockHttp;
+using Xunit;
+
+namespace BgSync.Http.Tests.Readme;
+
+/// <summary>The code of the README, compiled and run.</summary>
+public sealed class ReadmeSnippets : IDisposable
+{
+    private HostApplicationBuilder builder { get; } = new(new HostApplicationBuilderSettings { DisableDefaults = true });
+    private readonly FakeWire _wire = new();
+    private readonly List<string> _shown = [];
+    private object order { get; } = new { Apples = 2 };
+    private IHost? _host;
+
+    private HttpClient client => Build().GetRequiredService<IHttpClientFactory>().CreateClient("api");
+
+    [Fact]
+    public async Task The_first_lines()
+    {
+        builder.Services
+            .AddHttpClient("api", client => client.BaseAddress = new Uri("https://api.example.com"))
+            .AddBackgroundSync("orders");
+
+        try
+        {
+            using var reply = await client.PostAsJsonAsync("orders", order);
+        }
+        catch (RequestQueuedException queued)
+        {
+            Show($"Kept on this device as number {queued.EntryId}; it is sent when the network is back.");
+        }
+
+        Assert.Equal("Kept on this device as number 1; it is sent when the network is back.", Assert.Single(_shown));
+    }
+
+    [Theory]
+    [InlineData("POST", "http://api.example.com/albums/1/photos", true)]
+    [InlineData("PUT", "http://api.example.com/albums/1", true)]
+    [InlineData("DELETE", "http://api.example.com/drafts/2026/1", true)]
+    [InlineData("GET", "http://api.example.com/drafts", false)]
+    [InlineData("POST", "http://img.example.com/", true)]
+    [InlineData("POST", "http://beta.example.com/", true)]
+    [InlineData("POST", "http://api.example.com/letters", false)]
+    public async Task Routes(string method, string uri, bool isQueued)
+    {
+        builder.Services.AddSingleton(new BetaHosts { "beta.example.com" });
+        builder.Services.AddHttpClient("api")
+            .AddBackgroundSync("photos", sync =>
+            {
+                sync.Routes.Add(HttpMethod.Post, "/albums/{album}/photos");
+                sync.Routes.Add("PUT /albums/{album}");
+                sync.Routes.Add("/drafts/{*rest}");                                 // POST, PUT, PATCH and DELETE
+                sync.Routes.Add(request => request.RequestUri!.Host == "img.example.com");
+                sync.Routes.Add<BetaRoute>();                                       // from the container
+            });
+
+        var failure = await Assert.ThrowsAnyAsync<HttpRequestException>(() => client.SendAsync(new(new(method), uri)));
+
+        Assert.Equal(isQueued, failure is RequestQueuedException);
+    }
+
+    [Fact]
+    public async Task Return_accepted()
+    {
+        builder.Services.AddHttpClient("api", static client => client.BaseAddress = new("https://api.example.com"))
+            .AddBackgroundSync("orders", sync => sync.WhenQueued = WhenQueued.ReturnAccepted);
+
+        using var reply = await client.PostAsJsonAsync("orders", order);
+        if (reply.RequestMessage!.TryGetBackgroundSyncEntryId(out var entryId))
+        {
+            Show($"202 Accepted, by the queue: number {entryId}.");
+        }
+
+        Assert.Equal((HttpStatusCode.Accepted, "202 Accepted, by the queue: number 1."), (reply.StatusCode, Assert.Single(_shown)));
+        Assert.Equal("1", Assert.Single(reply.Headers.GetValues("Background-Sync-Entry-Id")));
+    }
+
+    [Fact]
+    public async Task A_token_handler_inside()
+    {
+        builder.Services.AddSingleton<TokenSource>();
+        builder.Services.AddTransient<TokenHandler>();
+        builder.Services.AddHttpClient("api")
+            .AddBackgroundSync("orders")
+            .AddHttpMessageHandler<TokenHandler>();      // after it, so inside: runs again on every replay
+
+        await QueueOneAsync();
+        _wire.IsOnline = true;
+        await Queue("orders").ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal("Bearer 2", Assert.Single(_wire.Received).Headers.Authorization?.ToString());
+    }
+
+    [Fact]
+    public async Task Lanes_secrets_and_failures()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
+        {
+            sync.LaneBy(request => request.RequestUri!.AbsolutePath);
+            sync.SecretHeaders.Add("X-Api-Key");
+            sync.ClassifyFailure = failure => failure is RadioOffException
+                ? FailureVerdict.NotSent
+                : FailureClassifier.Classify(failure);
+        }).AddHttpMessageHandler(static () => new RadioHandler());
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://api.example.com/orders/7");
+        request.Headers.Add("X-Api-Key", "secret");
+        request.SetBackgroundSyncMetadata(new Dictionary<string, string> { ["title"] = "two apples" });
+
+        await Assert.ThrowsAsync<RequestQueuedException>(() => client.SendAsync(request));
+
+        var entry = await Queue("orders").GetAllAsync().SingleAsync();
+        Assert.Equal(("/orders/7", "two apples"), (entry.Lane, entry.Metadata["title"]));
+        Assert.Empty(entry.Request.Headers);
+    }
+
+    [Fact]
+    public void Configuration()
+    {
+        var json = ReadmeText.Blocks("json").Single();
+        builder.Configuration.AddJsonStream(new MemoryStream(Encoding.UTF8.GetBytes(json)));
+
+        builder.Services.AddHttpClient("api")
+            .AddBackgroundSync("orders", builder.Configuration.GetSection("BackgroundSync:orders"));
+
+        Assert.Equal("orders", Queue("orders").Name);
+    }
+
+    [Fact]
+    public async Task A_file_of_your_own()
+    {
+        using var directory = new TempDirectory();
+        var folder = directory.Path;
+
+        builder.Services.AddBackgroundSyncSqlite(Path.Combine(folder, "queues.db"));
+
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders").ConfigurePrimaryHttpMessageHandler(() => _wire);
+        using var host = builder.Build();
+        await host.Services.GetRequiredKeyedService<IBackgroundSyncQueue>("orders").CountAsync();
+        Assert.True(File.Exists(directory.File("queues.db")));
+    }
+
+    [Fact]
+    public async Task Without_a_host()
+    {
+        using var directory = new TempDirectory();
+        var file = directory.File("queues.db");
+
+        var services = new ServiceCollection();
+        services.AddHttpClient("api").AddBackgroundSync("orders");
+        services.AddBackgroundSyncSqlite(file);
+        await using var provider = services.BuildServiceProvider();
+        var sync = provider.GetRequiredService<IBackgroundSync>();
+
+        await sync.StartAsync();                            // when the application starts
+        await sync.ReplayAsync(TimeSpan.FromSeconds(20));   // when the system grants some seconds, or the user asks
+        await sync.StopAsync();                             // when the application ends
+    }
+
+    [Fact]
+    public async Task Look_into_a_queue()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders");
+        builder.Services.AddSingleton<Outbox>();
+        await QueueOneAsync();
+
+        await Build().GetRequiredService<Outbox>().ShowAsync();
+
+        Assert.Equal(1, await Build().GetRequiredService<Outbox>().CountAsync());
+    }
+
+    [Fact]
+    public async Task Dead_letters()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders").AddHttpMessageHandler(
+            () => new AnsweringHandler(() => _wire.IsOnline ? HttpStatusCode.Conflict : null));
+        await QueueOneAsync(HttpMethod.Put);
+        _wire.IsOnline = true;
+        var queue = Queue("orders");
+        await queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        await foreach (var letter in queue.GetDeadLettersAsync())
+        {
+            Show($"{letter.Entry?.Request.Uri}: {letter.Reason}, {letter.Error}");
+            if (letter.StatusCode == 409)
+            {
+                await queue.RequeueAsync(letter.Id);            // to the end of its lane, with no attempts
+            }
+            else
+            {
+                await queue.DeleteDeadLetterAsync(letter.Id);
+            }
+        }
+
+        Assert.Equal("http://api.example.com/orders: Rejected, The server answered 409.", Assert.Single(_shown));
+        Assert.Equal(new QueueCounts(Live: 1, Dead: 0, Bytes: 0), await queue.CountAsync());
+    }
+
+    [Fact]
+    public async Task An_order_made_offline_arrives()
+    {
+        using var network = new MockHttpMessageHandler();
+        var services = new ServiceCollection();
+        services.AddHttpClient("api").AddBackgroundSync("orders").ConfigurePrimaryHttpMessageHandler(() => network);
+        services.AddBackgroundSyncMemory();
+        await using var provider = services.BuildServiceProvider();
+        var client = provider.GetRequiredService<IHttpClientFactory>().CreateClient("api");
+        var queue = provider.GetRequiredKeyedService<IBackgroundSyncQueue>("orders");
+
+        network.Expect("https://api.example.com/orders").Throw(new HttpRequestException(HttpRequestError.ConnectionError));
+        await Assert.ThrowsAsync<RequestQueuedException>(
+            () => client.PostAsync("https://api.example.com/orders", new StringContent("two apples")));
+
+        network.Expect("https://api.example.com/orders").WithContent("two apples").Respond(HttpStatusCode.Created);
+        var summary = await queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(1, summary.Delivered);
+        network.VerifyNoOutstandingExpectation();
+    }
+
+    [Fact]
+    public void Another_network_status()
+    {
+        var connectivity = new FakeConnectivity();
+        var signals = new List<NetworkSignal>();
+
+        builder.Services.AddSingleton<INetworkStatus, MauiNetworkStatus>();
+
+        builder.Services.AddSingleton<IConnectivity>(connectivity);
+        using (Build().GetRequiredService<INetworkStatus>().Subscribe(signals.Add))
+        {
+            connectivity.Change(NetworkAccess.None);
+            connectivity.Change(NetworkAccess.Internet);
+        }
+
+        connectivity.Change(NetworkAccess.Internet);
+        Assert.Equal([NetworkSignal.Available], signals);
+    }
+
+    public void Dispose() => _host?.Dispose();
+
+    private void Show(string text) => _shown.Add(text);
+
+    private IServiceProvider Build()
+    {
+        if (_host is null)
+        {
+            builder.Services.ConfigureHttpClientDefaults(defaults => defaults.ConfigurePrimaryHttpMessageHandler(() => _wire));
+            builder.Services.AddBackgroundSyncMemory();
+            _host = builder.Build();
+        }
+
+        return _host.Services;
+    }
+
+    private IBackgroundSyncQueue Queue(string name) => Build().GetRequiredKeyedService<IBackgroundSyncQueue>(name);
+
+    private async Task QueueOneAsync(HttpMethod? method = null) => await Assert.ThrowsAsync<RequestQueuedException>(
+        () => client.SendAsync(new(method ?? HttpMethod.Post, "http://api.example.com/orders")));
+
+    private sealed class RadioOffException : Exception;
+
+    private sealed class RadioHandler : DelegatingHandler
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            throw new RadioOffException();
+    }
+
+    private sealed class AnsweringHandler(Func<HttpStatusCode?> status) : DelegatingHandler
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            status() is { } code ? Task.FromResult(new HttpResponseMessage(code)) : base.SendAsync(request, cancellationToken);
+    }
+
+    private sealed class FakeConnectivity : IConnectivity
+    {
+        public event EventHandler<ConnectivityChangedEventArgs>? ConnectivityChanged;
+
+        public NetworkAccess NetworkAccess => NetworkAccess.Internet;
+
+        public void Change(NetworkAccess access) => ConnectivityChanged?.Invoke(this, new(access));
+    }
+}
+
+public sealed class BetaHosts : HashSet<string>;
+
+public sealed class BetaRoute(BetaHosts hosts) : IRoutePredicate
+{
+    public bool IsMatch(HttpRequestMessage request) => hosts.Contains(request.RequestUri!.Host);
+}
+
+public sealed class TokenSource
+{
+    private int _count;
+
+    public Task<string> GetTokenAsync(CancellationToken cancellationToken) =>
+        Task.FromResult($"{Interlocked.Increment(ref _count)}").WaitAsync(cancellationToken);
+}
+
+public sealed class TokenHandler(TokenSource tokens) : DelegatingHandler
+{
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await tokens.GetTokenAsync(cancellationToken));
+        return await base.SendAsync(request, cancellationToken);
+    }
+}
+
+public sealed class Outbox([FromKeyedServices("orders")] IBackgroundSyncQueue queue)
+{
+    public async Task<long> CountAsync() => (await queue.CountAsync()).Live;
+
+    public async Task ShowAsync()
+    {
+        await foreach (var entry in queue.GetAllAsync())
+        {
+            Console.WriteLine($"{entry.Id} {entry.Request.Method} {entry.Request.Uri}, {entry.BodyLength} bytes, "
+                + $"{entry.Attempts} attempts, next {entry.DueAt}: {entry.LastError}");
+        }
+    }
+}
+
+public sealed class MauiNetworkStatus(IConnectivity connectivity) : INetworkStatus
+{
+    public bool IsAvailable => connectivity.NetworkAccess != NetworkAccess.None;
+
+    public IDisposable Subscribe(Action<NetworkSignal> onSignal)
+    {
+        connectivity.ConnectivityChanged += Changed;
+        return new Subscription(() => connectivity.ConnectivityChanged -= Changed);
+
+        void Changed(object? sender, ConnectivityChangedEventArgs change)
+        {
+            if (change.NetworkAccess != NetworkAccess.None)
+            {
+                onSignal(NetworkSignal.Available);
+            }
+        }
+    }
+
+    private sealed class Subscription(Action end) : IDisposable
+    {
+        public void Dispose() => end();
+    }
+}

@@ -1,0 +1,73 @@
+using System.Collections;
+using System.Globalization;
+using System.Net;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Routing;
+using BgSync.Http.Storage;
+using BgSync.Http.Tests.Infrastructure;
+using Xunit;
+
+namespace BgSync.Http.Tests.Readme;
+
+/// <summary>What the README says is so.</summary>
+public sealed class ReadmeTests
+{
+    [Fact]
+    public void Its_code_is_compiled_and_run_by_the_tests()
+    {
+        var snippets = ReadmeText.Normalise(SourceTree.Read("test/BgSync.Http.Tests/Readme/ReadmeSnippets.cs")) + "\n";
+        var blocks = ReadmeText.Blocks("csharp").ToArray();
+
+        Assert.NotEmpty(blocks);
+        Assert.All(blocks, block => Assert.True(snippets.Contains($"\n{ReadmeText.Normalise(block)}\n", StringComparison.Ordinal), block));
+    }
+
+    [Fact]
+    public void Its_table_of_options_has_every_option_with_its_default()
+    {
+        var options = new BackgroundSyncOptions();
+
+        Assert.Equal(
+            typeof(BackgroundSyncOptions).GetProperties().ToDictionary(option => option.Name, option => Describe(option.GetValue(options))),
+            ReadmeText.Table("| Option | Default | What it says |").ToDictionary(row => row[0].Trim('`'), row => row[1].Replace("`", "", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Its_table_of_replies_is_what_becomes_of_them()
+    {
+        var rows = ReadmeText.Table("| Reply to a replay | Verdict | What becomes of the entry |").ToArray();
+
+        Assert.All(Enumerable.Range(200, 400), status => Assert.Equal(
+            rows.First(row => Names(row[0], status))[1], ReplyClassifier.Classify((HttpStatusCode)status, hasKey: true).ToString()));
+        Assert.Equal(ReplyVerdict.Reject, ReplyClassifier.Classify(HttpStatusCode.Conflict, hasKey: false));
+    }
+
+    [Fact]
+    public void It_names_every_reason_of_a_dead_letter() => Assert.All(
+        Enum.GetNames<DeadLetterReason>(), reason => Assert.Contains($"`{reason}`", ReadmeText.All, StringComparison.Ordinal));
+
+    [Theory]
+    [InlineData("/work")]
+    [InlineData("/home")]
+    [InlineData("/tmp")]
+    [InlineData("LiteDB")]
+    [InlineData("PostgreSQL")]
+    public void It_does_not_mention(string what) => Assert.DoesNotContain(what, ReadmeText.All, StringComparison.OrdinalIgnoreCase);
+
+    private static bool Names(string cell, int status) =>
+        cell == "any other" || cell.Split(' ', ',').Any(word => word == $"{status}" || word == $"{status / 100}xx");
+
+    private static string Describe(object? value) => value switch
+    {
+        null => "null",
+        TimeSpan { Days: > 0 and var days } => days == 1 ? "1 day" : $"{days} days",
+        TimeSpan { TotalMinutes: >= 1 and var minutes } => $"{minutes} min",
+        TimeSpan time => $"{time.TotalSeconds} s",
+        int and > 1024 and var length when length % 1024 == 0 => $"{length / 1024} KiB",
+        int number => number.ToString("N0", CultureInfo.InvariantCulture),
+        RouteCollection { Count: 0 } => "none",
+        Delegate code => $"{code.Method.DeclaringType!.Name}.{code.Method.Name}",
+        IEnumerable set and not string => string.Join(", ", set.Cast<object>()) is { Length: > 0 } items ? items : "none",
+        _ => value.ToString()!,
+    };
+}
