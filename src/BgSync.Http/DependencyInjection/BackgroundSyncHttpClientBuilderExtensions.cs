@@ -4,8 +4,6 @@ using BgSync.Http.Replay;
 using BgSync.Http.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Http;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -64,13 +62,7 @@ public static class BackgroundSyncHttpClientBuilderExtensions
 
         services.AddOptions<BackgroundSyncOptions>(queueName).Configure(configure).ValidateOnStart();
         services.AddQueue(queueName, client);
-        return builder.AddHttpMessageHandler(provider => new BackgroundSyncHandler(
-            provider.GetRequiredKeyedService<BackgroundSyncQueue>(queueName),
-            provider.GetRequiredKeyedService<RouteTable>(queueName),
-            provider.GetRequiredKeyedService<ReplayLoop>(queueName),
-            provider.GetRequiredService<EntryEvents>(),
-            AttemptTimeoutOf(provider, queueName, client),
-            provider.GetRequiredService<TimeProvider>()));
+        return builder.AddHttpMessageHandler(provider => QueueServices.CreateHandler(provider, queueName, client));
     }
 
     private static void AddFrom(this RouteCollection routes, IConfigurationSection section)
@@ -91,54 +83,5 @@ public static class BackgroundSyncHttpClientBuilderExtensions
                 throw new FormatException($"'{route.Path}': {failure.Message}", failure);
             }
         }
-    }
-
-    private static void AddQueue(this IServiceCollection services, string queue, string client)
-    {
-        services.AddKeyedSingleton(queue, (provider, _) =>
-        {
-            var options = provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue);
-            var store = provider.GetRequiredService<BgSync.Http.Storage.IQueueStore>();
-            var gates = provider.GetRequiredService<OriginGates>();
-            var timeProvider = provider.GetRequiredService<TimeProvider>();
-            var pipeline = new ReplayPipeline(
-                queue,
-                client,
-                options.SecretHeaders,
-                provider.GetRequiredService<IHttpMessageHandlerFactory>(),
-                provider.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>());
-            var sender = new ReplaySender(options, store, pipeline, gates, AttemptTimeoutOf(provider, queue, client), timeProvider);
-            return new ReplayLoop(
-                queue,
-                options,
-                store,
-                sender,
-                gates,
-                provider.GetRequiredService<EntryEvents>(),
-                timeProvider,
-                provider.GetRequiredService<ILogger<ReplayLoop>>());
-        });
-        services.AddKeyedSingleton(queue, (provider, _) => new BackgroundSyncQueue(
-            queue,
-            provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue),
-            provider.GetRequiredService<BgSync.Http.Storage.IQueueStore>(),
-            provider.GetRequiredKeyedService<ReplayLoop>(queue),
-            provider.GetRequiredService<EntryEvents>(),
-            provider.GetRequiredService<TimeProvider>()));
-        services.AddKeyedSingleton(queue, (provider, _) => RouteTable.Compile(
-            provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue).Routes, provider));
-        services.AddKeyedSingleton<IBackgroundSyncQueue>(
-            queue, static (provider, key) => provider.GetRequiredKeyedService<BackgroundSyncQueue>(key));
-    }
-
-    private static Func<TimeSpan> AttemptTimeoutOf(IServiceProvider provider, string queue, string client)
-    {
-        if (provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue).AttemptTimeout is { } configured)
-        {
-            return () => configured;
-        }
-
-        var timeouts = provider.GetRequiredService<ClientTimeouts>();
-        return () => timeouts.Of(client);
     }
 }

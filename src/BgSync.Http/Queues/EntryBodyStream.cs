@@ -7,7 +7,7 @@ namespace BgSync.Http.Queues;
 /// Takes a body on its way into the store: a small one stays in memory and goes in with its entry, a larger one goes in chunk by
 /// chunk, so that memory stays flat at any size.
 /// </summary>
-internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? maxLength, Action progress) : Stream
+internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? maxLength, Action progress) : WriteOnlyStream
 {
     private const int ChunkLength = 256 * 1024;
 
@@ -18,20 +18,6 @@ internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? 
     private IStoredBodyWriter? _writer;
     private bool _taken;
     private volatile bool _disposed;
-
-    public override bool CanRead => false;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => true;
-
-    public override long Length => _length;
-
-    public override long Position
-    {
-        get => _length;
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>The body, once all is written. The store's part of it lives until this stream is disposed of, or the entry takes it.</summary>
     public async ValueTask<EntryBody> CompleteAsync(CancellationToken cancellationToken)
@@ -77,23 +63,13 @@ internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? 
         }
     }
 
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override void Write(byte[] buffer, int offset, int count) =>
-        WriteAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
+    public override void Write(ReadOnlySpan<byte> buffer) => WriteAsync(buffer.ToArray()).AsTask().GetAwaiter().GetResult();
 
     public override void Flush()
     {
     }
 
     public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     public override async ValueTask DisposeAsync()
     {

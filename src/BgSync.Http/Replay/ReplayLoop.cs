@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
+using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -12,15 +12,14 @@ namespace BgSync.Http.Replay;
 /// </summary>
 internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 {
-    /// <summary>Entries expired at a time, so that others get their turn.</summary>
-    private const int ExpiryBatch = 100;
-
     private readonly string _queue;
     private readonly BackgroundSyncOptions _options;
     private readonly IQueueStore _store;
-    private readonly ReplaySender _sender;
     private readonly OriginGates _gates;
-    private readonly EntryEvents _events;
+    private readonly EntryReplayer _replayer;
+    private readonly QueueHousekeeper _housekeeper;
+    private readonly CredentialsPause _pause;
+    private readonly ReplayTally _tally;
     private readonly TimeProvider _timeProvider;
     private readonly ILogger<ReplayLoop> _logger;
     private readonly ReplaySignal _signal;
@@ -31,28 +30,28 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private int _inFlight;
     private int _disposed;
     private string _lastServed = "";
-    private long _delivered;
-    private long _dead;
-    private int _storeFailures;
-    private DateTimeOffset _nextHousekeeping;
-    private volatile bool _wantsCredentials;
+    private int _lookFailures;
 
     public ReplayLoop(
         string queue,
         BackgroundSyncOptions options,
         IQueueStore store,
-        ReplaySender sender,
         OriginGates gates,
-        EntryEvents events,
+        EntryReplayer replayer,
+        QueueHousekeeper housekeeper,
+        CredentialsPause pause,
+        ReplayTally tally,
         TimeProvider timeProvider,
         ILogger<ReplayLoop> logger)
     {
         _queue = queue;
         _options = options;
         _store = store;
-        _sender = sender;
         _gates = gates;
-        _events = events;
+        _replayer = replayer;
+        _housekeeper = housekeeper;
+        _pause = pause;
+        _tally = tally;
         _timeProvider = timeProvider;
         _logger = logger;
         _signal = new ReplaySignal(timeProvider);
@@ -82,16 +81,16 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     {
         if (!reached)
         {
-            _gates.Unreachable(Requests.RequestSnapshot.OriginOf(uri), _options);
+            _gates.Unreachable(RequestSnapshot.OriginOf(uri), _options);
             return;
         }
 
         if (_gates.AnyShut)
         {
-            _gates.Answered(Requests.RequestSnapshot.OriginOf(uri));
+            _gates.Answered(RequestSnapshot.OriginOf(uri));
         }
 
-        if (accepted && _wantsCredentials)
+        if (accepted && _pause.Waits)
         {
             _signal.Set(ReplayTriggers.LiveSuccess);
         }
@@ -99,15 +98,11 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     public async Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {
-        var delivered = Interlocked.Read(ref _delivered);
-        var dead = Interlocked.Read(ref _dead);
+        var before = _tally.Now;
         var completed = await ReplayOnceAsync(deadline, cancellationToken).ConfigureAwait(false);
         var counts = await _store.CountAsync(_queue, cancellationToken).ConfigureAwait(false);
-        return new(
-            Interlocked.Read(ref _delivered) - delivered,
-            Interlocked.Read(ref _dead) - dead,
-            counts.Live,
-            completed);
+        var after = _tally.Now;
+        return new(after.Delivered - before.Delivered, after.Dead - before.Dead, counts.Live, completed);
     }
 
     /// <summary>Runs until it is stopped. A second run waits for the first to end.</summary>
@@ -205,10 +200,10 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             }
 
             await PrepareAsync(triggers, stop).ConfigureAwait(false);
-            var (wait, busy) = await IsPausedAsync(triggers, stop).ConfigureAwait(false)
+            var (wait, busy) = await _pause.HoldsAsync(triggers, stop).ConfigureAwait(false)
                 ? (Interval(), false)
                 : await FillAsync(attempt, stop).ConfigureAwait(false);
-            _storeFailures = 0;
+            _lookFailures = 0;
             if (!busy && Volatile.Read(ref _inFlight) == 0)
             {
                 _waiters.Complete();
@@ -221,7 +216,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             // Whatever it is, the loop goes on: the store may be back at the next look.
             LogLookFailed(e, _queue, e.Message);
             _waiters.Fail(e);
-            return Backoff.Wait(++_storeFailures, _options.MinBackoff, _options.MaxBackoff, _options.Randomizer());
+            return Backoff.Wait(++_lookFailures, _options.MinBackoff, _options.MaxBackoff, _options.Randomizer());
         }
     }
 
@@ -238,38 +233,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             _gates.RetryAfter(Jitter());
         }
 
-        if (_timeProvider.GetUtcNow() < _nextHousekeeping)
-        {
-            return;
-        }
-
-        await _store.ReclaimAsync(cancellationToken).ConfigureAwait(false);
-        IReadOnlyList<DeadLetter> expired;
-        do
-        {
-            expired = await _store.ExpireAsync(_queue, ExpiryBatch, cancellationToken).ConfigureAwait(false);
-            foreach (var letter in expired)
-            {
-                CountDead(letter.Id, new(letter.Reason, letter.Error, letter.StatusCode));
-            }
-        }
-        while (expired.Count == ExpiryBatch);
-        _nextHousekeeping = _timeProvider.GetUtcNow() + _options.ReplayInterval;
-    }
-
-    private async Task<bool> IsPausedAsync(ReplayTriggers triggers, CancellationToken cancellationToken)
-    {
-        var pause = await _store.GetPauseAsync(_queue, cancellationToken).ConfigureAwait(false);
-        _wantsCredentials = pause?.Cause == PauseCause.Credentials;
-        if (_wantsCredentials && (triggers & (ReplayTriggers.Manual | ReplayTriggers.LiveSuccess)) != 0)
-        {
-            await _store.SetPauseAsync(_queue, null, cancellationToken).ConfigureAwait(false);
-            _events.Resumed(_queue);
-            _wantsCredentials = false;
-            return false;
-        }
-
-        return pause is not null;
+        await _housekeeper.KeepAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Leases and sends as much as may be sent now.</summary>
@@ -346,131 +310,11 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     private async Task ReplayAsync(LeasedEntry leased, string origin, CancellationToken cancellationToken)
     {
-        try
-        {
-            if (leased.IsReadable)
-            {
-                await ReplayAsync(leased.Lease, leased.Entry, cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                _gates.ReturnProbe(origin);
-                await BuryAsync(leased.Lease, new(DeadLetterReason.Unreadable, leased.Damage), cancellationToken).ConfigureAwait(false);
-            }
-        }
-        catch (Exception e)
-        {
-            // The lease runs out by itself, and the entry is sent again.
-            LogAttemptLost(e, _queue, leased.Lease.EntryId, e.Message);
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _inFlight);
-            _signal.Set(ReplayTriggers.Changed);
-        }
-    }
-
-    private async Task ReplayAsync(Lease lease, StoredEntry entry, CancellationToken cancellationToken)
-    {
-        var keeper = new LeaseKeeper(_store, lease, _options.LeaseDuration, _timeProvider, cancellationToken);
-        await using (keeper.ConfigureAwait(false))
-        {
-            _events.Sending(entry);
-            var began = _timeProvider.GetTimestamp();
-            try
-            {
-                var outcome = await _sender.SendAsync(entry, keeper.Attempt).ConfigureAwait(false);
-                await SettleAsync(lease, entry, outcome, _timeProvider.GetElapsedTime(began), cancellationToken).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException) when (keeper.IsLost)
-            {
-                _events.LeaseLost(_queue, entry.Id);
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                await _store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: true), CancellationToken.None).ConfigureAwait(false);
-                LogGivenBack(_queue, entry.Id);
-            }
-        }
-    }
-
-    /// <summary>Writes down what became of an entry.</summary>
-    private async Task SettleAsync(Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
-    {
-        switch (outcome)
-        {
-            case ReplayOutcome.Delivered delivered:
-                if (await InsistAsync(lease, () => _store.CompleteAsync(lease, CancellationToken.None), cancellationToken).ConfigureAwait(false))
-                {
-                    Interlocked.Increment(ref _delivered);
-                    _events.Delivered(entry, delivered.Code, took);
-                }
-
-                break;
-            case ReplayOutcome.Again again:
-                if (await InsistAsync(lease, () => _store.RescheduleAsync(lease, again.Retry, CancellationToken.None), cancellationToken).ConfigureAwait(false))
-                {
-                    _events.WillRetry(entry, again.Retry.Delay, again.Retry.Error, again.Status, took);
-                }
-
-                break;
-            case ReplayOutcome.Pause pause:
-                var why = new QueuePause(PauseCause.Credentials, pause.Reason, _timeProvider.GetUtcNow());
-                await _store.SetPauseAsync(_queue, why, CancellationToken.None).ConfigureAwait(false);
-                await InsistAsync(
-                    lease,
-                    () => _store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: false, pause.Reason), CancellationToken.None),
-                    cancellationToken).ConfigureAwait(false);
-                _wantsCredentials = true;
-                _events.Paused(_queue, why);
-                break;
-            case ReplayOutcome.Dead dead:
-                await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
-                break;
-            default:
-                throw new UnreachableException();
-        }
-    }
-
-    private async Task BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
-    {
-        if (await InsistAsync(lease, () => _store.BuryAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false))
-        {
-            CountDead(lease.EntryId, death);
-        }
-    }
-
-    private void CountDead(long id, DeathCertificate death)
-    {
-        Interlocked.Increment(ref _dead);
-        _events.Dead(_queue, id, death);
-    }
-
-    /// <summary>
-    /// Repeats a write until the store takes it: a delivered entry that is not removed would be sent again.
-    /// </summary>
-    /// <returns><see langword="false"/> when the lease was lost.</returns>
-    private async Task<bool> InsistAsync(Lease lease, Func<ValueTask<bool>> write, CancellationToken cancellationToken)
-    {
-        for (var failures = 1; ; failures++)
-        {
-            try
-            {
-                var held = await write().ConfigureAwait(false);
-                if (!held)
-                {
-                    _events.LeaseLost(_queue, lease.EntryId);
-                }
-
-                return held;
-            }
-            catch (QueueStoreException e) when (!cancellationToken.IsCancellationRequested)
-            {
-                LogSettleFailed(e, _queue, lease.EntryId, e.Message);
-                var wait = Backoff.Wait(failures, _options.MinBackoff, _options.LeaseDuration, _options.Randomizer());
-                await Task.Delay(wait, _timeProvider, cancellationToken).ConfigureAwait(false);
-            }
-        }
+        await _replayer.ReplayAsync(leased, cancellationToken).ConfigureAwait(false);
+        // Whatever happened, a probe is never left behind unanswered.
+        _gates.ReturnProbe(origin);
+        Interlocked.Decrement(ref _inFlight);
+        _signal.Set(ReplayTriggers.Changed);
     }
 
     /// <summary>Waits for the attempts under way, then breaks them off; each gives its lease back.</summary>

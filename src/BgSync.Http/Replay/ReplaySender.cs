@@ -27,7 +27,6 @@ internal sealed class ReplaySender(
     {
         if (entry.ExpiresAt < timeProvider.GetUtcNow())
         {
-            gates.ReturnProbe(entry.Request.Origin);
             return new ReplayOutcome.Dead(new(DeadLetterReason.Expired, entry.LastError));
         }
 
@@ -38,7 +37,6 @@ internal sealed class ReplaySender(
         }
         catch (Exception e) when (e is FormatException or ArgumentException or NotSupportedException)
         {
-            gates.ReturnProbe(entry.Request.Origin);
             return new ReplayOutcome.Dead(new(DeadLetterReason.Unreadable, e.Message));
         }
 
@@ -73,8 +71,6 @@ internal sealed class ReplaySender(
         finally
         {
             attempt?.Dispose();
-            // Whatever happened, a probe is never left behind unanswered.
-            gates.ReturnProbe(entry.Request.Origin);
         }
     }
 

@@ -6,23 +6,9 @@ namespace BgSync.Http.Requests;
 /// Where a body that can be read only once is written to: to the network, and to a spool. When the network fails the body is read
 /// to its end all the same, into the spool alone, and the failure is thrown afterwards.
 /// </summary>
-internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool> onSpooled, CancellationToken networkToken) : Stream
+internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool> onSpooled, CancellationToken networkToken) : WriteOnlyStream
 {
     private Exception? _networkFailure;
-
-    public override bool CanRead => false;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -42,9 +28,6 @@ internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool>
         ThrowIfPointless();
     }
 
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
     public override void Write(ReadOnlySpan<byte> buffer)
     {
         spool.Write(buffer);
@@ -63,8 +46,6 @@ internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool>
         ThrowIfPointless();
     }
 
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
     public override async Task FlushAsync(CancellationToken cancellationToken)
     {
         if (_networkFailure is null)
@@ -80,12 +61,6 @@ internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool>
             network.Flush();
         }
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     /// <summary>Throws what the network said, once the body was read to its end.</summary>
     public void ThrowIfFailed()

@@ -1,6 +1,7 @@
 using System.Reflection;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Queues;
+using BgSync.Http.Replay;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
 using BgSync.Http.Storage.Sqlite;
@@ -106,7 +107,7 @@ public sealed class ReplacementTests
         var network = new FakeNetworkStatus();
         await using var provider = Build(
             before, services => services.AddSingleton<INetworkStatus>(network).AddSingleton<IQueueStore, MemoryQueueStore>());
-        var sync = provider.GetRequiredService<Replay.IBackgroundSync>();
+        var sync = provider.GetRequiredService<IBackgroundSync>();
 
         await sync.StartAsync();
         Assert.Equal(1, network.SubscriberCount);

@@ -1,0 +1,76 @@
+using BgSync.Http;
+using BgSync.Http.Queues;
+using BgSync.Http.Replay;
+using BgSync.Http.Routing;
+using BgSync.Http.Storage;
+using Microsoft.Extensions.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Puts together what one queue is made of.</summary>
+internal static class QueueServices
+{
+    /// <summary>Adds the parts of a queue that live as long as the application, under the queue's name.</summary>
+    public static void AddQueue(this IServiceCollection services, string queue, string client)
+    {
+        services.AddKeyedSingleton(queue, (provider, _) => CreateLoop(provider, queue, client));
+        services.AddKeyedSingleton(queue, (provider, _) => RouteTable.Compile(OptionsOf(provider, queue).Routes, provider));
+        services.AddKeyedSingleton(queue, (provider, _) => new BackgroundSyncQueue(
+            queue,
+            OptionsOf(provider, queue),
+            provider.GetRequiredService<IQueueStore>(),
+            provider.GetRequiredKeyedService<ReplayLoop>(queue),
+            provider.GetRequiredService<EntryEvents>(),
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddKeyedSingleton<IBackgroundSyncQueue>(
+            queue, static (provider, key) => provider.GetRequiredKeyedService<BackgroundSyncQueue>(key));
+    }
+
+    /// <summary>Makes the handler of a queue; the factory of HTTP clients asks for a new one every few minutes.</summary>
+    public static BackgroundSyncHandler CreateHandler(IServiceProvider provider, string queue, string client) => new(
+        provider.GetRequiredKeyedService<BackgroundSyncQueue>(queue),
+        provider.GetRequiredKeyedService<RouteTable>(queue),
+        provider.GetRequiredKeyedService<ReplayLoop>(queue),
+        provider.GetRequiredService<EntryEvents>(),
+        AttemptTimeoutOf(provider, queue, client),
+        provider.GetRequiredService<TimeProvider>());
+
+    private static ReplayLoop CreateLoop(IServiceProvider provider, string queue, string client)
+    {
+        var options = OptionsOf(provider, queue);
+        var store = provider.GetRequiredService<IQueueStore>();
+        var gates = provider.GetRequiredService<OriginGates>();
+        var events = provider.GetRequiredService<EntryEvents>();
+        var timeProvider = provider.GetRequiredService<TimeProvider>();
+        var tally = new ReplayTally();
+        var pause = new CredentialsPause(queue, store, events, timeProvider);
+        var pipeline = new ReplayPipeline(
+            queue,
+            client,
+            options.SecretHeaders,
+            provider.GetRequiredService<IHttpMessageHandlerFactory>(),
+            provider.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>());
+        var sender = new ReplaySender(options, store, pipeline, gates, AttemptTimeoutOf(provider, queue, client), timeProvider);
+        var replayer = new EntryReplayer(
+            queue, options, store, sender, pause, events, tally, timeProvider, provider.GetRequiredService<ILogger<EntryReplayer>>());
+        var housekeeper = new QueueHousekeeper(queue, options, store, events, tally, timeProvider);
+        return new ReplayLoop(
+            queue, options, store, gates, replayer, housekeeper, pause, tally, timeProvider, provider.GetRequiredService<ILogger<ReplayLoop>>());
+    }
+
+    private static BackgroundSyncOptions OptionsOf(IServiceProvider provider, string queue) =>
+        provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get(queue);
+
+    private static Func<TimeSpan> AttemptTimeoutOf(IServiceProvider provider, string queue, string client)
+    {
+        if (OptionsOf(provider, queue).AttemptTimeout is { } configured)
+        {
+            return () => configured;
+        }
+
+        var timeouts = provider.GetRequiredService<ClientTimeouts>();
+        return () => timeouts.Of(client);
+    }
+}

@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Queues;
+using BgSync.Http.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace BgSync.Http.Replay;
+
+/// <summary>Makes one attempt at a leased entry, keeps its lease meanwhile, and writes down what became of it.</summary>
+internal sealed partial class EntryReplayer(
+    string queue,
+    BackgroundSyncOptions options,
+    IQueueStore store,
+    ReplaySender sender,
+    CredentialsPause pause,
+    EntryEvents events,
+    ReplayTally tally,
+    TimeProvider timeProvider,
+    ILogger<EntryReplayer> logger)
+{
+    private readonly ILogger<EntryReplayer> _logger = logger;
+
+    /// <summary>Never throws: what could not be done is logged, and the lease runs out by itself.</summary>
+    /// <param name="leased">The entry.</param>
+    /// <param name="cancellationToken">Breaks the attempt off and gives the entry back.</param>
+    public async Task ReplayAsync(LeasedEntry leased, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (leased.IsReadable)
+            {
+                await SendAsync(leased.Lease, leased.Entry, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                await BuryAsync(leased.Lease, new(DeadLetterReason.Unreadable, leased.Damage), cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e)
+        {
+            LogAttemptLost(e, queue, leased.Lease.EntryId, e.Message);
+        }
+    }
+
+    private async Task SendAsync(Lease lease, StoredEntry entry, CancellationToken cancellationToken)
+    {
+        var keeper = new LeaseKeeper(store, lease, options.LeaseDuration, timeProvider, cancellationToken);
+        await using (keeper.ConfigureAwait(false))
+        {
+            events.Sending(entry);
+            var began = timeProvider.GetTimestamp();
+            try
+            {
+                var outcome = await sender.SendAsync(entry, keeper.Attempt).ConfigureAwait(false);
+                await SettleAsync(lease, entry, outcome, timeProvider.GetElapsedTime(began), cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (keeper.IsLost)
+            {
+                events.LeaseLost(queue, entry.Id);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                await store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: true), CancellationToken.None).ConfigureAwait(false);
+                LogGivenBack(queue, entry.Id);
+            }
+        }
+    }
+
+    private async Task SettleAsync(Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
+    {
+        switch (outcome)
+        {
+            case ReplayOutcome.Delivered delivered:
+                if (await InsistAsync(lease, () => store.CompleteAsync(lease, CancellationToken.None), cancellationToken).ConfigureAwait(false))
+                {
+                    tally.Delivered();
+                    events.Delivered(entry, delivered.Code, took);
+                }
+
+                break;
+            case ReplayOutcome.Again again:
+                if (await RescheduleAsync(lease, again.Retry, cancellationToken).ConfigureAwait(false))
+                {
+                    events.WillRetry(entry, again.Retry.Delay, again.Retry.Error, again.Status, took);
+                }
+
+                break;
+            case ReplayOutcome.Pause wanted:
+                // Paused first: once the entry is back in its lane it would be taken up again.
+                await pause.BeginAsync(wanted.Reason).ConfigureAwait(false);
+                await RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason), cancellationToken).ConfigureAwait(false);
+                break;
+            case ReplayOutcome.Dead dead:
+                await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
+                break;
+            default:
+                throw new UnreachableException();
+        }
+    }
+
+    private Task<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
+        InsistAsync(lease, () => store.RescheduleAsync(lease, retry, CancellationToken.None), cancellationToken);
+
+    private async Task BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    {
+        if (await InsistAsync(lease, () => store.BuryAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false))
+        {
+            tally.Died();
+            events.Dead(queue, lease.EntryId, death);
+        }
+    }
+
+    /// <summary>Repeats a write until the store takes it: a delivered entry that is not removed would be sent again.</summary>
+    /// <returns><see langword="false"/> when the lease was lost.</returns>
+    private async Task<bool> InsistAsync(Lease lease, Func<ValueTask<bool>> write, CancellationToken cancellationToken)
+    {
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                var held = await write().ConfigureAwait(false);
+                if (!held)
+                {
+                    events.LeaseLost(queue, lease.EntryId);
+                }
+
+                return held;
+            }
+            catch (QueueStoreException e) when (!cancellationToken.IsCancellationRequested)
+            {
+                LogSettleFailed(e, queue, lease.EntryId, e.Message);
+                var wait = Backoff.Wait(failures, options.MinBackoff, options.LeaseDuration, options.Randomizer());
+                await Task.Delay(wait, timeProvider, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+}
