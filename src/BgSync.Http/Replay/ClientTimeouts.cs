@@ -11,18 +11,18 @@ namespace BgSync.Http.Replay;
 internal sealed class ClientTimeouts(QueueRegistrations registrations, IOptionsMonitor<BackgroundSyncOptions> options)
 {
     /// <summary>By how much a client's own time-out is lifted: time enough to write the request to the queue.</summary>
-    private static readonly TimeSpan s_margin = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan _margin = TimeSpan.FromSeconds(30);
 
     /// <summary>The longest time-out that <see cref="HttpClient"/> takes.</summary>
-    private static readonly TimeSpan s_longest = TimeSpan.FromMilliseconds(int.MaxValue);
+    private static readonly TimeSpan _longest = TimeSpan.FromMilliseconds(int.MaxValue);
 
     /// <summary>The framework's default, until the first client was made.</summary>
-    private static readonly TimeSpan s_default = TimeSpan.FromSeconds(100);
+    private static readonly TimeSpan _default = TimeSpan.FromSeconds(100);
 
     private readonly ConcurrentDictionary<string, TimeSpan> _taken = new(StringComparer.Ordinal);
 
     /// <summary>How long an attempt of a client may take, where the queue's options do not say.</summary>
-    public TimeSpan Of(string client) => _taken.GetValueOrDefault(client, s_default);
+    public TimeSpan Of(string client) => _taken.GetValueOrDefault(client, _default);
 
     /// <summary>Takes over the time-out that a client was configured with, and lifts it just above the longest attempt.</summary>
     public void TakeOver(string name, HttpClient client)
@@ -45,8 +45,8 @@ internal sealed class ClientTimeouts(QueueRegistrations registrations, IOptionsM
             }
         }
 
-        client.Timeout = longest == Timeout.InfiniteTimeSpan || longest > s_longest - s_margin
+        client.Timeout = longest == Timeout.InfiniteTimeSpan || longest > _longest - _margin
             ? Timeout.InfiniteTimeSpan
-            : longest + s_margin;
+            : longest + _margin;
     }
 }

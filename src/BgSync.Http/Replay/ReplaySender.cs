@@ -18,7 +18,7 @@ internal sealed class ReplaySender(
     /// <summary>Above this a server is asked before the body is sent, so that its early "no" is read and not lost.</summary>
     private const long ExpectContinueLength = 1024 * 1024;
 
-    private static readonly ActivitySource s_activities = new("BgSync.Http");
+    private static readonly ActivitySource _activities = new("BgSync.Http");
 
     /// <param name="entry">A leased entry.</param>
     /// <param name="cancellationToken">Breaks the attempt off.</param>
@@ -185,6 +185,6 @@ internal sealed class ReplaySender(
     {
         // A new root with a link: hours may lie between the live attempt and this one.
         ActivityLink[] links = ActivityContext.TryParse(entry.TraceParent, null, isRemote: true, out var live) ? [new(live)] : [];
-        return s_activities.StartActivity(ActivityKind.Producer, default, links: links, name: $"bgsync replay {entry.Queue}");
+        return _activities.StartActivity(ActivityKind.Producer, default, links: links, name: $"bgsync replay {entry.Queue}");
     }
 }

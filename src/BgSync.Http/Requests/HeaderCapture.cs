@@ -10,7 +10,7 @@ internal static class HeaderCapture
     /// Headers of one connection (RFC 9110, 7.6.1) and of one trace: they would be wrong on another attempt. The length is
     /// known from the body.
     /// </summary>
-    private static readonly FrozenSet<string> s_ofOneAttempt = FrozenSet.Create(
+    private static readonly FrozenSet<string> _ofOneAttempt = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase,
         "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
         "traceparent", "tracestate", "baggage", "Request-Id", "Correlation-Context",
@@ -18,7 +18,7 @@ internal static class HeaderCapture
 
     /// <summary>Whether a header of this name is kept.</summary>
     public static bool IsKept(string name, ISet<string> secrets) =>
-        !s_ofOneAttempt.Contains(name) && !secrets.Contains(name) && !name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase);
+        !_ofOneAttempt.Contains(name) && !secrets.Contains(name) && !name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Copies without parsing, so that a value that is legal only in the wild survives.</summary>
     public static List<KeyValuePair<string, string>> Copy(HttpHeaders headers, ISet<string> secrets)

@@ -91,6 +91,20 @@ public sealed class PipelineTests
     }
 
     [Fact]
+    public async Task Retries_inside_come_first_and_the_request_is_queued_once_when_they_were_in_vain()
+    {
+        var attempts = 0;
+        await using var app = new TestApplication(
+            inner: builder => builder.AddHttpMessageHandler(() => new Retrying(3)).AddHttpMessageHandler(() => new Before(_ => attempts++)),
+            primary: () => _wire);
+
+        await QueueOneAsync(app);
+
+        Assert.Equal(3, attempts);
+        Assert.Single(await app.EntriesAsync());
+    }
+
+    [Fact]
     public async Task A_typed_client_that_sets_its_own_timeout_takes_it_away_from_the_queue()
     {
         await using var server = new RawServer(Scripts.NeverAnswer());
@@ -112,6 +126,23 @@ public sealed class PipelineTests
         {
             act(request);
             return base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    private sealed class Retrying(int attempts) : DelegatingHandler
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            for (var attempt = 1; ; attempt++)
+            {
+                try
+                {
+                    return await base.SendAsync(request, cancellationToken);
+                }
+                catch (HttpRequestException) when (attempt < attempts)
+                {
+                }
+            }
         }
     }
 }

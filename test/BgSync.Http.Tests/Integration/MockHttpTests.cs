@@ -92,6 +92,31 @@ public sealed class MockHttpTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task An_order_that_becomes_a_dead_letter_lets_the_next_one_pass()
+    {
+        await GoOfflineAsync("nonsense", "order");
+        _mock.Expect(Orders).WithContent("nonsense").Respond(HttpStatusCode.BadRequest);
+        _mock.Expect(Orders).WithContent("order").Respond(HttpStatusCode.Created);
+
+        var summary = await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(new ReplaySummary(Delivered: 1, Dead: 1, Remaining: 0, Completed: true), summary);
+    }
+
+    [Fact]
+    public async Task A_live_order_may_overtake_those_that_are_queued()
+    {
+        await GoOfflineAsync("first");
+        _mock.Expect(Orders).WithContent("second").Respond(HttpStatusCode.Created);
+        _mock.Expect(Orders).WithContent("first").Respond(HttpStatusCode.Created);
+
+        using var reply = await Client.PostAsync(Orders, new StringContent("second"));
+        await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        _mock.VerifyNoOutstandingExpectation();
+    }
+
+    [Fact]
     public async Task A_dead_letter_can_be_sent_again()
     {
         await GoOfflineAsync("order");

@@ -47,9 +47,9 @@ public sealed class ReadmeTests
         Enum.GetNames<DeadLetterReason>(), reason => Assert.Contains($"`{reason}`", ReadmeText.All, StringComparison.Ordinal));
 
     [Theory]
-    [InlineData("/work")]
-    [InlineData("/home")]
-    [InlineData("/tmp")]
+    [InlineData("/work/")]
+    [InlineData("/home/")]
+    [InlineData("/tmp/")]
     [InlineData("LiteDB")]
     [InlineData("PostgreSQL")]
     public void It_does_not_mention(string what) => Assert.DoesNotContain(what, ReadmeText.All, StringComparison.OrdinalIgnoreCase);

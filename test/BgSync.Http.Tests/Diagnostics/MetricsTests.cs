@@ -1,0 +1,82 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Net;
+using BgSync.Http.Queues;
+using BgSync.Http.Tests.Infrastructure;
+using Microsoft.Extensions.DependencyInjection;
+using RichardSzalay.MockHttp;
+using Xunit;
+
+namespace BgSync.Http.Tests.Diagnostics;
+
+/// <summary>What the meter <c>BgSync.Http</c> tells of an entry's life.</summary>
+public sealed class MetricsTests : IDisposable
+{
+    private const string Orders = "https://api.example.com/orders?secret=1";
+
+    private readonly ConcurrentQueue<(string Instrument, string Tags)> _measured = [];
+    private readonly MeterListener _listener = new();
+    private readonly MockHttpMessageHandler _mock = new();
+
+    [Fact]
+    public async Task Every_end_of_a_request_is_measured_without_path_query_or_header()
+    {
+        await using var app = new TestApplication(sync => sync.MaxBodyLength = 5, primary: () => _mock);
+        Listen(app);
+        await FailAsync<RequestQueuedException>(app, "first");
+        await FailAsync<RequestQueuedException>(app, "next");
+        await FailAsync<HttpRequestException>(app, "too large");
+        _mock.Expect(Orders).Respond(HttpStatusCode.ServiceUnavailable);
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        _mock.Expect(Orders).Respond(HttpStatusCode.BadRequest);
+        _mock.Expect(Orders).Respond(HttpStatusCode.Created);
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(
+            [
+                ("bgsync.request.enqueued", "bgsync.queue.name=test"),
+                ("bgsync.request.enqueued", "bgsync.queue.name=test"),
+                ("bgsync.request.dropped", "bgsync.queue.name=test"),
+                ("bgsync.replay.duration", Replay("retry", 503)),
+                ("bgsync.request.dead", "bgsync.dead.reason=rejected, bgsync.queue.name=test"),
+                ("bgsync.replay.duration", Replay("delivered", 201)),
+            ],
+            _measured);
+
+        static string Replay(string outcome, int status) =>
+            $"bgsync.queue.name=test, bgsync.replay.outcome={outcome}, http.request.method=POST, http.response.status_code={status}, "
+            + "server.address=api.example.com";
+    }
+
+    public void Dispose()
+    {
+        _listener.Dispose();
+        _mock.Dispose();
+    }
+
+    private void Listen(TestApplication app)
+    {
+        var factory = app.Services.GetRequiredService<IMeterFactory>();
+        _listener.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument.Meter is { Name: "BgSync.Http", Scope: var scope } && scope == factory)
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        _listener.SetMeasurementEventCallback<long>((instrument, _, tags, _) => Note(instrument, tags));
+        _listener.SetMeasurementEventCallback<double>((instrument, _, tags, _) => Note(instrument, tags));
+        _listener.Start();
+    }
+
+    private void Note(Instrument instrument, ReadOnlySpan<KeyValuePair<string, object?>> tags) =>
+        _measured.Enqueue((instrument.Name, string.Join(", ", tags.ToArray()
+            .Select(static tag => $"{tag.Key}={tag.Value}").Order(StringComparer.Ordinal))));
+
+    private async Task FailAsync<TFailure>(TestApplication app, string order)
+        where TFailure : Exception
+    {
+        _mock.Expect(Orders).Throw(new HttpRequestException(HttpRequestError.ConnectionError));
+        await Assert.ThrowsAsync<TFailure>(() => app.Client.PostAsync(Orders, new StringContent(order)));
+    }
+}
