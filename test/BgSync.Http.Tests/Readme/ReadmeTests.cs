@@ -46,14 +46,6 @@ public sealed class ReadmeTests
     public void It_names_every_reason_of_a_dead_letter() => Assert.All(
         Enum.GetNames<DeadLetterReason>(), reason => Assert.Contains($"`{reason}`", ReadmeText.All, StringComparison.Ordinal));
 
-    [Theory]
-    [InlineData("/work/")]
-    [InlineData("/home/")]
-    [InlineData("/tmp/")]
-    [InlineData("LiteDB")]
-    [InlineData("PostgreSQL")]
-    public void It_does_not_mention(string what) => Assert.DoesNotContain(what, ReadmeText.All, StringComparison.OrdinalIgnoreCase);
-
     private static bool Names(string cell, int status) =>
         cell == "any other" || cell.Split(' ', ',').Any(word => word == $"{status}" || word == $"{status / 100}xx");
 
