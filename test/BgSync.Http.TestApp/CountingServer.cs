@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 
@@ -10,9 +12,9 @@ namespace BgSync.Http.TestApp;
 public sealed class CountingServer(IPEndPoint endPoint) : IAsyncDisposable
 {
     private static readonly TimeSpan _grace = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(10);
 
     private readonly ConcurrentQueue<Arrival> _arrivals = new();
-    private IPEndPoint _endPoint = endPoint;
     private WebApplication? _open;
 
     /// <summary>Told of each arrival before it is answered.</summary>
@@ -21,22 +23,28 @@ public sealed class CountingServer(IPEndPoint endPoint) : IAsyncDisposable
     /// <summary>Everything that arrived, in this order.</summary>
     public IReadOnlyCollection<Arrival> Arrivals => _arrivals;
 
-    /// <summary>Where it listens, known once it was open.</summary>
-    public Uri Address => new($"http://{_endPoint}/");
+    /// <summary>Where it listens.</summary>
+    public Uri Address { get; } = new($"http://{endPoint}/");
 
     public async Task OpenAsync()
     {
-        if (_open is not null)
+        var started = Stopwatch.GetTimestamp();
+        while (_open is null)
         {
-            return;
+            var server = Build();
+            try
+            {
+                await server.StartAsync();
+                _open = server;
+            }
+            // A process that is just being started holds a copy of every socket until it becomes another program.
+            catch (IOException failure)
+                when (failure.InnerException is AddressInUseException && Stopwatch.GetElapsedTime(started) < _grace)
+            {
+                await server.DisposeAsync();
+                await Task.Delay(_pause);
+            }
         }
-
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(_endPoint));
-        _open = builder.Build();
-        _open.Run(ReceiveAsync);
-        await _open.StartAsync();
-        _endPoint = new IPEndPoint(_endPoint.Address, new Uri(_open.Urls.Single()).Port);
     }
 
     /// <summary>Refuses from now on; what is being read is read to its end and answered.</summary>
@@ -52,6 +60,15 @@ public sealed class CountingServer(IPEndPoint endPoint) : IAsyncDisposable
     }
 
     public async ValueTask DisposeAsync() => await CloseAsync();
+
+    private WebApplication Build()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(endPoint));
+        var server = builder.Build();
+        server.Run(ReceiveAsync);
+        return server;
+    }
 
     private async Task ReceiveAsync(HttpContext context)
     {

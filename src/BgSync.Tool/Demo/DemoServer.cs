@@ -19,8 +19,8 @@ internal sealed class DemoServer : IAsyncDisposable
     private WebApplication? _running;
     private long _bytesReceived;
 
-    /// <summary>Where it listens, known once it was started.</summary>
-    public Uri Address { get; private set; } = new("http://127.0.0.1:0");
+    /// <summary>Where it listens.</summary>
+    public Uri Address { get; } = new($"http://127.0.0.1:{ReopenablePort.Pick()}");
 
     /// <summary>What arrived, in this order.</summary>
     public IReadOnlyCollection<Arrival> Arrivals => _arrivals;
@@ -40,7 +40,6 @@ internal sealed class DemoServer : IAsyncDisposable
         _running = builder.Build();
         _running.Run(ReceiveAsync);
         await _running.StartAsync(cancellationToken);
-        Address = new Uri(_running.Urls.Single());
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)

@@ -6,7 +6,7 @@ namespace BgSync.Http.Tests.Trials;
 /// <summary>A counting server that refuses and accepts in turn, so that requests are queued and replayed all the time.</summary>
 internal sealed class FlippingServer : IAsyncDisposable
 {
-    private readonly CountingServer _server = new(new IPEndPoint(IPAddress.Loopback, 0));
+    private readonly CountingServer _server = new(new IPEndPoint(IPAddress.Loopback, Tool.Demo.ReopenablePort.Pick()));
     private readonly CancellationTokenSource _enough = new();
     private readonly Random _random;
     private Task _flipping = Task.CompletedTask;
