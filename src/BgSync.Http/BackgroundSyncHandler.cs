@@ -93,7 +93,12 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 throw;
             }
 
-            _replayer.ReportLive(watched.Snapshot.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
+            // The reply of an inner queue says nothing of the server.
+            if (!request.TryGetBackgroundSyncEntryId(out _))
+            {
+                _replayer.ReportLive(watched.Snapshot.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
+            }
+
             return _options.QueuedStatuses.Contains(reply.StatusCode)
                 ? await QueueRefusedAsync(request, watched, reply, isAsync).ConfigureAwait(false)
                 : reply;

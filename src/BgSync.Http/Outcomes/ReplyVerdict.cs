@@ -1,7 +1,7 @@
 namespace BgSync.Http.Outcomes;
 
 /// <summary>What a reply to a replayed request means for its entry.</summary>
-public enum ReplyVerdict
+internal enum ReplyVerdict
 {
     /// <summary>The server has it: the entry is removed.</summary>
     Delivered,

@@ -36,6 +36,12 @@ internal sealed partial class EntryEvents(ILogger<EntryEvents> logger, Backgroun
         LogWillRetry(entry.Queue, entry.Id, delay, error);
     }
 
+    public void Died(StoredEntry entry, DeathCertificate death, TimeSpan took)
+    {
+        metrics.Replayed(entry, "dead", death.StatusCode, took);
+        Dead(entry.Queue, entry.Id, death);
+    }
+
     public void Dead(string queue, long id, DeathCertificate death)
     {
         metrics.Died(queue, death.Reason);

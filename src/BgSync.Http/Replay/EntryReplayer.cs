@@ -33,7 +33,11 @@ internal sealed partial class EntryReplayer(
             }
             else
             {
-                await BuryAsync(leased.Lease, new(DeadLetterReason.Unreadable, leased.Damage), cancellationToken).ConfigureAwait(false);
+                var death = new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage);
+                if (await BuryAsync(leased.Lease, death, cancellationToken).ConfigureAwait(false))
+                {
+                    events.Dead(queue, leased.Lease.EntryId, death);
+                }
             }
         }
         catch (Exception e)
@@ -91,7 +95,11 @@ internal sealed partial class EntryReplayer(
                 await RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason), cancellationToken).ConfigureAwait(false);
                 break;
             case ReplayOutcome.Dead dead:
-                await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
+                if (await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false))
+                {
+                    events.Died(entry, dead.Death, took);
+                }
+
                 break;
             default:
                 throw new UnreachableException();
@@ -101,13 +109,15 @@ internal sealed partial class EntryReplayer(
     private Task<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
         InsistAsync(lease, () => store.RescheduleAsync(lease, retry, CancellationToken.None), cancellationToken);
 
-    private async Task BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    private async Task<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
     {
-        if (await InsistAsync(lease, () => store.BuryAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false))
+        var held = await InsistAsync(lease, () => store.BuryAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false);
+        if (held)
         {
             tally.Died();
-            events.Dead(queue, lease.EntryId, death);
         }
+
+        return held;
     }
 
     /// <summary>Repeats a write until the store takes it: a delivered entry that is not removed would be sent again.</summary>

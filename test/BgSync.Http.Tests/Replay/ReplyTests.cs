@@ -318,6 +318,22 @@ public sealed class ReplyTests : ReplayFixture
     }
 
     [Fact]
+    public async Task A_202_of_an_inner_queue_says_nothing_of_the_server()
+    {
+        await using var app = Create(inner: builder => builder.AddBackgroundSync("inner", sync => sync.WhenQueued = WhenQueued.ReturnAccepted));
+        await app.Sync.StartAsync();
+        var dead = new Uri($"http://127.0.0.1:{RawServer.RefusedPort()}/");
+
+        using var first = await app.Client.PostAsync(dead, new StringContent("1"));
+        using var second = await app.Client.PostAsync(dead, new StringContent("2"));
+
+        // The origin is still shut: nothing was sent to it but the two live requests.
+        await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 2000) == 2, "both are queued");
+        Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 2002);
+        Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 3000 && line.Message.Contains("OriginReachable", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Logs_name_every_event_and_no_query_header_or_body()
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503), Scripts.Respond(400), Scripts.Respond(200)));

@@ -22,6 +22,8 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     public SqliteQueueStore(SqliteStoreOptions options, TimeProvider timeProvider, ILogger<SqliteQueueStore> logger)
     {
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.BusyTimeout, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.BusyTimeout, TimeSpan.FromHours(1));
         ArgumentNullException.ThrowIfNull(timeProvider);
         ArgumentNullException.ThrowIfNull(logger);
         _timeProvider = timeProvider;
