@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using BgSync.Http.Outcomes;
 
 namespace BgSync.Http.Replay;
@@ -10,6 +11,9 @@ namespace BgSync.Http.Replay;
 /// <remarks>Thread-safe. An origin that nothing is known of is sent one probe first.</remarks>
 internal sealed class OriginGates(TimeProvider timeProvider)
 {
+    /// <summary>How long a probe is left alone: a network that comes up changes several times in a row.</summary>
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(1);
+
     private readonly ConcurrentDictionary<string, Gate> _gates = new(StringComparer.Ordinal);
     private int _shut;
 
@@ -42,6 +46,8 @@ internal sealed class OriginGates(TimeProvider timeProvider)
                     return wanted;
                 case State.Unknown when wait <= TimeSpan.Zero:
                     gate.State = State.Probing;
+                    gate.ProbedAt = timeProvider.GetUtcNow();
+                    gate.Probe = new CancellationTokenSource();
                     return 1;
                 case State.Probing:
                     wait = Timeout.InfiniteTimeSpan;
@@ -49,6 +55,19 @@ internal sealed class OriginGates(TimeProvider timeProvider)
                 default:
                     return 0;
             }
+        }
+    }
+
+    /// <summary>
+    /// Cancelled when the network changes while an origin is being probed: the probe may hang in a network that is gone. A token
+    /// that cannot be cancelled where nobody probes.
+    /// </summary>
+    public CancellationToken ProbeOf(string origin)
+    {
+        var gate = GateOf(origin);
+        lock (gate)
+        {
+            return gate.State == State.Probing ? gate.Probe.Token : CancellationToken.None;
         }
     }
 
@@ -97,15 +116,19 @@ internal sealed class OriginGates(TimeProvider timeProvider)
     /// <summary>The network has changed: every origin is probed again after <paramref name="wait"/>, with a fresh backoff.</summary>
     public void RetryAfter(TimeSpan wait)
     {
-        var at = timeProvider.GetUtcNow() + wait;
+        var now = timeProvider.GetUtcNow();
+        var at = now + wait;
         foreach (var origin in _gates.Keys)
         {
+            var hanging = default(CancellationTokenSource);
             Change(origin, gate =>
             {
+                hanging = gate.State == State.Probing && now - gate.ProbedAt >= _patience ? gate.Probe : null;
                 gate.Failures = 0;
                 gate.NotBefore = gate.NotBefore < at ? gate.NotBefore : at;
                 return gate.State != State.Open;
             });
+            hanging?.Cancel();
         }
     }
 
@@ -136,10 +159,13 @@ internal sealed class OriginGates(TimeProvider timeProvider)
         }
     }
 
+    [SuppressMessage("Design", "CA1001", Justification = "A source without a timer or a wait handle holds nothing to be disposed of.")]
     private sealed class Gate
     {
         public State State;
         public int Failures;
         public DateTimeOffset NotBefore;
+        public DateTimeOffset ProbedAt;
+        public CancellationTokenSource Probe = new();
     }
 }

@@ -49,12 +49,16 @@ internal sealed class ReplaySender(
     private async Task<ReplayOutcome> SendAsync(StoredEntry entry, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         using var activity = StartActivity(entry);
+        var probe = gates.ProbeOf(entry.Request.Origin);
+        var isProbe = probe.CanBeCanceled;
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(
+            cancellationToken, IsRepeatable(entry) ? probe : CancellationToken.None);
         Attempt? attempt = null;
         try
         {
             // Opening the way configures a client, so that the time-out is known after it.
             var way = pipeline.Open(request);
-            attempt = new Attempt(attemptTimeout(), timeProvider, cancellationToken);
+            attempt = new Attempt(attemptTimeout(), timeProvider, either.Token);
             using var reply = await way.SendAsync(request, attempt.Token).ConfigureAwait(false);
             gates.Answered(entry.Request.Origin);
             activity?.SetTag("http.response.status_code", (int)reply.StatusCode);
@@ -63,10 +67,16 @@ internal sealed class ReplaySender(
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             activity?.SetStatus(ActivityStatusCode.Error, e.GetType().Name);
+            if (either.IsCancellationRequested)
+            {
+                gates.Silent(entry.Request.Origin);
+                return AtOnce("The network changed while the origin was silent.", counts: true);
+            }
+
             var failure = attempt?.Explain(e) ?? e;
             var verdict = attempt?.Judge(failure, options.ClassifyFailure, wasTaken: request.Method != entry.Request.Method)
                 ?? options.ClassifyFailure(failure);
-            return OutcomeOf(entry, failure, verdict, attempt is { IsTimedOut: true });
+            return OutcomeOf(entry, failure, verdict, attempt is { IsTimedOut: true }, isProbe);
         }
         finally
         {
@@ -112,16 +122,16 @@ internal sealed class ReplaySender(
         }
     }
 
-    private ReplayOutcome OutcomeOf(StoredEntry entry, Exception failure, FailureVerdict verdict, bool timedOut)
+    private ReplayOutcome OutcomeOf(StoredEntry entry, Exception failure, FailureVerdict verdict, bool timedOut, bool isProbe)
     {
         var error = FailureText.Of(failure);
         if (verdict == FailureVerdict.NotSent)
         {
             gates.Unreachable(entry.Request.Origin, options);
-            return new ReplayOutcome.Again(new Retry(TimeSpan.Zero, CountsAsAttempt: false, error), null);
+            return AtOnce(error, counts: false);
         }
 
-        if (timedOut)
+        if (timedOut && !isProbe)
         {
             gates.Silent(entry.Request.Origin);
         }
@@ -142,15 +152,23 @@ internal sealed class ReplaySender(
             return new ReplayOutcome.Pause(error, null);
         }
 
-        if (verdict == FailureVerdict.MaybeProcessed
-            && !IdempotencyKey.IsIdempotent(entry.Request.Method)
-            && !IdempotencyKey.IsOn(entry.Request, options.IdempotencyKeyHeader))
+        if (verdict == FailureVerdict.MaybeProcessed && !IsRepeatable(entry))
         {
             return new ReplayOutcome.Dead(new(DeadLetterReason.MaybeProcessed, error));
         }
 
+        if (timedOut && isProbe && entry.Attempts + 1 < options.MaxAttempts)
+        {
+            // Silence is the network's until the origin has spoken: the origin waits, and a network event ends the wait.
+            gates.Unreachable(entry.Request.Origin, options);
+            return AtOnce(error, counts: true);
+        }
+
         return Again(entry, error, asked: null, status: null);
     }
+
+    /// <summary>Due as soon as the origin is open: it is the origin that waits, and not the lane.</summary>
+    private static ReplayOutcome.Again AtOnce(string error, bool counts) => new(new Retry(TimeSpan.Zero, counts, error), null);
 
     private ReplayOutcome Again(StoredEntry entry, string error, TimeSpan? asked, int? status)
     {
@@ -163,6 +181,9 @@ internal sealed class ReplaySender(
         var delay = asked ?? Backoff.Wait(attempts, options.MinBackoff, options.MaxBackoff, options.Randomizer());
         return new ReplayOutcome.Again(new Retry(delay, CountsAsAttempt: true, error, AskedByServer: asked is not null), status);
     }
+
+    private bool IsRepeatable(StoredEntry entry) =>
+        IdempotencyKey.IsIdempotent(entry.Request.Method) || IdempotencyKey.IsOn(entry.Request, options.IdempotencyKeyHeader);
 
     /// <summary>A request that this machine cannot even write to the wire will not be written another time.</summary>
     private static bool IsDefect(Exception failure) =>

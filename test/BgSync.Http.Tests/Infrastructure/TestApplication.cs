@@ -86,7 +86,8 @@ public sealed class TestApplication : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Sync.StopAsync();
+        // At once: the grace would wait for a clock that nobody moves any more.
+        await Sync.StopAsync(new CancellationToken(canceled: true));
         await _services.DisposeAsync();
         _ownDirectory?.Dispose();
     }

@@ -44,6 +44,40 @@ public sealed class TriggerTests : ReplayFixture
     }
 
     [Fact]
+    public async Task A_probe_that_hangs_in_a_dead_network_is_broken_off_when_the_network_changes()
+    {
+        // The first connection stands for one whose packets are lost without a word: only its time-out would end it.
+        await using var server = new RawServer(RawServer.Sequence(Scripts.NeverAnswer(), Scripts.Respond(200)));
+        await using var app = await StartAsync(sync => sync.AttemptTimeout = TimeSpan.FromHours(1));
+        await QueueWhileDownAsync(app, server, "1");
+        app.Network.Raise(NetworkSignal.Available);
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the probe is sent");
+        Clock.Advance(TimeSpan.FromSeconds(10));
+
+        app.Network.Raise(NetworkSignal.AddressChanged);
+
+        await Eventually.TrueAsync(() => server.Requests.Count == 2, "another probe is sent");
+        Assert.Equal(server.Requests[0].ValuesOf("Idempotency-Key"), server.Requests[1].ValuesOf("Idempotency-Key"));
+        await EmptyAsync(app);
+    }
+
+    [Fact]
+    public async Task A_probe_that_must_not_be_sent_twice_is_not_broken_off()
+    {
+        await using var server = new RawServer(Scripts.NeverAnswer());
+        await using var app = await StartAsync(sync => sync.IdempotencyKeyHeader = null);
+        await QueueWhileDownAsync(app, server, "1");
+        app.Network.Raise(NetworkSignal.Available);
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the probe is sent");
+        Clock.Advance(TimeSpan.FromSeconds(10));
+
+        app.Network.Raise(NetworkSignal.AddressChanged);
+
+        await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.Message.Contains("Network", StringComparison.Ordinal)) == 2, "the event is seen");
+        Assert.True(Assert.Single(await app.EntriesAsync()).IsLeased);
+    }
+
+    [Fact]
     public async Task Devices_that_come_back_together_are_spread_by_jitter()
     {
         await using var server = new RawServer(Scripts.Respond(200));
