@@ -30,7 +30,7 @@ internal static class ListCommand
         try
         {
             List<EntryRow> entries = [];
-            await foreach (var entry in store.ReadAsync(queue, cancellationToken))
+            await foreach (var entry in store.ReadAsync(queue, QueueEnd.Front, cancellationToken))
             {
                 entries.Add(EntryRow.Of(entry));
             }

@@ -90,7 +90,7 @@ internal sealed class ReplaySender(
         if (entry.Request.ContentHeaders is not null)
         {
             content = new StoredContent(
-                async token => await store.OpenBodyAsync(entry.Id, token).ConfigureAwait(false)
+                async token => await store.OpenBodyAsync(entry.Queue, entry.Id, token).ConfigureAwait(false)
                     ?? throw new InvalidDataException("The entry's body is gone."),
                 entry.BodyLength);
         }

@@ -6,8 +6,8 @@ namespace BgSync.Http.Storage;
 /// <remarks>
 /// <para>Thread-safe. A method that changes something returns only when the change is on stable storage.
 /// The store opens itself at the first call, and again after a call that failed to open it.</para>
-/// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end. Entries do not change
-/// once written; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
+/// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end. Entries change only
+/// by hand; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
 /// <para>A lease belongs to the store instance that took it. It is void when its time is up, and at once when the process that
 /// took it is known to be dead (<see cref="ReclaimAsync"/>). Whoever lost a lease is told so by a <see langword="false"/>.</para>
 /// </remarks>
@@ -72,10 +72,34 @@ public interface IQueueStore : IAsyncDisposable
     ValueTask<int> ReclaimAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Reads a queue in order, without bodies. What is added or removed meanwhile may or may not be seen; an entry that cannot
-    /// be read is passed over (it becomes a dead letter when its turn comes).
+    /// Reads a queue from one of its ends to the other, without bodies. What is added or removed meanwhile may or may not be seen;
+    /// an entry that cannot be read is passed over (it becomes a dead letter when its turn comes).
     /// </summary>
-    IAsyncEnumerable<StoredEntry> ReadAsync(string queue, CancellationToken cancellationToken);
+    IAsyncEnumerable<StoredEntry> ReadAsync(string queue, QueueEnd from, CancellationToken cancellationToken);
+
+    /// <summary>Reads one entry, without its body.</summary>
+    /// <returns><see langword="null"/> when this queue has no readable entry of that id.</returns>
+    ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken);
+
+    /// <summary>Removes an entry with its body, readable or not, unless it is in flight.</summary>
+    /// <param name="queue">The queue's name.</param>
+    /// <param name="id">The entry's id.</param>
+    /// <param name="revision">The <see cref="StoredEntry.Revision"/> that is to be removed; <see langword="null"/> for any.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Writes the request and the lane of an entry anew, and its body where one is given, unless it is in flight. Its id, position,
+    /// times, notes and attempts stay; in another lane it takes the place of its position.
+    /// </summary>
+    /// <param name="edited">The entry as it shall be. Its <see cref="StoredEntry.Revision"/> is that of the one that was read.</param>
+    /// <param name="body">The new body; <see langword="null"/> keeps the old one.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, CancellationToken cancellationToken);
+
+    /// <summary>Removes the entries of a queue, the first ones first, <paramref name="limit"/> at most. A leased entry is left alone.</summary>
+    /// <returns>How many were removed.</returns>
+    ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken);
 
     /// <summary>Reads the dead letters of a queue, the first to die first.</summary>
     IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(string queue, CancellationToken cancellationToken);
@@ -83,10 +107,10 @@ public interface IQueueStore : IAsyncDisposable
     /// <summary>Opens the body of an entry or a dead letter; an empty stream when it has none.</summary>
     /// <remarks>The stream reads forward only and keeps one chunk in memory. It throws <see cref="InvalidDataException"/> where the
     /// stored bytes are not those that were written.</remarks>
-    /// <returns><see langword="null"/> when there is neither an entry nor a dead letter of that id.</returns>
-    ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken);
+    /// <returns><see langword="null"/> when this queue has neither an entry nor a dead letter of that id.</returns>
+    ValueTask<Stream?> OpenBodyAsync(string queue, long id, CancellationToken cancellationToken);
 
-    /// <summary>Counts a queue, at a cost that does not grow with it.</summary>
+    /// <summary>Counts a queue, at a cost that does not grow with it, but for the expired entries in it.</summary>
     ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken);
 
     /// <summary>Puts a dead letter back at the end of its lane, as an entry with no attempts and a new expiry; its id stays.</summary>

@@ -4,4 +4,5 @@ namespace BgSync.Http.Storage;
 /// <param name="Live">Entries waiting or being sent, those past their retention that were not yet moved included.</param>
 /// <param name="Dead">Dead letters.</param>
 /// <param name="Bytes">The bodies of the live entries, in bytes.</param>
-public readonly record struct QueueCounts(long Live, long Dead, long Bytes);
+/// <param name="Expired">Those of the live entries that are past their retention.</param>
+public readonly record struct QueueCounts(long Live, long Dead, long Bytes, long Expired = 0);

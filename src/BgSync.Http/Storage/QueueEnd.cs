@@ -1,6 +1,6 @@
 namespace BgSync.Http.Storage;
 
-/// <summary>The end of a queue at which an entry is added.</summary>
+/// <summary>An end of a queue, at which an entry is added or taken.</summary>
 public enum QueueEnd
 {
     /// <summary>Behind all others: sent last. Workbox's <c>pushRequest</c>.</summary>

@@ -8,6 +8,9 @@ public sealed record StoredEntry
     /// <summary>The entry's id: unique in the store, never used again.</summary>
     public required long Id { get; init; }
 
+    /// <summary>Changes with every edit, so that a change which is based on an older reading is told from the others.</summary>
+    public long Revision { get; init; }
+
     /// <summary>The queue's name.</summary>
     public required string Queue { get; init; }
 

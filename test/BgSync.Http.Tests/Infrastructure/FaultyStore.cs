@@ -44,14 +44,26 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
 
     public ValueTask<int> ReclaimAsync(CancellationToken cancellationToken) => Do(nameof(ReclaimAsync)).ReclaimAsync(cancellationToken);
 
-    public IAsyncEnumerable<StoredEntry> ReadAsync(string queue, CancellationToken cancellationToken) =>
-        Do(nameof(ReadAsync)).ReadAsync(queue, cancellationToken);
+    public IAsyncEnumerable<StoredEntry> ReadAsync(string queue, QueueEnd from, CancellationToken cancellationToken) =>
+        Do(nameof(ReadAsync)).ReadAsync(queue, from, cancellationToken);
+
+    public ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(FindAsync)).FindAsync(queue, id, cancellationToken);
+
+    public ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
+        Do(nameof(RemoveAsync)).RemoveAsync(queue, id, revision, cancellationToken);
+
+    public ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, CancellationToken cancellationToken) =>
+        Do(nameof(ReplaceAsync)).ReplaceAsync(edited, body, cancellationToken);
+
+    public ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken) =>
+        Do(nameof(ClearAsync)).ClearAsync(queue, limit, cancellationToken);
 
     public IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(string queue, CancellationToken cancellationToken) =>
         Do(nameof(ReadDeadLettersAsync)).ReadDeadLettersAsync(queue, cancellationToken);
 
-    public ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken) =>
-        Do(nameof(OpenBodyAsync)).OpenBodyAsync(id, cancellationToken);
+    public ValueTask<Stream?> OpenBodyAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(OpenBodyAsync)).OpenBodyAsync(queue, id, cancellationToken);
 
     public ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken) =>
         Do(nameof(CountAsync)).CountAsync(queue, cancellationToken);

@@ -78,7 +78,7 @@ public sealed class TestApplication : IAsyncDisposable
 
     public async Task<byte[]> BodyOfAsync(long entryId)
     {
-        await using var body = await Store.OpenBodyAsync(entryId, CancellationToken.None);
+        await using var body = await Store.OpenBodyAsync(QueueName, entryId, CancellationToken.None);
         using var copy = new MemoryStream();
         await body!.CopyToAsync(copy);
         return copy.ToArray();

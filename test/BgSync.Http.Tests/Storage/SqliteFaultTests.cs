@@ -255,9 +255,9 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         BreakRootOf("lane");
         var store = Open();
 
-        var entry = Assert.Single(await store.ReadAsync(Queue, Cancellation).ToListAsync(Cancellation));
+        var entry = Assert.Single(await store.ReadAsync(Queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation));
         using var read = new MemoryStream();
-        await using var body = await store.OpenBodyAsync(entry.Id, Cancellation);
+        await using var body = await store.OpenBodyAsync(Queue, entry.Id, Cancellation);
         await body!.CopyToAsync(read, Cancellation);
         Assert.Equal(Enumerable.Range(0, 300_000).Select(i => (byte)i), read.ToArray());
     }

@@ -21,7 +21,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         File.Copy(Path.Combine(AppContext.BaseDirectory, "Storage", "Golden", "v1.db"), DatabasePath);
         var store = Open();
 
-        var entries = await store.ReadAsync(Queue, Cancellation).ToListAsync(Cancellation);
+        var entries = await store.ReadAsync(Queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
 
         Assert.Equal([4, 1, 2, 3], entries.Select(entry => entry.Id));
         AssertUnshifted(entries[0]);
@@ -207,7 +207,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
     private static async Task<byte[]> ReadBodyAsync(SqliteQueueStore store, long id)
     {
         using var bytes = new MemoryStream();
-        await using var body = await store.OpenBodyAsync(id, Cancellation);
+        await using var body = await store.OpenBodyAsync(Queue, id, Cancellation);
         await body!.CopyToAsync(bytes, Cancellation);
         return bytes.ToArray();
     }

@@ -301,7 +301,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
 
         var store = Open();
 
-        await using var body = await store.OpenBodyAsync(id, Cancellation);
+        await using var body = await store.OpenBodyAsync(Queue, id, Cancellation);
         await Assert.ThrowsAsync<InvalidDataException>(async () => await body!.ReadExactlyAsync(new byte[10], Cancellation));
         Assert.NotNull((await LeaseOneAsync(store)).Damage);
     }
@@ -318,7 +318,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await first.DisposeAsync();
         Flip(DatabasePath, "the marked chunk"u8);
 
-        await using var body = await Open().OpenBodyAsync(id, Cancellation);
+        await using var body = await Open().OpenBodyAsync(Queue, id, Cancellation);
 
         using var read = new MemoryStream();
         await Assert.ThrowsAsync<InvalidDataException>(() => body!.CopyToAsync(read, Cancellation));
@@ -377,12 +377,24 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await store.SetPauseAsync(Queue, null, Cancellation);
         await store.GetPauseAsync(Queue, Cancellation);
         await store.CountAsync(Queue, Cancellation);
-        foreach (var entry in await store.ReadAsync(Queue, Cancellation).ToListAsync(Cancellation))
+        foreach (var entry in await store.ReadAsync(Queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation))
         {
             using var read = new MemoryStream();
-            await using var body = await store.OpenBodyAsync(entry.Id, Cancellation);
+            await using var body = await store.OpenBodyAsync(Queue, entry.Id, Cancellation);
             await body!.CopyToAsync(read, Cancellation);
         }
+
+        await store.AddAsync(Entry("/5", "edited"), Cancellation);
+        await foreach (var entry in store.ReadAsync(Queue, QueueEnd.Back, Cancellation))
+        {
+            var found = (await store.FindAsync(Queue, entry.Id, Cancellation))!;
+            await store.ReplaceAsync(found, EntryBody.FromBytes(new byte[1]), Cancellation);
+            found = (await store.FindAsync(Queue, entry.Id, Cancellation))!;
+            Assert.Equal(EntryChange.Done, await store.ReplaceAsync(found with { Lane = "moved" }, null, Cancellation));
+        }
+
+        await store.RemoveAsync(Queue, await store.AddAsync(Entry("/6"), Cancellation), null, Cancellation);
+        Assert.NotEqual(0, await store.ClearAsync(Queue, 10, Cancellation));
     }
 
     [GeneratedRegex(@"^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)")]

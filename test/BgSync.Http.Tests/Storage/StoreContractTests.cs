@@ -48,14 +48,14 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.Single(await Store.LeaseAsync(queue, origin, 1, LeaseTime, Cancellation));
 
     protected async Task<List<StoredEntry>> ReadAllAsync(string queue = Queue) =>
-        await Store.ReadAsync(queue, Cancellation).ToListAsync(Cancellation);
+        await Store.ReadAsync(queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
 
     protected async Task<List<DeadLetter>> ReadDeadAsync(string queue = Queue) =>
         await Store.ReadDeadLettersAsync(queue, Cancellation).ToListAsync(Cancellation);
 
     protected async Task<byte[]?> ReadBodyAsync(long id)
     {
-        await using var body = await Store.OpenBodyAsync(id, Cancellation);
+        await using var body = await Store.OpenBodyAsync(Queue, id, Cancellation);
         if (body is null)
         {
             return null;
@@ -508,7 +508,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.All(first.Concat(rest), letter => Assert.Equal(DeadLetterReason.Expired, letter.Reason));
         Assert.Equal(["/second", "/head"], (await ReadDeadAsync()).Select(letter => letter.Entry!.Request.Uri.AbsolutePath));
         Assert.Equal("/next", (await LeaseOneAsync()).Entry!.Request.Uri.AbsolutePath);
-        Assert.Equal(new QueueCounts(2, 2, 0), await Store.CountAsync(Queue, Cancellation));
+        Assert.Equal(new QueueCounts(2, 2, 0, Expired: 1), await Store.CountAsync(Queue, Cancellation));
     }
 
     [Fact]
@@ -676,7 +676,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         }
 
         var read = new List<string>();
-        await foreach (var entry in Store.ReadAsync(Queue, Cancellation))
+        await foreach (var entry in Store.ReadAsync(Queue, QueueEnd.Front, Cancellation))
         {
             read.Add(entry.Request.Uri.AbsolutePath);
             if (read.Count == 1)
@@ -687,6 +687,291 @@ public abstract class StoreContractTests : IAsyncLifetime
 
         Assert.Equal(Enumerable.Range(0, 700).Select(i => "/" + i), read);
         Assert.Equal(699, (await ReadAllAsync()).Count);
+    }
+
+    [Fact]
+    public async Task A_long_queue_is_read_whole_from_its_back()
+    {
+        for (var i = 0; i < 300; i++)
+        {
+            await Store.AddAsync(Entry("/" + i), Cancellation);
+        }
+
+        var read = await Store.ReadAsync(Queue, QueueEnd.Back, Cancellation).ToListAsync(Cancellation);
+
+        Assert.Equal(Enumerable.Range(0, 300).Reverse().Select(i => "/" + i), read.Select(entry => entry.Request.Uri.AbsolutePath));
+    }
+
+    [Fact]
+    public async Task An_entry_is_found_by_its_id_in_its_own_queue_only()
+    {
+        var id = await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+
+        var found = await Store.FindAsync(Queue, id, Cancellation);
+
+        Assert.Equal("/1", found!.Request.Uri.AbsolutePath);
+        Assert.Equal(Clock.GetUtcNow(), found.DueAt);
+        Assert.Equal((await ReadAllAsync())[0].Revision, found.Revision);
+        Assert.Null(await Store.FindAsync("other", id, Cancellation));
+        Assert.Null(await Store.FindAsync(Queue, id + 2, Cancellation));
+        Assert.Null(await Store.OpenBodyAsync("other", id, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_removed_entry_is_gone_with_its_body_and_the_lane_goes_on()
+    {
+        var head = await AddStreamedAsync(Entry("/1"), new byte[1000], 1000);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+        var last = await Store.AddAsync(Entry("/3"), Cancellation);
+
+        Assert.Equal(EntryChange.NotFound, await Store.RemoveAsync("other", head, null, Cancellation));
+        Assert.Equal(EntryChange.Done, await Store.RemoveAsync(Queue, head, null, Cancellation));
+        Assert.Equal(EntryChange.NotFound, await Store.RemoveAsync(Queue, head, null, Cancellation));
+        Assert.Equal(EntryChange.Done, await Store.RemoveAsync(Queue, last, null, Cancellation));
+
+        Assert.Null(await ReadBodyAsync(head));
+        Assert.Equal(new QueueCounts(1, 0, 0), await Store.CountAsync(Queue, Cancellation));
+        await AssertDrainsAsync("/2");
+        Assert.Empty(await Store.GetScheduleAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task What_is_in_flight_is_neither_removed_nor_replaced_nor_cleared()
+    {
+        var id = await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+        await Store.AddAsync(Entry("/3", queue: "other"), Cancellation);
+        var lease = (await LeaseOneAsync()).Lease;
+        var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
+
+        Assert.Equal(EntryChange.InFlight, await Store.RemoveAsync(Queue, id, null, Cancellation));
+        Assert.Equal(EntryChange.InFlight, await Store.ReplaceAsync(entry with { Lane = "b" }, EntryBody.Empty, Cancellation));
+        Assert.Equal(1, await Store.ClearAsync(Queue, 10, Cancellation));
+
+        Assert.Equal(entry.Revision, Assert.Single(await ReadAllAsync()).Revision);
+        Assert.Single(await ReadAllAsync("other"));
+        Assert.True(await Store.CompleteAsync(lease, Cancellation));
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_change_by_hand_voids_a_lease_whose_time_is_up()
+    {
+        var id = await Store.AddAsync(Entry("/1"), Cancellation);
+        var lease = (await LeaseOneAsync()).Lease;
+        Clock.Advance(LeaseTime);
+        var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
+
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry, null, Cancellation));
+
+        Assert.False(await Store.CompleteAsync(lease, Cancellation));
+        Assert.Equal(1, (await LeaseOneAsync()).Entry!.Attempts);
+    }
+
+    [Fact]
+    public async Task A_clear_takes_the_first_ones_first_and_no_more_than_it_may()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            await AddStreamedAsync(Entry("/" + i, "lane" + (i % 2)), new byte[100], 100);
+        }
+
+        Assert.Equal(3, await Store.ClearAsync(Queue, 3, Cancellation));
+
+        Assert.Equal(["/3", "/4"], (await ReadAllAsync()).Select(entry => entry.Request.Uri.AbsolutePath));
+        Assert.Equal(new QueueCounts(2, 0, 200), await Store.CountAsync(Queue, Cancellation));
+        Assert.Equal(2, await Store.ClearAsync(Queue, 3, Cancellation));
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+        Assert.Empty(await Store.GetScheduleAsync(Queue, Cancellation));
+    }
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task A_replaced_entry_keeps_what_it_is_and_has_the_new_body(bool wasStreamed, bool isStreamed)
+    {
+        var added = Entry("/1") with
+        {
+            Timestamp = Clock.GetUtcNow() - TimeSpan.FromHours(1),
+            ExpiresAt = Clock.GetUtcNow() + TimeSpan.FromHours(1),
+            Attempts = 3,
+            LastError = "HTTP 500",
+            Metadata = new Dictionary<string, string> { ["kind"] = "photo" },
+        };
+        var old = RandomNumberGenerator.GetBytes(1000);
+        var id = wasStreamed
+            ? await AddStreamedAsync(added, old, 300)
+            : await Store.AddAsync(added with { Body = EntryBody.FromBytes(old) }, Cancellation);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+        var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
+        var request = new RequestSnapshot
+        {
+            Method = HttpMethod.Put,
+            Uri = new Uri("https://new.example/x"),
+            Headers = [new("X-New", "1")],
+            ContentHeaders = [new("Content-Type", "text/plain")],
+        };
+        var bytes = RandomNumberGenerator.GetBytes(700);
+        await using var writer = await Store.BeginBodyAsync(Cancellation);
+        await writer.WriteAsync(bytes, Cancellation);
+        var body = isStreamed ? EntryBody.FromWriter(writer) : EntryBody.FromBytes(bytes);
+
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Request = request }, body, Cancellation));
+
+        var edited = (await ReadAllAsync())[0];
+        Assert.NotEqual(entry.Revision, edited.Revision);
+        Assert.Equal(request.Uri, edited.Request.Uri);
+        Assert.Equal(request.Headers, edited.Request.Headers);
+        Assert.Equal(request.ContentHeaders, edited.Request.ContentHeaders);
+        Assert.Equal(700, edited.BodyLength);
+        Assert.Equal(bytes, await ReadBodyAsync(id));
+        Assert.Equal(
+            (id, added.Timestamp, added.ExpiresAt, 3, "HTTP 500", "photo"),
+            (edited.Id, edited.Timestamp, edited.ExpiresAt, edited.Attempts, edited.LastError, edited.Metadata["kind"]));
+        Assert.Equal(new QueueCounts(2, 0, 700), await Store.CountAsync(Queue, Cancellation));
+        Assert.Equal("https://new.example", Assert.Single(await Store.GetScheduleAsync(Queue, Cancellation)).Origin);
+        Assert.Equal(id, (await LeaseOneAsync(origin: "https://new.example")).Lease.EntryId);
+    }
+
+    [Fact]
+    public async Task A_replacement_without_a_body_keeps_the_old_one()
+    {
+        var body = RandomNumberGenerator.GetBytes(1000);
+        var id = await AddStreamedAsync(Entry(), body, 300);
+
+        await Store.ReplaceAsync((await Store.FindAsync(Queue, id, Cancellation))!, null, Cancellation);
+
+        Assert.Equal(body, await ReadBodyAsync(id));
+        Assert.Equal(new QueueCounts(1, 0, 1000), await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_change_that_is_based_on_an_older_reading_is_refused()
+    {
+        var id = await Store.AddAsync(Entry("/1"), Cancellation);
+        var read = (await Store.FindAsync(Queue, id, Cancellation))!;
+        var edited = read with { Request = new RequestSnapshot { Method = HttpMethod.Post, Uri = new Uri(Origin + "/edited") } };
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(edited, null, Cancellation));
+
+        Assert.Equal(EntryChange.Outdated, await Store.ReplaceAsync(read, EntryBody.FromBytes(new byte[9]), Cancellation));
+        Assert.Equal(EntryChange.Outdated, await Store.RemoveAsync(Queue, id, read.Revision, Cancellation));
+
+        var current = Assert.Single(await ReadAllAsync());
+        Assert.Equal("/edited", current.Request.Uri.AbsolutePath);
+        Assert.Equal(0, current.BodyLength);
+        Assert.Equal(EntryChange.NotFound, await Store.ReplaceAsync(current with { Queue = "other" }, null, Cancellation));
+        Assert.Equal(EntryChange.Done, await Store.RemoveAsync(Queue, id, current.Revision, Cancellation));
+    }
+
+    [Fact]
+    public async Task An_entry_takes_the_place_of_its_position_in_another_lane()
+    {
+        await Store.AddAsync(Entry("/1", "a"), Cancellation);
+        var second = await Store.AddAsync(Entry("/2", "b"), Cancellation);
+        await Store.AddAsync(Entry("/3", "a"), Cancellation);
+        await Store.AddAsync(Entry("/4", "b"), Cancellation);
+
+        await MoveAsync(second, "a");
+
+        var heads = await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation);
+        Assert.Equal(["/1", "/4"], heads.Select(leased => leased.Entry!.Request.Uri.AbsolutePath).Order());
+        foreach (var head in heads)
+        {
+            Assert.True(await Store.CompleteAsync(head.Lease, Cancellation));
+        }
+
+        await AssertDrainsAsync("/2", "/3");
+        Assert.Empty(await Store.GetScheduleAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task An_entry_heads_the_lane_that_it_comes_first_in_and_takes_its_attempts_along()
+    {
+        var first = await Store.AddAsync(Entry("/1", "a"), Cancellation);
+        await Store.AddAsync(Entry("/2", "b"), Cancellation);
+        var lease = Assert.Single(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation)).Lease;
+        await Store.RescheduleAsync(lease, new Retry(TimeSpan.FromHours(1), true, "HTTP 503"), Cancellation);
+
+        await MoveAsync(first, "b");
+
+        var leased = await LeaseOneAsync();
+        Assert.Equal((first, "b", 1, "HTTP 503"), (leased.Lease.EntryId, leased.Entry!.Lane, leased.Entry.Attempts, leased.Entry.LastError));
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
+        await Store.CompleteAsync(leased.Lease, Cancellation);
+        await AssertDrainsAsync("/2");
+    }
+
+    [Fact]
+    public async Task An_entry_moved_before_one_in_flight_waits_for_it()
+    {
+        var first = await Store.AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
+        await Store.AddAsync(Entry("/2", "b"), Cancellation);
+        var sending = await LeaseOneAsync();
+
+        await MoveAsync(first, "b");
+
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
+        Assert.True(await Store.RescheduleAsync(sending.Lease, new Retry(TimeSpan.Zero, true), Cancellation));
+        await AssertDrainsAsync("/1", "/2");
+    }
+
+    [Fact]
+    public async Task A_wait_asked_for_by_the_server_is_kept_in_another_lane()
+    {
+        var id = await Store.AddAsync(
+            Entry("/1", "a") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation);
+
+        await MoveAsync(id, "b");
+
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, Cancellation));
+        Clock.Advance(TimeSpan.FromHours(1));
+        await AssertDrainsAsync("/1");
+    }
+
+    [Fact]
+    public async Task What_is_past_its_retention_is_counted_apart()
+    {
+        var now = Clock.GetUtcNow();
+        await Store.AddAsync(Entry("/1") with { ExpiresAt = now }, Cancellation);
+        await Store.AddAsync(Entry("/2") with { ExpiresAt = now + TimeSpan.FromHours(1) }, Cancellation);
+        Assert.Equal(new QueueCounts(2, 0, 0), await Store.CountAsync(Queue, Cancellation));
+
+        Clock.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(new QueueCounts(2, 0, 0, Expired: 1), await Store.CountAsync(Queue, Cancellation));
+
+        await Store.ExpireAsync(Queue, 10, Cancellation);
+        Assert.Equal(new QueueCounts(1, 1, 0), await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task Concurrent_callers_remove_nothing_twice()
+    {
+        for (var i = 0; i < 40; i++)
+        {
+            await Store.AddAsync(Entry("/" + i, "lane" + (i % 3)), Cancellation);
+        }
+
+        var ids = (await ReadAllAsync()).ConvertAll(entry => entry.Id);
+        var removed = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(RemoveAllAsync, Cancellation)));
+
+        Assert.Equal(40, removed.Sum());
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+        Assert.Empty(await Store.GetScheduleAsync(Queue, Cancellation));
+
+        async Task<int> RemoveAllAsync()
+        {
+            var count = 0;
+            foreach (var id in ids)
+            {
+                count += await Store.RemoveAsync(Queue, id, null, Cancellation) == EntryChange.Done ? 1 : 0;
+            }
+
+            return count;
+        }
     }
 
     [Fact]
@@ -759,6 +1044,12 @@ public abstract class StoreContractTests : IAsyncLifetime
 
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await Store.AddAsync(Entry(), Cancellation));
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await Store.CountAsync(Queue, Cancellation));
+    }
+
+    private async Task MoveAsync(long id, string lane)
+    {
+        var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Lane = lane }, null, Cancellation));
     }
 
     private async Task AssertDrainsAsync(params string[] paths)

@@ -15,7 +15,9 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
 
     public DateTimeOffset ExpiresAt => _written.ExpiresAt;
 
-    public byte[] Body => body;
+    public long Revision => _written.Revision;
+
+    public byte[] Body { get; private set; } = body;
 
     public long Position { get; set; }
 
@@ -28,6 +30,18 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
     public bool AskedByServer { get; set; }
 
     public StoredEntry Describe() => _written with { Attempts = Attempts, LastError = LastError };
+
+    public void Replace(StoredEntry edited, byte[]? body)
+    {
+        Body = body ?? Body;
+        _written = _written with
+        {
+            Revision = Revision + 1,
+            Lane = edited.Lane,
+            Request = edited.Request,
+            BodyLength = Body.Length,
+        };
+    }
 
     public void Requeue(DateTimeOffset expiresAt, DateTimeOffset now)
     {

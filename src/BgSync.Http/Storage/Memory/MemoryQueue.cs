@@ -20,5 +20,9 @@ internal sealed class MemoryQueue
         Live.Add(entry.Position, entry);
     }
 
-    public QueueCounts Count() => new(Live.Count, Dead.Count, Live.Values.Sum(static entry => (long)entry.Body.Length));
+    public QueueCounts Count(DateTimeOffset now) => new(
+        Live.Count,
+        Dead.Count,
+        Live.Values.Sum(static entry => (long)entry.Body.Length),
+        Live.Values.Count(entry => entry.ExpiresAt < now));
 }

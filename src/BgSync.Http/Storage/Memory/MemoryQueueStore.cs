@@ -135,16 +135,57 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     public ValueTask<int> ReclaimAsync(CancellationToken cancellationToken) => RunAsync(static () => 0, cancellationToken);
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<StoredEntry> ReadAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<StoredEntry> ReadAsync(
+        string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var entries = await RunAsync(
             () => QueueOf(queue).Live.Values.Select(entry => LaneOf(entry).Describe(entry, Now)).ToList(),
             cancellationToken).ConfigureAwait(false);
-        foreach (var entry in entries)
+        foreach (var entry in from == QueueEnd.Front ? entries : entries.AsEnumerable().Reverse())
         {
             yield return entry;
         }
     }
+
+    /// <inheritdoc/>
+    public ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
+        RunAsync(() => FindLive(queue, id) is { } entry ? LaneOf(entry).Describe(entry, Now) : null, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
+        ChangeAsync(
+            queue,
+            id,
+            revision,
+            entry =>
+            {
+                Remove(entry);
+                Forget(entry);
+            },
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(edited);
+        return ChangeAsync(edited.Queue, edited.Id, edited.Revision, entry => Replace(entry, edited, body), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken) =>
+        RunAsync(
+            () =>
+            {
+                var idle = QueueOf(queue).Live.Values.Where(entry => !LaneOf(entry).IsLeasing(entry, Now)).Take(limit).ToList();
+                foreach (var entry in idle)
+                {
+                    Remove(entry);
+                    Forget(entry);
+                }
+
+                return idle.Count;
+            },
+            cancellationToken);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(
@@ -158,13 +199,14 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken) =>
+    public ValueTask<Stream?> OpenBodyAsync(string queue, long id, CancellationToken cancellationToken) =>
         RunAsync<Stream?>(
-            () => _entries.TryGetValue(id, out var entry) ? new MemoryStream(entry.Body, writable: false) : null, cancellationToken);
+            () => _entries.TryGetValue(id, out var entry) && entry.Queue == queue ? new MemoryStream(entry.Body, writable: false) : null,
+            cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken) =>
-        RunAsync(() => QueueOf(queue).Count(), cancellationToken);
+        RunAsync(() => QueueOf(queue).Count(Now), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken) =>
@@ -263,6 +305,31 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             cancellationToken);
     }
 
+    private ValueTask<EntryChange> ChangeAsync(
+        string queue, long id, long? revision, Action<MemoryEntry> change, CancellationToken cancellationToken) =>
+        RunAsync(
+            () =>
+            {
+                switch (FindLive(queue, id))
+                {
+                    case null:
+                        return EntryChange.NotFound;
+                    case var entry when LaneOf(entry).IsLeasing(entry, Now):
+                        return EntryChange.InFlight;
+                    case var entry when revision is not null && revision != entry.Revision:
+                        return EntryChange.Outdated;
+                    case var entry:
+                        change(entry);
+                        return EntryChange.Done;
+                }
+            },
+            cancellationToken);
+
+    private MemoryEntry? FindLive(string queue, long id) =>
+        _entries.TryGetValue(id, out var entry) && QueueOf(queue).Live.TryGetValue(entry.Position, out var live) && live == entry
+            ? entry
+            : null;
+
     private MemoryQueue QueueOf(string name) =>
         _queues.TryGetValue(name, out var queue) ? queue : _queues[name] = new MemoryQueue();
 
@@ -270,7 +337,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     private long Add(NewEntry added)
     {
-        var body = added.Body.StoredId is { } bodyId ? Adopt(bodyId) : added.Body.Inline.ToArray();
+        var body = BytesOf(added.Body);
         var entry = new MemoryEntry(
             new StoredEntry
             {
@@ -296,6 +363,27 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         return entry.Id;
     }
 
+    private void Replace(MemoryEntry entry, StoredEntry edited, EntryBody? body)
+    {
+        var lane = LaneOf(entry);
+        var bytes = body is { } given ? BytesOf(given) : null;
+        lane.VoidLeaseOf(entry);
+        if (edited.Lane == entry.Lane)
+        {
+            entry.Replace(edited, bytes);
+            return;
+        }
+
+        var queue = QueueOf(entry.Queue);
+        Remove(entry);
+        entry.Replace(edited, bytes);
+        entry.NotBefore = entry.AskedByServer ? entry.NotBefore : Now;
+        queue.Live.Add(entry.Position, entry);
+        EnterLane(queue, entry);
+    }
+
+    private byte[] BytesOf(EntryBody body) => body.StoredId is { } id ? Adopt(id) : body.Inline.ToArray();
+
     private byte[] Adopt(long bodyId) =>
         _bodies.Remove(bodyId, out var body)
             ? body.ToArray()
@@ -313,6 +401,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     {
         var queue = QueueOf(entry.Queue);
         queue.Enter(entry, end);
+        EnterLane(queue, entry);
+    }
+
+    private void EnterLane(MemoryQueue queue, MemoryEntry entry)
+    {
         if (!queue.Lanes.TryGetValue(entry.Lane, out var lane))
         {
             queue.Lanes.Add(entry.Lane, new MemoryLane(entry, Now));

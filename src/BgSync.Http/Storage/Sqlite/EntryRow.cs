@@ -48,13 +48,23 @@ internal sealed record EntryRow
 
     public static EntryRow From(NewEntry entry)
     {
-        var request = entry.Request;
         var row = new EntryRow
         {
             Queue = entry.Queue,
-            Lane = entry.Lane,
             Timestamp = UnixTime.Of(entry.Timestamp),
             ExpiresAt = UnixTime.Of(entry.ExpiresAt),
+            Metadata = entry.Metadata is { Count: > 0 } metadata ? HeaderJson.WriteMetadata(metadata) : null,
+            TraceParent = entry.TraceParent,
+        };
+        return row.With(entry.Lane, entry.Request, entry.Body);
+    }
+
+    /// <summary>The same row with another lane and request, and with another body where one is given.</summary>
+    public EntryRow With(string lane, RequestSnapshot request, EntryBody? body)
+    {
+        var row = this with
+        {
+            Lane = lane,
             Method = request.Method.Method,
             Uri = request.Uri.OriginalString,
             Origin = request.Origin,
@@ -62,13 +72,8 @@ internal sealed record EntryRow
             VersionPolicy = (long)request.VersionPolicy,
             Headers = HeaderJson.Write(request.Headers),
             ContentHeaders = request.ContentHeaders is { } contentHeaders ? HeaderJson.Write(contentHeaders) : null,
-            Metadata = entry.Metadata is { Count: > 0 } metadata ? HeaderJson.WriteMetadata(metadata) : null,
-            TraceParent = entry.TraceParent,
-            Body = entry.Body.Length > 0 && entry.Body.StoredId is null ? entry.Body.Inline.ToArray() : null,
-            BodyId = entry.Body.StoredId,
-            BodyLength = entry.Body.Length,
         };
-        return row.Sealed();
+        return (body is { } given ? row.With(given) : row).Sealed();
     }
 
     /// <summary>Reads <see cref="SqliteSchema.EntryColumns"/> from a column on.</summary>
@@ -140,6 +145,7 @@ internal sealed record EntryRow
             return new StoredEntry
             {
                 Id = id,
+                Revision = Checksum,
                 Queue = Queue!,
                 Lane = Lane!,
                 Request = new RequestSnapshot
@@ -166,6 +172,13 @@ internal sealed record EntryRow
             return null;
         }
     }
+
+    private EntryRow With(EntryBody body) => this with
+    {
+        Body = body.Length > 0 && body.StoredId is null ? body.Inline.ToArray() : null,
+        BodyId = body.StoredId,
+        BodyLength = body.Length,
+    };
 
     private long ComputeChecksum()
     {

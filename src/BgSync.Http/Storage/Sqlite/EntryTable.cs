@@ -2,13 +2,22 @@ using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
 
-/// <summary>The entries of all queues, each written once.</summary>
+/// <summary>The entries of all queues.</summary>
 internal static class EntryTable
 {
     // Keeps a page of entries with large inline bodies from filling the memory.
     private const int PageBytes = 1 << 20;
 
-    private const int PageRows = 256;
+    /// <summary>The most entries that are read at once.</summary>
+    public const int PageRows = 256;
+
+    /// <summary>Where an entry stands, and what a change by hand is to know of it.</summary>
+    /// <param name="Head">The entry as the head that it is or would be.</param>
+    /// <param name="IsHead">Whether it is the head of its lane.</param>
+    /// <param name="IsInFlight">Whether it is leased.</param>
+    /// <param name="NotBefore">The end of a wait that the server asked for; zero if there is none.</param>
+    /// <param name="Revision">The checksum.</param>
+    public sealed record Standing(LaneTable.Head Head, bool IsHead, bool IsInFlight, long NotBefore, long Revision);
 
     /// <summary>Writes an entry, under a new id unless one is given.</summary>
     public static long Insert(SqliteSession session, EntryRow row, EntryStart start, long? id = null)
@@ -66,21 +75,85 @@ internal static class EntryTable
         return expired;
     }
 
-    /// <summary>The next entries of a queue after a position, without those that cannot be read.</summary>
-    /// <returns>The entries, and the position to go on from; <see langword="null"/> at the end.</returns>
-    public static (List<StoredEntry> Entries, long? Next) ReadPage(SqliteSession session, string queue, long after, long now)
+    /// <summary>An entry that may be changed by hand: where it stands, and what it brings along to another lane.</summary>
+    /// <returns>The entry as the head that it is or would be; <see langword="null"/> when the queue has none of that id.</returns>
+    public static Standing? FindStanding(SqliteSession session, string queue, long id, long now)
     {
         using var reader = session.Query(
-            $"""
-            SELECT entry.id, entry.position, lane.head_id IS NOT NULL, lane.visible_at, lane.lease_token IS NOT NULL,
-                coalesce(lane.attempts, entry.attempts), iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
-                {QualifiedColumns}
+            """
+            SELECT entry.queue, entry.lane, entry.id, entry.position,
+                coalesce(lane.attempts + (lane.lease_token IS NOT NULL), entry.attempts),
+                iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
+                lane.head_id IS NOT NULL,
+                lane.lease_token IS NOT NULL AND lane.visible_at > $now,
+                iif(coalesce(lane.wait = 2, entry.asked_by_server), coalesce(lane.visible_at, entry.not_before), 0),
+                entry.checksum
             FROM entry
             LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
-            WHERE entry.queue = $queue AND entry.position > $after
+            WHERE entry.id = $id AND entry.queue = $queue
+            """,
+            ("$queue", queue), ("$id", id), ("$now", now));
+        return reader.Read()
+            ? new Standing(
+                LaneTable.ReadHead(reader), reader.GetBoolean(6), reader.GetBoolean(7), reader.GetInt64(8), reader.GetInt64(9))
+            : null;
+    }
+
+    /// <summary>Entries that are not leased, the first ones first, as the heads that they would be.</summary>
+    public static List<LaneTable.Head> FindIdle(SqliteSession session, string queue, int limit, long now)
+    {
+        using var reader = session.Query(
+            """
+            SELECT entry.queue, entry.lane, entry.id, entry.position, entry.attempts, entry.last_error
+            FROM entry
+            LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
+            WHERE entry.queue = $queue AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
             ORDER BY entry.position LIMIT $limit
             """,
-            ("$queue", queue), ("$after", after), ("$limit", PageRows));
+            ("$queue", queue), ("$now", now), ("$limit", limit));
+        var idle = new List<LaneTable.Head>();
+        while (reader.Read())
+        {
+            idle.Add(LaneTable.ReadHead(reader));
+        }
+
+        return idle;
+    }
+
+    /// <summary>Writes an entry anew, at its place and with its retry state.</summary>
+    public static void Update(SqliteSession session, long id, EntryRow row, EntryStart start) =>
+        session.Execute(
+            $"""
+            UPDATE entry SET
+                (position, attempts, last_error, not_before, asked_by_server, {SqliteSchema.EntryColumns}) =
+                ($position, $attempts, $last_error, $not_before, $asked_by_server, {SqliteSchema.EntryParameters})
+            WHERE id = $id
+            """,
+            row.Parameters(
+                ("$id", id),
+                ("$position", start.Position),
+                ("$attempts", start.Attempts),
+                ("$last_error", start.LastError),
+                ("$not_before", start.NotBefore),
+                ("$asked_by_server", start.AskedByServer)));
+
+    /// <summary>One entry of a queue; <see langword="null"/> when it is not there or cannot be read.</summary>
+    public static StoredEntry? Describe(SqliteSession session, string queue, long id, long now)
+    {
+        using var reader = session.Query($"{SelectDescribed} WHERE entry.id = $id AND entry.queue = $queue", ("$id", id), ("$queue", queue));
+        return reader.Read() ? Decode(reader, EntryRow.Read(reader, 7), now) : null;
+    }
+
+    /// <summary>The next entries of a queue beyond a position, without those that cannot be read.</summary>
+    /// <returns>The entries, and the position to go on from; <see langword="null"/> at the end.</returns>
+    public static (List<StoredEntry> Entries, long? Next) ReadPage(
+        SqliteSession session, string queue, QueueEnd from, long after, int limit, long now)
+    {
+        using var reader = session.Query(
+            from == QueueEnd.Front
+                ? $"{SelectDescribed} WHERE entry.queue = $queue AND entry.position > $after ORDER BY entry.position LIMIT $limit"
+                : $"{SelectDescribed} WHERE entry.queue = $queue AND entry.position < $after ORDER BY entry.position DESC LIMIT $limit",
+            ("$queue", queue), ("$after", after), ("$limit", limit));
         var entries = new List<StoredEntry>();
         long? next = null;
         var rows = 0;
@@ -97,11 +170,17 @@ internal static class EntryTable
             }
         }
 
-        return (entries, rows == PageRows || bytes >= PageBytes ? next : null);
+        return (entries, rows == limit || bytes >= PageBytes ? next : null);
     }
 
-    private static string QualifiedColumns { get; } =
-        string.Join(", ", SqliteSchema.EntryColumns.Split(", ").Select(static column => "entry." + column));
+    private static string SelectDescribed { get; } =
+        $"""
+        SELECT entry.id, entry.position, lane.head_id IS NOT NULL, lane.visible_at, lane.lease_token IS NOT NULL,
+            coalesce(lane.attempts, entry.attempts), iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
+            {string.Join(", ", SqliteSchema.EntryColumns.Split(", ").Select(static column => "entry." + column))}
+        FROM entry
+        LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
+        """;
 
     private static StoredEntry? Decode(SqliteDataReader reader, EntryRow row, long now)
     {

@@ -25,9 +25,10 @@ internal static class LaneTable
             HeadParameters(row, id, start, now));
 
     /// <summary>
-    /// Makes a new entry the head of its lane, unless the head is being sent. The one displaced keeps its attempts in its own row.
+    /// Makes an entry the head of its lane if it stands before the head, unless that is being sent. The one displaced keeps its
+    /// attempts in its own row.
     /// </summary>
-    public static void EnterFront(SqliteSession session, EntryRow row, long id, EntryStart start, long now)
+    public static void Enter(SqliteSession session, EntryRow row, long id, EntryStart start, long now)
     {
         session.Execute(
             $"""
@@ -38,9 +39,9 @@ internal static class LaneTable
                 asked_by_server = (lane.wait = 2)
             FROM lane
             WHERE lane.queue = $queue AND lane.name = $lane AND entry.id = lane.head_id
-                AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+                AND lane.head_position > $position AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
             """,
-            ("$queue", row.Queue), ("$lane", row.Lane), ("$now", now));
+            ("$queue", row.Queue), ("$lane", row.Lane), ("$position", start.Position), ("$now", now));
         session.Execute(
             """
             INSERT INTO lane (queue, name, head_id, head_position, origin, visible_at, wait, attempts, last_error)
@@ -55,10 +56,18 @@ internal static class LaneTable
                 last_error = excluded.last_error,
                 lease_owner = NULL,
                 lease_token = NULL
-            WHERE lease_token IS NULL OR visible_at <= $now
+            WHERE head_position > excluded.head_position AND (lease_token IS NULL OR visible_at <= $now)
             """,
             HeadParameters(row, id, start, now));
     }
+
+    /// <summary>Says where the head of a lane goes to now, and ends a lease of it whose time is up.</summary>
+    public static void Redirect(SqliteSession session, Head head, string origin) =>
+        session.Execute(
+            $"""
+            UPDATE lane SET origin = $origin, attempts = {AttemptsWithLost}, {EndLease} WHERE queue = $queue AND name = $lane
+            """,
+            ("$queue", head.Queue), ("$lane", head.Lane), ("$origin", origin));
 
     /// <summary>
     /// Makes the first entry of a lane its head, or removes the lane if there is none. It is due at once, unless the server asked

@@ -30,15 +30,26 @@ internal static class QueueTable
             """,
             ("$queue", queue), ("$bytes", bytes));
 
+    /// <summary>Counts what the body of an entry has grown by.</summary>
+    public static void Grow(SqliteSession session, string queue, long bytes) =>
+        session.Execute("UPDATE queue SET bytes = max(bytes + $bytes, 0) WHERE name = $queue", ("$queue", queue), ("$bytes", bytes));
+
     /// <summary>Counts dead letters in or out.</summary>
     public static void CountDead(SqliteSession session, string queue, int change) =>
         session.Execute(
             "UPDATE queue SET dead = max(dead + $change, 0) WHERE name = $queue", ("$queue", queue), ("$change", change));
 
-    public static QueueCounts Count(SqliteSession session, string queue)
+    public static QueueCounts Count(SqliteSession session, string queue, long now)
     {
-        using var reader = session.Query("SELECT live, dead, bytes FROM queue WHERE name = $queue", ("$queue", queue));
-        return reader.Read() ? new QueueCounts(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2)) : default;
+        using var reader = session.Query(
+            """
+            SELECT live, dead, bytes, (SELECT count(*) FROM entry WHERE entry.queue = $queue AND expires_at < $now)
+            FROM queue WHERE name = $queue
+            """,
+            ("$queue", queue), ("$now", now));
+        return reader.Read()
+            ? new QueueCounts(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3))
+            : default;
     }
 
     public static QueuePause? GetPause(SqliteSession session, string queue)

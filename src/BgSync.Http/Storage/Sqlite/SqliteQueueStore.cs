@@ -83,7 +83,8 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public async ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken) =>
-        await SettleAsync(lease, RemoveDelivered, cancellationToken).ConfigureAwait(false);
+        await SettleAsync(
+            lease, (session, head) => Remove(session, head, isHead: true, Now), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
@@ -122,18 +123,52 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<StoredEntry> ReadAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<StoredEntry> ReadAsync(
+        string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        for (long? after = long.MinValue; after is { } position;)
+        // Who takes one entry reads few, and who reads all soon reads many at once.
+        var rows = 4;
+        for (long? after = from == QueueEnd.Front ? long.MinValue : long.MaxValue; after is { } position;)
         {
             (var entries, after) = await ReadAsync(
-                session => EntryTable.ReadPage(session, queue, position, Now), cancellationToken).ConfigureAwait(false);
+                session => EntryTable.ReadPage(session, queue, from, position, rows, Now), cancellationToken).ConfigureAwait(false);
             foreach (var entry in entries)
             {
                 yield return entry;
             }
+
+            rows = Math.Min(rows * 4, EntryTable.PageRows);
         }
     }
+
+    /// <inheritdoc/>
+    public async ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
+        await ReadAsync(session => EntryTable.Describe(session, queue, id, Now), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
+        await ChangeAsync(
+            queue,
+            id,
+            revision,
+            (session, standing) => Remove(session, standing.Head, standing.IsHead, Now),
+            cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(edited);
+        return await ChangeAsync(
+            edited.Queue,
+            edited.Id,
+            edited.Revision,
+            (session, standing) => Replace(session, standing, edited, body),
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken) =>
+        await WriteAsync(session => Clear(session, queue, limit), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(
@@ -151,13 +186,14 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken)
+    public async ValueTask<Stream?> OpenBodyAsync(string queue, long id, CancellationToken cancellationToken)
     {
         var row = await ReadAsync(
             session => EntryTable.Find(session, id) ?? DeadLetterTable.FindRow(session, id), cancellationToken).ConfigureAwait(false);
         return row switch
         {
             null => null,
+            { Queue: var other } when other != queue => null,
             { IsWhole: false } => new DamagedBodyStream(),
             { BodyId: { } bodyId } => new SqliteBodyStream(_readers, bodyId, row.BodyLength),
             _ => new MemoryStream(row.Body ?? [], writable: false),
@@ -166,7 +202,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public async ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken) =>
-        await ReadAsync(session => QueueTable.Count(session, queue), cancellationToken).ConfigureAwait(false);
+        await ReadAsync(session => QueueTable.Count(session, queue, Now), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken) =>
@@ -241,14 +277,38 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             cancellationToken).ConfigureAwait(false);
     }
 
-    private long Add(SqliteSession session, NewEntry entry, EntryRow row)
+    private async ValueTask<EntryChange> ChangeAsync(
+        string queue, long id, long? revision, Action<SqliteSession, EntryTable.Standing> change, CancellationToken cancellationToken) =>
+        await WriteAsync(
+            session =>
+            {
+                switch (EntryTable.FindStanding(session, queue, id, Now))
+                {
+                    case null:
+                        return EntryChange.NotFound;
+                    case { IsInFlight: true }:
+                        return EntryChange.InFlight;
+                    case { Revision: var current } when revision is not null && revision != current:
+                        return EntryChange.Outdated;
+                    case var standing:
+                        change(session, standing);
+                        return EntryChange.Done;
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
+
+    private static void Adopt(SqliteSession session, long? bodyId)
     {
-        var now = Now;
-        if (row.BodyId is { } bodyId && !BodyTable.Adopt(session, bodyId))
+        if (bodyId is { } id && !BodyTable.Adopt(session, id))
         {
             throw new InvalidOperationException("The body was disposed of, or belongs to another entry.");
         }
+    }
 
+    private long Add(SqliteSession session, NewEntry entry, EntryRow row)
+    {
+        var now = Now;
+        Adopt(session, row.BodyId);
         var start = new EntryStart(
             QueueTable.Enter(session, entry.Queue, entry.End, row.BodyLength),
             entry.Attempts,
@@ -258,7 +318,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var id = EntryTable.Insert(session, row, start);
         if (entry.End == QueueEnd.Front)
         {
-            LaneTable.EnterFront(session, row, id, start, now);
+            LaneTable.Enter(session, row, id, start, now);
         }
         else
         {
@@ -293,13 +353,58 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         };
     }
 
-    private void RemoveDelivered(SqliteSession session, LaneTable.Head head)
+    private static void Remove(SqliteSession session, LaneTable.Head head, bool isHead, long now)
     {
         var (bodyId, bodyLength) = EntryTable.FindBody(session, head.EntryId);
         EntryTable.Delete(session, head.EntryId);
         BodyTable.Delete(session, bodyId);
         QueueTable.Leave(session, head.Queue, bodyLength);
-        LaneTable.Promote(session, head.Queue, head.Lane, Now);
+        if (isHead)
+        {
+            LaneTable.Promote(session, head.Queue, head.Lane, now);
+        }
+    }
+
+    private void Replace(SqliteSession session, EntryTable.Standing standing, StoredEntry edited, EntryBody? body)
+    {
+        var now = Now;
+        var head = standing.Head;
+        var before = EntryTable.Find(session, head.EntryId)!;
+        var row = before.With(edited.Lane, edited.Request, body);
+        if (body is not null)
+        {
+            Adopt(session, row.BodyId);
+            BodyTable.Delete(session, before.BodyId);
+            QueueTable.Grow(session, head.Queue, row.BodyLength - before.BodyLength);
+        }
+
+        var start = new EntryStart(head.Position, head.Attempts, head.LastError, standing.NotBefore, standing.NotBefore > 0);
+        EntryTable.Update(session, head.EntryId, row, start);
+        if (row.Lane != head.Lane)
+        {
+            LaneTable.Enter(session, row, head.EntryId, start, now);
+            if (standing.IsHead)
+            {
+                LaneTable.Promote(session, head.Queue, head.Lane, now);
+            }
+        }
+        else if (standing.IsHead)
+        {
+            LaneTable.Redirect(session, head, edited.Request.Origin);
+        }
+    }
+
+    private int Clear(SqliteSession session, string queue, int limit)
+    {
+        var now = Now;
+        var idle = EntryTable.FindIdle(session, queue, limit, now);
+        foreach (var entry in idle)
+        {
+            // Asked again for each: the one before may have made this one the head of its lane.
+            Remove(session, entry, LaneTable.IsHead(session, entry), now);
+        }
+
+        return idle.Count;
     }
 
     private static void Bury(SqliteSession session, LaneTable.Head head, bool isHead, DeathCertificate death, long now)

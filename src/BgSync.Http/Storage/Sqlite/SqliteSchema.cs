@@ -2,7 +2,7 @@ namespace BgSync.Http.Storage.Sqlite;
 
 /// <summary>The tables of the store, by version.</summary>
 /// <remarks>
-/// <para>An entry does not change once written; what changes is the row of its lane, which carries the head, and the row of its
+/// <para>An entry changes only by hand; what changes with every attempt is the row of its lane, which carries the head, and the row of its
 /// queue, which carries the counts. So no operation costs more for a longer queue.</para>
 /// <para>Entries and dead letters name their queue and lane in full, so that they can be recovered without the other tables.</para>
 /// </remarks>
