@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
 using BgSync.Http.Replay;
@@ -112,16 +111,11 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// <summary>Takes down the request as it is now: a redirect changes it while it is sent.</summary>
     private WatchedRequest Watch(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var lane = _options.Lane?.Invoke(request) ?? "";
-        var hasKey = IdempotencyKey.Ensure(request, _options.IdempotencyKeyHeader, _options.IdempotencyKeyFormat, _timeProvider);
-        return new(
-            RequestCapture.Capture(request, _options.SecretHeaders),
-            RepeatableBody.Prepare(request, _options.InlineBodyLength, _options.MaxBodyLength, cancellationToken),
-            lane,
-            _timeProvider.GetUtcNow(),
-            hasKey || IdempotencyKey.IsIdempotent(request.Method),
-            request.GetBackgroundSyncMetadata(),
-            Activity.Current?.Id);
+        var captured = _queue.Capture(request, _timeProvider.GetUtcNow());
+        return captured with
+        {
+            Body = RepeatableBody.Prepare(request, _options.InlineBodyLength, _options.MaxBodyLength, cancellationToken),
+        };
     }
 
     /// <summary>Queues a request whose reply has one of the statuses that are to be queued; failing that, the caller gets the reply.</summary>

@@ -68,6 +68,7 @@ public static class BackgroundSyncServiceCollectionExtensions
         services.TryAddSingleton<INetworkStatus, SystemNetworkStatus>();
         services.TryAddSingleton<IQueueStore>(CreateSqliteStore);
         services.TryAddSingleton<IBackgroundSync, BackgroundSyncService>();
+        services.AddSingleton<IBackgroundSyncQueues, BackgroundSyncQueues>();
         services.AddSingleton<IHostedService, BackgroundSyncHostedService>();
         services.AddSingleton<IValidateOptions<BackgroundSyncOptions>, BackgroundSyncOptionsValidator>();
         services.AddSingleton<BackgroundSyncMetrics>();

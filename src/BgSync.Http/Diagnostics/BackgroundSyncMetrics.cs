@@ -11,6 +11,7 @@ internal sealed class BackgroundSyncMetrics
     private readonly Counter<long> _enqueued;
     private readonly Counter<long> _dropped;
     private readonly Counter<long> _dead;
+    private readonly Counter<long> _removed;
     private readonly Histogram<double> _duration;
 
     public BackgroundSyncMetrics(IMeterFactory meters)
@@ -19,6 +20,7 @@ internal sealed class BackgroundSyncMetrics
         _enqueued = meter.CreateCounter<long>("bgsync.request.enqueued", "{request}", "Requests that were queued.");
         _dropped = meter.CreateCounter<long>("bgsync.request.dropped", "{request}", "Requests that failed and could not be queued.");
         _dead = meter.CreateCounter<long>("bgsync.request.dead", "{request}", "Entries that became dead letters.");
+        _removed = meter.CreateCounter<long>("bgsync.request.removed", "{request}", "Entries that were taken or removed by hand.");
         _duration = meter.CreateHistogram<double>("bgsync.replay.duration", "s", "How long a replay of one entry took.");
     }
 
@@ -28,6 +30,8 @@ internal sealed class BackgroundSyncMetrics
 
     public void Died(string queue, DeadLetterReason reason) =>
         _dead.Add(1, Tag(queue), new("bgsync.dead.reason", reason.ToString().ToLowerInvariant()));
+
+    public void Removed(string queue, long entries) => _removed.Add(entries, Tag(queue));
 
     public void Replayed(StoredEntry entry, string outcome, int? status, TimeSpan took)
     {

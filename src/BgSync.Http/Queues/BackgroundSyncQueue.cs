@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using BgSync.Http.Outcomes;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 
@@ -14,9 +13,18 @@ internal sealed class BackgroundSyncQueue(
     EntryEvents events,
     TimeProvider timeProvider) : IBackgroundSyncQueue
 {
+    /// <summary>Entries removed at a time, so that other writes get their turn.</summary>
+    private const int Batch = 100;
+
+    private readonly EntryIntake _intake = new(name, options, store, events, timeProvider);
+    private readonly EntryTaker _taker = new(name, options, store, events, timeProvider);
+
     public string Name => name;
 
     public BackgroundSyncOptions Options => options;
+
+    /// <inheritdoc cref="EntryIntake.Capture"/>
+    public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp) => _intake.Capture(request, timestamp);
 
     /// <summary>Writes a request that failed to stable storage. The caller's cancel no longer counts.</summary>
     /// <exception cref="QueueStoreException">The store could not take it.</exception>
@@ -24,41 +32,99 @@ internal sealed class BackgroundSyncQueue(
     /// <exception cref="OperationCanceledException">The store or the body made no progress for too long.</exception>
     public async Task<long> EnqueueAsync(WatchedRequest request, LiveFailure failure)
     {
-        using var watchdog = new CancellationTokenSource(options.EnqueueTimeout, timeProvider);
-        void Progress() => watchdog.CancelAfter(options.EnqueueTimeout);
-        var body = new EntryBodyStream(store, options.InlineBodyLength, options.MaxBodyLength, Progress);
-        await using (body.ConfigureAwait(false))
+        var id = await _intake.AddAsync(request, QueueEnd.Back, failure, CancellationToken.None).ConfigureAwait(false);
+        replayer.Wake();
+        return id;
+    }
+
+    public ValueTask<long> PushAsync(
+        HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default) =>
+        AddAsync(request, QueueEnd.Back, timestamp, cancellationToken);
+
+    public ValueTask<long> UnshiftAsync(
+        HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default) =>
+        AddAsync(request, QueueEnd.Front, timestamp, cancellationToken);
+
+    public ValueTask<TakenEntry?> PopAsync(CancellationToken cancellationToken = default) => TakeAsync(QueueEnd.Back, cancellationToken);
+
+    public ValueTask<TakenEntry?> ShiftAsync(CancellationToken cancellationToken = default) => TakeAsync(QueueEnd.Front, cancellationToken);
+
+    public async ValueTask<StoredEntry?> FindAsync(long id, CancellationToken cancellationToken = default) =>
+        await store.FindAsync(name, id, cancellationToken).ConfigureAwait(false) is { } entry ? Describe(entry) : null;
+
+    public ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken = default) =>
+        store.OpenBodyAsync(name, id, cancellationToken);
+
+    public async ValueTask<bool> RemoveAsync(long id, CancellationToken cancellationToken = default)
+    {
+        var isRemoved = IsDone(id, await store.RemoveAsync(name, id, revision: null, cancellationToken).ConfigureAwait(false));
+        if (isRemoved)
         {
-            await request.Body.CopyOnceMoreAsync(body, Progress, watchdog.Token).ConfigureAwait(false);
-            var entry = new NewEntry
-            {
-                Queue = name,
-                Lane = request.Lane,
-                Request = request.Snapshot,
-                Body = await body.CompleteAsync(watchdog.Token).ConfigureAwait(false),
-                Timestamp = request.Timestamp,
-                ExpiresAt = ExpiryFrom(request.Timestamp),
-                Delay = failure.RetryAfter ?? (failure.Counts ? BackoffFor(1) : TimeSpan.Zero),
-                DelayAskedByServer = failure.RetryAfter is not null,
-                Attempts = failure.Counts ? 1 : 0,
-                LastError = FailureText.Of(failure.Exception),
-                Metadata = request.Metadata,
-                TraceParent = request.TraceParent,
-            };
-            var id = await store.AddAsync(entry, watchdog.Token).ConfigureAwait(false);
-            body.Taken();
-            events.Queued(name, id, entry);
+            events.Removed(name, id);
             replayer.Wake();
-            return id;
         }
+
+        return isRemoved;
+    }
+
+    public async ValueTask<bool> EditAsync(long id, Action<EntryEdit> edit, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(edit);
+        EntryChange change;
+        do
+        {
+            if (await store.FindAsync(name, id, cancellationToken).ConfigureAwait(false) is not { } entry)
+            {
+                return false;
+            }
+
+            change = entry.IsLeased
+                ? EntryChange.InFlight
+                : await ReplaceAsync(entry, edit, cancellationToken).ConfigureAwait(false);
+        }
+        while (change == EntryChange.Outdated);
+        var isEdited = IsDone(id, change);
+        if (isEdited)
+        {
+            events.Edited(name, id);
+            replayer.Wake();
+        }
+
+        return isEdited;
+    }
+
+    public async ValueTask<long> ClearAsync(CancellationToken cancellationToken = default)
+    {
+        // As many as there are now: what is queued meanwhile is not waited for.
+        var left = (await store.CountAsync(name, cancellationToken).ConfigureAwait(false)).Live;
+        var removed = 0L;
+        int batch;
+        do
+        {
+            batch = await store.ClearAsync(name, (int)Math.Min(Batch, left - removed), cancellationToken).ConfigureAwait(false);
+            removed += batch;
+        }
+        while (batch > 0 && removed < left);
+        if (removed > 0)
+        {
+            events.Cleared(name, removed);
+            replayer.Wake();
+        }
+
+        return removed;
+    }
+
+    public IAsyncEnumerable<StoredEntry> GetAllAsync(EntryFilter filter, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(filter);
+        return GetAllAsync(cancellationToken).Where(entry => filter.IsMatch(entry, timeProvider.GetUtcNow()));
     }
 
     public async IAsyncEnumerable<StoredEntry> GetAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        await foreach (var entry in store.ReadAsync(name, cancellationToken).ConfigureAwait(false))
+        await foreach (var entry in store.ReadAsync(name, QueueEnd.Front, cancellationToken).ConfigureAwait(false))
         {
-            var closedUntil = replayer.ClosedUntil(entry.Request.Origin);
-            yield return entry.DueAt < closedUntil && !entry.IsLeased ? entry with { DueAt = closedUntil } : entry;
+            yield return Describe(entry);
         }
     }
 
@@ -89,11 +155,29 @@ internal sealed class BackgroundSyncQueue(
 
     public async ValueTask<bool> RequeueAsync(long id, CancellationToken cancellationToken = default)
     {
-        var requeued = await store.RequeueAsync(name, id, ExpiryFrom(timeProvider.GetUtcNow()), cancellationToken).ConfigureAwait(false);
+        var requeued = await store.RequeueAsync(name, id, _intake.ExpiryFrom(timeProvider.GetUtcNow()), cancellationToken).ConfigureAwait(false);
         if (requeued)
         {
             events.Requeued(name, id);
             replayer.Wake();
+        }
+
+        return requeued;
+    }
+
+    public async ValueTask<long> RequeueAllAsync(CancellationToken cancellationToken = default)
+    {
+        // As many as there are now: one that dies again meanwhile stays dead.
+        var dead = (await store.CountAsync(name, cancellationToken).ConfigureAwait(false)).Dead;
+        var requeued = 0L;
+        await foreach (var letter in GetDeadLettersAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (dead-- == 0)
+            {
+                break;
+            }
+
+            requeued += await RequeueAsync(letter.Id, cancellationToken).ConfigureAwait(false) ? 1 : 0;
         }
 
         return requeued;
@@ -110,11 +194,82 @@ internal sealed class BackgroundSyncQueue(
         return deleted;
     }
 
-    private DateTimeOffset ExpiryFrom(DateTimeOffset start) =>
-        options.MaxRetentionTime == Timeout.InfiniteTimeSpan || options.MaxRetentionTime > DateTimeOffset.MaxValue - start
-            ? DateTimeOffset.MaxValue
-            : start + options.MaxRetentionTime;
+    private async ValueTask<long> AddAsync(
+        HttpRequestMessage request, QueueEnd end, DateTimeOffset? timestamp, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        RequireAddress(request);
+        var captured = _intake.Capture(request, timestamp ?? timeProvider.GetUtcNow());
+        var id = await ByHandAsync(_intake.AddAsync(captured, end, failure: null, cancellationToken), cancellationToken).ConfigureAwait(false);
+        request.SetBackgroundSyncEntryId(id);
+        replayer.Wake();
+        return id;
+    }
 
-    private TimeSpan BackoffFor(int failures) =>
-        Backoff.Wait(failures, options.MinBackoff, options.MaxBackoff, options.Randomizer());
+    private async ValueTask<TakenEntry?> TakeAsync(QueueEnd end, CancellationToken cancellationToken)
+    {
+        var taken = await _taker.TakeAsync(end, cancellationToken).ConfigureAwait(false);
+        if (taken is not null)
+        {
+            replayer.Wake();
+        }
+
+        return taken;
+    }
+
+    private async Task<EntryChange> ReplaceAsync(StoredEntry entry, Action<EntryEdit> edit, CancellationToken cancellationToken)
+    {
+        var content = entry.Request.ContentHeaders is null ? null : new StoredContent(
+            async token => await store.OpenBodyAsync(name, entry.Id, token).ConfigureAwait(false)
+                ?? throw new InvalidDataException("The entry's body is gone."),
+            entry.BodyLength);
+        var editing = new EntryEdit(entry, RequestRestorer.Restore(entry.Request, content));
+        edit(editing);
+        RequireAddress(editing.Request);
+        var edited = entry with { Lane = editing.Lane, Request = RequestCapture.Capture(editing.Request, options.SecretHeaders) };
+        return editing.Request.Content == content
+            ? await store.ReplaceAsync(edited, body: null, cancellationToken).ConfigureAwait(false)
+            : await ByHandAsync(_intake.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>An entry with what only this process knows of it.</summary>
+    private StoredEntry Describe(StoredEntry entry)
+    {
+        var closedUntil = replayer.ClosedUntil(entry.Request.Origin);
+        return entry.DueAt < closedUntil && !entry.IsLeased ? entry with { DueAt = closedUntil } : entry;
+    }
+
+    private bool IsDone(long id, EntryChange change) => change switch
+    {
+        EntryChange.Done => true,
+        EntryChange.InFlight => throw new EntryInFlightException(name, id),
+        _ => false,
+    };
+
+    /// <summary>Tells whoever changes a queue by hand what the handler would make of the original failure.</summary>
+    private async Task<T> ByHandAsync<T>(Task<T> change, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await change.ConfigureAwait(false);
+        }
+        catch (BodyNotRepeatableException e)
+        {
+            throw new InvalidOperationException($"The request was not queued, because {e.Message}.", e);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException($"The body or the store made no progress for {options.EnqueueTimeout} (EnqueueTimeout).", e);
+        }
+    }
+
+    private static void RequireAddress(HttpRequestMessage request)
+    {
+        if (request.RequestUri is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
+        {
+            throw new ArgumentException(
+                $"'{request.RequestUri}' is not where a queued request can go. Write the whole address, such as \"https://api.example.com/orders\".",
+                nameof(request));
+        }
+    }
 }

@@ -38,4 +38,16 @@ internal sealed partial class EntryEvents
 
     [LoggerMessage(2010, LogLevel.Information, "Queue '{Queue}': dead letter {EntryId} deleted")]
     private partial void LogDeleted(string queue, long entryId);
+
+    [LoggerMessage(2011, LogLevel.Information, "Queue '{Queue}': entry {EntryId} taken out by hand")]
+    private partial void LogTaken(string queue, long entryId);
+
+    [LoggerMessage(2012, LogLevel.Information, "Queue '{Queue}': entry {EntryId} removed by hand")]
+    private partial void LogRemoved(string queue, long entryId);
+
+    [LoggerMessage(2013, LogLevel.Information, "Queue '{Queue}': entry {EntryId} edited by hand")]
+    private partial void LogEdited(string queue, long entryId);
+
+    [LoggerMessage(2014, LogLevel.Information, "Queue '{Queue}' cleared by hand of {Entries} entries")]
+    private partial void LogCleared(string queue, long entries);
 }

@@ -13,7 +13,7 @@ internal sealed partial class EntryEvents(ILogger<EntryEvents> logger, Backgroun
     public void Queued(string queue, long id, NewEntry entry)
     {
         metrics.Queued(queue);
-        LogQueued(queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length, entry.LastError);
+        LogQueued(queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length, entry.LastError ?? "by hand");
     }
 
     public void NotQueued(string queue, RequestSnapshot request, string reason)
@@ -55,6 +55,26 @@ internal sealed partial class EntryEvents(ILogger<EntryEvents> logger, Backgroun
     public void Resumed(string queue) => LogResumed(queue);
 
     public void Requeued(string queue, long id) => LogRequeued(queue, id);
+
+    public void Taken(string queue, long id)
+    {
+        metrics.Removed(queue, 1);
+        LogTaken(queue, id);
+    }
+
+    public void Removed(string queue, long id)
+    {
+        metrics.Removed(queue, 1);
+        LogRemoved(queue, id);
+    }
+
+    public void Cleared(string queue, long entries)
+    {
+        metrics.Removed(queue, entries);
+        LogCleared(queue, entries);
+    }
+
+    public void Edited(string queue, long id) => LogEdited(queue, id);
 
     public void Deleted(string queue, long id) => LogDeleted(queue, id);
 }

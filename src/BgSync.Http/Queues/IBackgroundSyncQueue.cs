@@ -3,7 +3,8 @@ using BgSync.Http.Storage;
 namespace BgSync.Http.Queues;
 
 /// <summary>
-/// A queue of requests that wait for their server, by <c>[FromKeyedServices("myQueue")]</c>.
+/// A queue of requests that wait for their server, by <c>[FromKeyedServices("myQueue")]</c> or from
+/// <see cref="IBackgroundSyncQueues"/>.
 /// </summary>
 /// <remarks>Thread-safe.</remarks>
 /// <exception cref="QueueStoreException">Any method: the store cannot do it; the message says why.</exception>
@@ -12,10 +13,80 @@ public interface IBackgroundSyncQueue
     /// <summary>The queue's name.</summary>
     string Name { get; }
 
+    /// <summary>
+    /// Adds a request that was never sent at the end of the queue, as the handler would: secret headers are not stored, a POST or
+    /// PATCH is given an idempotency key, its lane is that of <see cref="BackgroundSyncOptions.LaneBy"/>, and notes are those of
+    /// <see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncMetadata"/>. Workbox's <c>pushRequest</c>.
+    /// </summary>
+    /// <param name="request">The request, with an absolute address. Its body is read; the request is left to the caller.</param>
+    /// <param name="timestamp">When it was made, from which it expires; <see langword="null"/> for now.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The entry's id, once the entry is on stable storage.</returns>
+    /// <exception cref="ArgumentException">The address is not an absolute one of HTTP.</exception>
+    /// <exception cref="InvalidOperationException">The body is too large to be queued.</exception>
+    /// <exception cref="TimeoutException">The body or the store made no progress for too long.</exception>
+    ValueTask<long> PushAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Adds a request before all others, which wait for it if they are of its lane. Workbox's <c>unshiftRequest</c>.
+    /// </summary>
+    /// <inheritdoc cref="PushAsync"/>
+    ValueTask<long> UnshiftAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Removes the last entry that is not in flight and returns it, to be disposed of; <see langword="null"/> when there is none. Two
+    /// callers never get the same one. Those past their retention become dead letters on the way. Workbox's <c>popRequest</c>.
+    /// </summary>
+    ValueTask<TakenEntry?> PopAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Removes the first entry that is not in flight and returns it, to be disposed of; <see langword="null"/> when there is none. Two
+    /// callers never get the same one. Those past their retention become dead letters on the way. Workbox's <c>shiftRequest</c>.
+    /// </summary>
+    ValueTask<TakenEntry?> ShiftAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>Reads one entry, without its body.</summary>
+    /// <returns><see langword="null"/> when this queue has no readable entry of that id.</returns>
+    ValueTask<StoredEntry?> FindAsync(long id, CancellationToken cancellationToken = default);
+
+    /// <summary>Opens the body of an entry or a dead letter; an empty stream when it has none.</summary>
+    /// <remarks>The stream reads forward only and throws <see cref="InvalidDataException"/> where the stored bytes are damaged, or gone
+    /// because the entry was delivered meanwhile.</remarks>
+    /// <returns><see langword="null"/> when this queue has neither of that id.</returns>
+    ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken = default);
+
+    /// <summary>Removes an entry.</summary>
+    /// <returns><see langword="false"/> when this queue has no entry of that id.</returns>
+    /// <exception cref="EntryInFlightException">It is being sent; nothing was changed.</exception>
+    ValueTask<bool> RemoveAsync(long id, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Changes the request or the lane of an entry that waits. Its id, position, timestamp, notes and attempts stay, and so does its
+    /// idempotency key, unless you change it.
+    /// </summary>
+    /// <param name="id">The entry.</param>
+    /// <param name="edit">Changes it in place. Called again with the newer entry if another edit came first.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns><see langword="false"/> when this queue has no readable entry of that id.</returns>
+    /// <exception cref="EntryInFlightException">It is being sent; nothing was changed.</exception>
+    /// <exception cref="ArgumentException">The new address is not an absolute one of HTTP.</exception>
+    /// <exception cref="InvalidOperationException">The new body is too large to be queued.</exception>
+    /// <exception cref="TimeoutException">The new body or the store made no progress for too long.</exception>
+    ValueTask<bool> EditAsync(long id, Action<EntryEdit> edit, CancellationToken cancellationToken = default);
+
+    /// <summary>Removes all entries but those in flight. Dead letters stay.</summary>
+    /// <returns>How many were removed.</returns>
+    ValueTask<long> ClearAsync(CancellationToken cancellationToken = default);
+
     /// <summary>Reads the entries in order, without bodies. Workbox's <c>getAll</c>, but it deletes nothing.</summary>
     IAsyncEnumerable<StoredEntry> GetAllAsync(CancellationToken cancellationToken = default);
 
-    /// <summary>Counts entries and dead letters. Workbox's <c>size</c>.</summary>
+    /// <summary>Reads in order the entries that meet a filter, without bodies.</summary>
+    IAsyncEnumerable<StoredEntry> GetAllAsync(EntryFilter filter, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Counts entries, those of them past their retention, and dead letters. Workbox's <c>size</c>, which does not tell them apart.
+    /// </summary>
     ValueTask<QueueCounts> CountAsync(CancellationToken cancellationToken = default);
 
     /// <summary>
@@ -41,6 +112,10 @@ public interface IBackgroundSyncQueue
     /// <summary>Puts a dead letter back at the end of its lane, with no attempts and a whole retention before it.</summary>
     /// <returns><see langword="false"/> when this queue has no readable dead letter of that id.</returns>
     ValueTask<bool> RequeueAsync(long id, CancellationToken cancellationToken = default);
+
+    /// <summary>Puts back all dead letters that can be read, the first to die first; see <see cref="RequeueAsync"/>.</summary>
+    /// <returns>How many were put back.</returns>
+    ValueTask<long> RequeueAllAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Deletes a dead letter with its body.</summary>
     /// <returns><see langword="false"/> when this queue has no dead letter of that id.</returns>

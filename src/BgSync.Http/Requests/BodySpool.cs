@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace BgSync.Http.Requests;
 
 /// <summary>
@@ -6,6 +8,8 @@ namespace BgSync.Http.Requests;
 /// </summary>
 internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
 {
+    private const int CopyLength = 64 * 1024;
+
     private readonly Lock _lock = new();
     private Stream? _stream = new MemoryStream();
     private long _length;
@@ -61,6 +65,33 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
         var stream = _stream ?? throw new InvalidOperationException(Failure ?? "The spool is closed.");
         stream.Position = 0;
         return stream;
+    }
+
+    /// <summary>The copy, from its beginning, for a reader who disposes of what he reads.</summary>
+    public Stream OpenView() => new SpoolView(OpenRead(), _length);
+
+    /// <summary>Copies all that is left of a stream.</summary>
+    /// <exception cref="IOException">It could not be kept.</exception>
+    public async Task CopyFromAsync(Stream source, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(CopyLength);
+        try
+        {
+            int count;
+            while ((count = await source.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
+            {
+                Write(buffer.AsSpan(0, count));
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        if (Failure is not null)
+        {
+            throw new IOException(Failure);
+        }
     }
 
     public void Dispose()

@@ -33,6 +33,9 @@ internal readonly struct RepeatableBody
         return new(original, live);
     }
 
+    /// <summary>Content that is not about to be sent, and is read as it is.</summary>
+    public static RepeatableBody Of(HttpContent? content) => new(content, null);
+
     /// <summary>Writes the body once more, from its beginning.</summary>
     /// <param name="destination">Where it goes.</param>
     /// <param name="progress">Called whenever a part of it was read by a sending that still goes on.</param>

@@ -49,6 +49,24 @@ public sealed class MetricsTests : IDisposable
             + "server.address=api.example.com";
     }
 
+    [Fact]
+    public async Task What_is_taken_or_removed_by_hand_is_counted()
+    {
+        await using var app = new TestApplication();
+        Listen(app);
+        for (var i = 0; i < 5; i++)
+        {
+            await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, Orders));
+        }
+
+        (await app.Queue.ShiftAsync())!.Dispose();
+        await app.Queue.RemoveAsync((await app.EntriesAsync())[0].Id);
+        await app.Queue.ClearAsync();
+
+        Assert.Equal(5, _measured.Count(measured => measured.Instrument == "bgsync.request.enqueued"));
+        Assert.Equal(3, _measured.Count(measured => measured == ("bgsync.request.removed", "bgsync.queue.name=test")));
+    }
+
     public void Dispose()
     {
         _listener.Dispose();

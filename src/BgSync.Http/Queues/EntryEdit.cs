@@ -1,0 +1,30 @@
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.Queues;
+
+/// <summary>An entry that is being edited by <see cref="IBackgroundSyncQueue.EditAsync"/>.</summary>
+public sealed class EntryEdit
+{
+    internal EntryEdit(StoredEntry entry, HttpRequestMessage request)
+    {
+        Entry = entry;
+        Request = request;
+        Lane = entry.Lane;
+    }
+
+    /// <summary>The entry as it stands in the queue.</summary>
+    public StoredEntry Entry { get; }
+
+    /// <summary>
+    /// The request, to be changed in place: address, method, headers and content headers. Other <see cref="HttpRequestMessage.Content"/>
+    /// is the new body; the one that is there may be kept.
+    /// </summary>
+    public HttpRequestMessage Request { get; }
+
+    /// <summary>The lane. In another one the entry takes the place of its position.</summary>
+    public string Lane
+    {
+        get;
+        set => field = value ?? throw new ArgumentNullException(nameof(value));
+    }
+}

@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Requests;
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.Queues;
+
+/// <summary>The one way from a request to an entry, for the handler and by hand.</summary>
+internal sealed class EntryIntake(
+    string queue, BackgroundSyncOptions options, IQueueStore store, EntryEvents events, TimeProvider timeProvider)
+{
+    /// <summary>Takes down a request as it is now, its key and lane with it, and its content as what it is.</summary>
+    public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp)
+    {
+        var lane = options.Lane?.Invoke(request) ?? "";
+        var hasKey = IdempotencyKey.Ensure(request, options.IdempotencyKeyHeader, options.IdempotencyKeyFormat, timeProvider);
+        return new(
+            RequestCapture.Capture(request, options.SecretHeaders),
+            RepeatableBody.Of(request.Content),
+            lane,
+            timestamp,
+            hasKey || IdempotencyKey.IsIdempotent(request.Method),
+            request.GetBackgroundSyncMetadata(),
+            Activity.Current?.Id);
+    }
+
+    /// <summary>Writes a request to stable storage.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="end">Where it goes.</param>
+    /// <param name="failure">The failure that brought it here; <see langword="null"/> when it was never sent.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="QueueStoreException">The store could not take it.</exception>
+    /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
+    /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
+    public Task<long> AddAsync(WatchedRequest request, QueueEnd end, LiveFailure? failure, CancellationToken cancellationToken) =>
+        StoreBodyAsync(
+            request.Body,
+            async (body, token) =>
+            {
+                var attempts = failure is { Counts: true } ? 1 : 0;
+                var entry = new NewEntry
+                {
+                    Queue = queue,
+                    Lane = request.Lane,
+                    End = end,
+                    Request = request.Snapshot,
+                    Body = await body.CompleteAsync(token).ConfigureAwait(false),
+                    Timestamp = request.Timestamp,
+                    ExpiresAt = ExpiryFrom(request.Timestamp),
+                    Delay = failure?.RetryAfter ?? (attempts > 0 ? BackoffFor(attempts) : TimeSpan.Zero),
+                    DelayAskedByServer = failure?.RetryAfter is not null,
+                    Attempts = attempts,
+                    LastError = failure is { } live ? FailureText.Of(live.Exception) : null,
+                    Metadata = request.Metadata,
+                    TraceParent = request.TraceParent,
+                };
+                var id = await store.AddAsync(entry, token).ConfigureAwait(false);
+                body.Taken();
+                events.Queued(queue, id, entry);
+                return id;
+            },
+            cancellationToken);
+
+    /// <summary>Writes an entry anew, with new content or, when there is none, without a body.</summary>
+    /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
+    /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
+    public Task<EntryChange> ReplaceAsync(StoredEntry edited, HttpContent? content, CancellationToken cancellationToken) =>
+        StoreBodyAsync(
+            RepeatableBody.Of(content),
+            async (body, token) =>
+            {
+                var replacement = await body.CompleteAsync(token).ConfigureAwait(false);
+                var change = await store.ReplaceAsync(edited, replacement, token).ConfigureAwait(false);
+                if (change == EntryChange.Done)
+                {
+                    body.Taken();
+                }
+
+                return change;
+            },
+            cancellationToken);
+
+    /// <summary>When an entry expires whose age counts from a time.</summary>
+    public DateTimeOffset ExpiryFrom(DateTimeOffset start) =>
+        options.MaxRetentionTime == Timeout.InfiniteTimeSpan || options.MaxRetentionTime > DateTimeOffset.MaxValue - start
+            ? DateTimeOffset.MaxValue
+            : start + options.MaxRetentionTime;
+
+    private async Task<T> StoreBodyAsync<T>(
+        RepeatableBody source, Func<EntryBodyStream, CancellationToken, Task<T>> storeEntry, CancellationToken cancellationToken)
+    {
+        using var watchdog = new CancellationTokenSource(options.EnqueueTimeout, timeProvider);
+        using var giveUp = cancellationToken.UnsafeRegister(static watchdog => ((CancellationTokenSource)watchdog!).Cancel(), watchdog);
+        void Progress()
+        {
+            if (!cancellationToken.IsCancellationRequested)
+            {
+                watchdog.CancelAfter(options.EnqueueTimeout);
+            }
+        }
+
+        var body = new EntryBodyStream(store, options.InlineBodyLength, options.MaxBodyLength, Progress);
+        await using (body.ConfigureAwait(false))
+        {
+            await source.CopyOnceMoreAsync(body, Progress, watchdog.Token).ConfigureAwait(false);
+            return await storeEntry(body, watchdog.Token).ConfigureAwait(false);
+        }
+    }
+
+    private TimeSpan BackoffFor(int failures) =>
+        Backoff.Wait(failures, options.MinBackoff, options.MaxBackoff, options.Randomizer());
+}
