@@ -184,6 +184,35 @@ public sealed class ReadmeSnippets : IDisposable
     }
 
     [Fact]
+    public async Task Push_pop_and_edit_by_hand()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders");
+        var queue = Queue("orders");
+
+        using var request = new HttpRequestMessage(HttpMethod.Post, "https://api.example.com/orders")
+        {
+            Content = JsonContent.Create(order),
+        };
+        var id = await queue.PushAsync(request);                // or UnshiftAsync, before all others
+
+        await queue.EditAsync(id, edit =>
+        {
+            edit.Request.RequestUri = new Uri("https://new.example.com/orders");
+            edit.Lane = "express";
+        });
+
+        using var first = await queue.ShiftAsync();             // or PopAsync, the last; null when there is none
+        if (first is not null)
+        {
+            Show($"{first.Entry.Timestamp:u} {first.Request.RequestUri}, {first.Entry.Attempts} attempts");
+            await queue.UnshiftAsync(first.Request, first.Entry.Timestamp);
+        }
+
+        Assert.EndsWith(" https://new.example.com/orders, 0 attempts", Assert.Single(_shown), StringComparison.Ordinal);
+        Assert.Equal(1, (await queue.CountAsync()).Live);
+    }
+
+    [Fact]
     public async Task Dead_letters()
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders").AddHttpMessageHandler(
