@@ -4,6 +4,7 @@ using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
 using BgSync.Http.Tests.Infrastructure;
 using BgSync.Http.Tests.Replay;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
@@ -173,6 +174,27 @@ public sealed class TakeTests : ReplayFixture
 
         Assert.Equal("new", await BodyOfAsync(await app.Queue.PopAsync()));
         Assert.Equal(default, await app.Queue.CountAsync());
+    }
+
+    [Theory]
+    [InlineData("UPDATE entry SET uri = 'http://else.example' WHERE id = 2")]
+    [InlineData("UPDATE body_chunk SET bytes = zeroblob(length(bytes))")]
+    public async Task What_cannot_be_read_is_passed_over_and_stays(string damage)
+    {
+        await using var app = Create();
+        await PushAsync(app, "1", new string('x', 300_000), "3");
+        await using (var connection = new SqliteConnection($"Data Source={app.Path};Pooling=False"))
+        {
+            await connection.OpenAsync();
+            await using var command = connection.CreateCommand();
+            command.CommandText = damage;
+            Assert.NotEqual(0, await command.ExecuteNonQueryAsync());
+        }
+
+        Assert.Equal("3", await BodyOfAsync(await app.Queue.PopAsync()));
+        Assert.Equal("1", await BodyOfAsync(await app.Queue.PopAsync()));
+        Assert.Null(await app.Queue.PopAsync());
+        Assert.Equal(1, (await app.Queue.CountAsync()).Live);
     }
 
     [Fact]
