@@ -1,7 +1,9 @@
 using System.Net;
 using BgSync.Http.Outcomes;
+using BgSync.Http.Replay;
 using BgSync.Http.Requests;
 using BgSync.Http.Routing;
+using BgSync.Http.Storage;
 
 namespace BgSync.Http;
 
@@ -86,7 +88,7 @@ public sealed class BackgroundSyncOptions
 
     /// <summary>
     /// The headers that are never written down. Default: <c>Authorization</c>, <c>Cookie</c> and <c>Proxy-Authorization</c>. On
-    /// replay the client's default headers and the handlers inside this one supply them.
+    /// replay the client's default headers, the handlers inside this one and <see cref="OnReplaying"/> supply them.
     /// </summary>
     public ISet<string> SecretHeaders { get; } =
         new HashSet<string>(["Authorization", "Cookie", "Proxy-Authorization"], StringComparer.OrdinalIgnoreCase);
@@ -120,6 +122,38 @@ public sealed class BackgroundSyncOptions
     /// to add what a native handler throws.
     /// </summary>
     public Func<Exception, FailureVerdict> ClassifyFailure { get; set; } = FailureClassifier.Classify;
+
+    /// <summary>
+    /// Replaces the replay when entries are due and the application runs, as Workbox's <c>onSync</c>. Default: none, which sends
+    /// what is due. <see cref="Queues.IBackgroundSyncQueue.ReplayAsync"/> by hand does not call it.
+    /// </summary>
+    /// <remarks>
+    /// One call at a time. When it throws, or leaves due entries behind, it is called again after the backoff, or when the network
+    /// or a server comes back. One that does not return in 5 min is cancelled, and left behind as if it had thrown.
+    /// </remarks>
+    public Func<SyncContext, CancellationToken, Task>? OnSync { get; set; }
+
+    /// <summary>
+    /// Called just before an entry is sent, with the request, which it may change (a token, an age, another host) or drop. Default:
+    /// none.
+    /// </summary>
+    /// <remarks>
+    /// What it changes is sent and not stored: the next attempt begins from the entry again. When it throws, the request is not
+    /// sent: a failure to connect, judged by <see cref="ClassifyFailure"/>, costs no attempt, as if the server itself could not be
+    /// reached; any other counts as an attempt, so that the backoff grows. It has the time of an attempt, 100 s if that has no limit.
+    /// </remarks>
+    public Func<ReplayingContext, CancellationToken, Task>? OnReplaying { get; set; }
+
+    /// <summary>
+    /// Called when a reply to an entry has arrived, before the entry is settled. Default: none. What it throws is logged and
+    /// changes nothing. It has the time of an attempt, 100 s if that has no limit.
+    /// </summary>
+    public Func<ReplayedContext, CancellationToken, Task>? OnReplayed { get; set; }
+
+    /// <summary>
+    /// Called when an entry has become a dead letter, beside the sending. Default: none. What it throws is logged; it has 30 s.
+    /// </summary>
+    public Func<DeadLetter, CancellationToken, Task>? OnEntryDead { get; set; }
 
     /// <summary>The lane of a request, or <see langword="null"/> when all share one.</summary>
     internal Func<HttpRequestMessage, string>? Lane { get; private set; }

@@ -72,6 +72,8 @@ public static class BackgroundSyncServiceCollectionExtensions
         services.AddSingleton<IHostedService, BackgroundSyncHostedService>();
         services.AddSingleton<IValidateOptions<BackgroundSyncOptions>, BackgroundSyncOptionsValidator>();
         services.AddSingleton<BackgroundSyncMetrics>();
+        services.AddSingleton<EntryEventFeed>();
+        services.AddSingleton<EntryObservers>();
         services.AddSingleton<EntryEvents>();
         services.AddSingleton<OriginGates>();
         services.AddSingleton<ClientTimeouts>();

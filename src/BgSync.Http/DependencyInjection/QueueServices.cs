@@ -23,6 +23,7 @@ internal static class QueueServices
             provider.GetRequiredService<IQueueStore>(),
             provider.GetRequiredKeyedService<ReplayLoop>(queue),
             provider.GetRequiredService<EntryEvents>(),
+            provider.GetRequiredService<EntryEventFeed>(),
             provider.GetRequiredService<TimeProvider>()));
         services.AddKeyedSingleton<IBackgroundSyncQueue>(
             queue, static (provider, key) => provider.GetRequiredKeyedService<BackgroundSyncQueue>(key));
@@ -52,12 +53,26 @@ internal static class QueueServices
             options.SecretHeaders,
             provider.GetRequiredService<IHttpMessageHandlerFactory>(),
             provider.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>());
-        var sender = new ReplaySender(options, store, pipeline, gates, AttemptTimeoutOf(provider, queue, client), timeProvider);
+        var attemptTimeout = AttemptTimeoutOf(provider, queue, client);
+        var scopes = provider.GetRequiredService<IServiceScopeFactory>();
+        var hooks = new ReplayHooks(options, scopes, attemptTimeout, timeProvider, provider.GetRequiredService<ILogger<ReplayHooks>>());
+        var sync = new SyncHook(queue, options, scopes, timeProvider, provider.GetRequiredService<ILogger<SyncHook>>());
+        var sender = new ReplaySender(options, store, pipeline, gates, hooks, attemptTimeout, timeProvider);
         var replayer = new EntryReplayer(
             queue, options, store, sender, pause, events, tally, timeProvider, provider.GetRequiredService<ILogger<EntryReplayer>>());
         var housekeeper = new QueueHousekeeper(queue, options, store, events, tally, timeProvider);
         return new ReplayLoop(
-            queue, options, store, gates, replayer, housekeeper, pause, tally, timeProvider, provider.GetRequiredService<ILogger<ReplayLoop>>());
+            queue,
+            options,
+            store,
+            gates,
+            replayer,
+            housekeeper,
+            pause,
+            sync,
+            tally,
+            timeProvider,
+            provider.GetRequiredService<ILogger<ReplayLoop>>());
     }
 
     private static BackgroundSyncOptions OptionsOf(IServiceProvider provider, string queue) =>

@@ -11,6 +11,7 @@ internal sealed class BackgroundSyncQueue(
     IQueueStore store,
     IQueueReplayer replayer,
     EntryEvents events,
+    EntryEventFeed feed,
     TimeProvider timeProvider) : IBackgroundSyncQueue
 {
     /// <summary>Entries removed at a time, so that other writes get their turn.</summary>
@@ -130,6 +131,30 @@ internal sealed class BackgroundSyncQueue(
 
     public ValueTask<QueueCounts> CountAsync(CancellationToken cancellationToken = default) => store.CountAsync(name, cancellationToken);
 
+    public async IAsyncEnumerable<QueueUpdate> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        using var mailbox = feed.Open(entryEvent => entryEvent.Queue == name);
+        List<EntryEvent> happened = [];
+        do
+        {
+            while (mailbox.TryTake(out var entryEvent))
+            {
+                happened.Add(entryEvent);
+            }
+
+            var missed = mailbox.TakeMissed();
+            // Counted after the events were taken, so that no event is newer than its counts.
+            if (await CountWhileOpenAsync(mailbox, cancellationToken).ConfigureAwait(false) is not { } counts)
+            {
+                yield break;
+            }
+
+            yield return new(counts, happened, missed);
+            happened = [];
+        }
+        while (await mailbox.WaitAsync(cancellationToken).ConfigureAwait(false));
+    }
+
     public Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken = default) =>
         replayer.ReplayAsync(deadline, cancellationToken);
 
@@ -204,6 +229,18 @@ internal sealed class BackgroundSyncQueue(
         request.SetBackgroundSyncEntryId(id);
         replayer.Wake();
         return id;
+    }
+
+    private async ValueTask<QueueCounts?> CountWhileOpenAsync(EntryMailbox mailbox, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.CountAsync(name, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception) when (mailbox.IsClosed)
+        {
+            return null;
+        }
     }
 
     private async ValueTask<TakenEntry?> TakeAsync(QueueEnd end, CancellationToken cancellationToken)

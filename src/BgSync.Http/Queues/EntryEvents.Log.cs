@@ -50,4 +50,7 @@ internal sealed partial class EntryEvents
 
     [LoggerMessage(2014, LogLevel.Information, "Queue '{Queue}' cleared by hand of {Entries} entries")]
     private partial void LogCleared(string queue, long entries);
+
+    [LoggerMessage(2015, LogLevel.Information, "Queue '{Queue}': entry {EntryId} was being sent at the stop and was given back")]
+    private partial void LogGivenBack(string queue, long entryId);
 }

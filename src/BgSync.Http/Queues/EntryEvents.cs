@@ -6,75 +6,155 @@ using Microsoft.Extensions.Logging;
 namespace BgSync.Http.Queues;
 
 /// <summary>
-/// Every event in an entry's life: a log message with a stable id and a metric. Neither bears bodies, queries or header values.
+/// Every event in an entry's life: a log message with a stable id, a metric, and a word to all who listen. Neither log nor metric
+/// bears bodies, queries or header values.
 /// </summary>
-internal sealed partial class EntryEvents(ILogger<EntryEvents> logger, BackgroundSyncMetrics metrics)
+internal sealed partial class EntryEvents(
+    ILogger<EntryEvents> logger, BackgroundSyncMetrics metrics, EntryEventFeed feed, EntryObservers observers, TimeProvider timeProvider)
 {
     public void Queued(string queue, long id, NewEntry entry)
     {
         metrics.Queued(queue);
         LogQueued(queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length, entry.LastError ?? "by hand");
+        Publish(EntryEventKind.Queued, queue, id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
     }
 
     public void NotQueued(string queue, RequestSnapshot request, string reason)
     {
         metrics.Dropped(queue);
         LogNotQueued(queue, request.Method, request.Origin, request.Uri.AbsolutePath, reason);
+        Publish(EntryEventKind.NotQueued, queue, null, happened => happened with { Request = request, Reason = reason });
     }
 
-    public void Sending(StoredEntry entry) => LogSending(entry.Queue, entry.Id, entry.Attempts + 1);
+    public void Sending(StoredEntry entry)
+    {
+        LogSending(entry.Queue, entry.Id, entry.Attempts + 1);
+        Publish(EntryEventKind.Sending, entry);
+    }
 
     public void Delivered(StoredEntry entry, int status, TimeSpan took)
     {
         metrics.Replayed(entry, "delivered", status, took);
         LogDelivered(entry.Queue, entry.Id, status);
+        Publish(EntryEventKind.Delivered, entry, happened => happened with { StatusCode = status });
     }
 
     public void WillRetry(StoredEntry entry, TimeSpan delay, string? error, int? status, TimeSpan took)
     {
         metrics.Replayed(entry, "retry", status, took);
         LogWillRetry(entry.Queue, entry.Id, delay, error);
+        Publish(EntryEventKind.WillRetry, entry, happened => happened with
+        {
+            StatusCode = status,
+            Reason = error,
+            NextAttemptAt = happened.At + delay,
+        });
     }
 
     public void Died(StoredEntry entry, DeathCertificate death, TimeSpan took)
     {
         metrics.Replayed(entry, "dead", death.StatusCode, took);
-        Dead(entry.Queue, entry.Id, death);
+        Dead(entry.Queue, entry.Id, entry, death);
     }
 
-    public void Dead(string queue, long id, DeathCertificate death)
+    public void Dead(string queue, long id, StoredEntry? entry, DeathCertificate death) => Dead(new DeadLetter
     {
-        metrics.Died(queue, death.Reason);
-        LogDead(queue, id, death.Reason, death.StatusCode, death.Error);
+        Id = id,
+        Queue = queue,
+        Entry = entry,
+        Reason = death.Reason,
+        Error = death.Error,
+        StatusCode = death.StatusCode,
+        DiedAt = timeProvider.GetUtcNow(),
+    });
+
+    public void Dead(DeadLetter letter)
+    {
+        metrics.Died(letter.Queue, letter.Reason);
+        LogDead(letter.Queue, letter.Id, letter.Reason, letter.StatusCode, letter.Error);
+        Publish(EntryEventKind.Dead, letter.Queue, letter.Id, happened => happened with
+        {
+            Request = letter.Entry?.Request,
+            StatusCode = letter.StatusCode,
+            Reason = letter.Error,
+            DeadLetter = letter,
+        });
     }
 
-    public void LeaseLost(string queue, long id) => LogLeaseLost(queue, id);
+    public void LeaseLost(string queue, long id)
+    {
+        LogLeaseLost(queue, id);
+        Publish(EntryEventKind.LeaseLost, queue, id);
+    }
 
-    public void Paused(string queue, QueuePause pause) => LogPaused(queue, pause.Cause, pause.Reason);
+    public void GivenBack(StoredEntry entry)
+    {
+        LogGivenBack(entry.Queue, entry.Id);
+        Publish(EntryEventKind.GivenBack, entry);
+    }
 
-    public void Resumed(string queue) => LogResumed(queue);
+    public void Paused(string queue, QueuePause pause)
+    {
+        LogPaused(queue, pause.Cause, pause.Reason);
+        Publish(EntryEventKind.Paused, queue, null, happened => happened with { Reason = pause.Reason });
+    }
 
-    public void Requeued(string queue, long id) => LogRequeued(queue, id);
+    public void Resumed(string queue)
+    {
+        LogResumed(queue);
+        Publish(EntryEventKind.Resumed, queue, null);
+    }
+
+    public void Requeued(string queue, long id)
+    {
+        LogRequeued(queue, id);
+        Publish(EntryEventKind.Requeued, queue, id);
+    }
 
     public void Taken(string queue, long id)
     {
         metrics.Removed(queue, 1);
         LogTaken(queue, id);
+        Publish(EntryEventKind.Taken, queue, id);
     }
 
     public void Removed(string queue, long id)
     {
         metrics.Removed(queue, 1);
         LogRemoved(queue, id);
+        Publish(EntryEventKind.Removed, queue, id);
     }
 
     public void Cleared(string queue, long entries)
     {
         metrics.Removed(queue, entries);
         LogCleared(queue, entries);
+        Publish(EntryEventKind.Cleared, queue, id: null);
     }
 
-    public void Edited(string queue, long id) => LogEdited(queue, id);
+    public void Edited(string queue, long id)
+    {
+        LogEdited(queue, id);
+        Publish(EntryEventKind.Edited, queue, id);
+    }
 
-    public void Deleted(string queue, long id) => LogDeleted(queue, id);
+    public void Deleted(string queue, long id)
+    {
+        LogDeleted(queue, id);
+        Publish(EntryEventKind.Deleted, queue, id);
+    }
+
+    private void Publish(EntryEventKind kind, StoredEntry entry, Func<EntryEvent, EntryEvent>? more = null) => Publish(
+        kind, entry.Queue, entry.Id, happened =>
+        {
+            happened = happened with { Request = entry.Request, Attempt = entry.Attempts + 1 };
+            return more is null ? happened : more(happened);
+        });
+
+    private void Publish(EntryEventKind kind, string queue, long? id, Func<EntryEvent, EntryEvent>? more = null)
+    {
+        observers.EnsureStarted();
+        var happened = new EntryEvent { Kind = kind, Queue = queue, EntryId = id, At = timeProvider.GetUtcNow() };
+        feed.Publish(more is null ? happened : more(happened));
+    }
 }

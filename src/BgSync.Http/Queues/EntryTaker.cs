@@ -37,7 +37,7 @@ internal sealed class EntryTaker(
             expired = await store.ExpireAsync(queue, Batch, cancellationToken).ConfigureAwait(false);
             foreach (var letter in expired)
             {
-                events.Dead(queue, letter.Id, new(letter.Reason, letter.Error, letter.StatusCode));
+                events.Dead(letter);
             }
         }
         while (expired.Count == Batch);

@@ -90,6 +90,14 @@ public interface IBackgroundSyncQueue
     ValueTask<QueueCounts> CountAsync(CancellationToken cancellationToken = default);
 
     /// <summary>
+    /// Watches the queue: yields how it stands at once, and again with what has happened whenever something has. Any number may
+    /// watch; a slow reader gets the latest counts, and the latest 1,024 events.
+    /// </summary>
+    /// <remarks>Ends when the container is disposed of.</remarks>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    IAsyncEnumerable<QueueUpdate> WatchAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>
     /// Sends now all that can be sent now, whatever the backoff says; a wait that a server asked for is kept. Runs also when the
     /// application has not started to send.
     /// </summary>

@@ -7,9 +7,6 @@ internal sealed partial class EntryReplayer
     [LoggerMessage(3010, LogLevel.Error, "Queue '{Queue}': the attempt at entry {EntryId} was lost; it is made again when its lease ends: {Reason}")]
     private partial void LogAttemptLost(Exception exception, string queue, long entryId, string reason);
 
-    [LoggerMessage(3011, LogLevel.Information, "Queue '{Queue}': entry {EntryId} was being sent at the stop and was given back")]
-    private partial void LogGivenBack(string queue, long entryId);
-
     [LoggerMessage(3012, LogLevel.Error, "Queue '{Queue}': what became of entry {EntryId} could not be written down and will be again: {Reason}")]
     private partial void LogSettleFailed(Exception exception, string queue, long entryId, string reason);
 }

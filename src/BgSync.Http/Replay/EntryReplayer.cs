@@ -36,7 +36,7 @@ internal sealed partial class EntryReplayer(
                 var death = new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage);
                 if (await BuryAsync(leased.Lease, death, cancellationToken).ConfigureAwait(false))
                 {
-                    events.Dead(queue, leased.Lease.EntryId, death);
+                    events.Dead(queue, leased.Lease.EntryId, leased.Entry, death);
                 }
             }
         }
@@ -65,7 +65,7 @@ internal sealed partial class EntryReplayer(
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 await store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: true), CancellationToken.None).ConfigureAwait(false);
-                LogGivenBack(queue, entry.Id);
+                events.GivenBack(entry);
             }
         }
     }

@@ -28,7 +28,7 @@ internal sealed class QueueHousekeeper(
             foreach (var letter in expired)
             {
                 tally.Died();
-                events.Dead(queue, letter.Id, new(letter.Reason, letter.Error, letter.StatusCode));
+                events.Dead(letter);
             }
         }
         while (expired.Count == Batch);

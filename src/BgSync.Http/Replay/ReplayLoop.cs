@@ -19,6 +19,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private readonly EntryReplayer _replayer;
     private readonly QueueHousekeeper _housekeeper;
     private readonly CredentialsPause _pause;
+    private readonly SyncHook _sync;
     private readonly ReplayTally _tally;
     private readonly TimeProvider _timeProvider;
     private readonly ILogger<ReplayLoop> _logger;
@@ -31,6 +32,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private int _disposed;
     private string _lastServed = "";
     private int _lookFailures;
+    private bool _isStarted;
 
     public ReplayLoop(
         string queue,
@@ -40,6 +42,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         EntryReplayer replayer,
         QueueHousekeeper housekeeper,
         CredentialsPause pause,
+        SyncHook sync,
         ReplayTally tally,
         TimeProvider timeProvider,
         ILogger<ReplayLoop> logger)
@@ -51,6 +54,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         _replayer = replayer;
         _housekeeper = housekeeper;
         _pause = pause;
+        _sync = sync;
         _tally = tally;
         _timeProvider = timeProvider;
         _logger = logger;
@@ -96,14 +100,8 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
     }
 
-    public async Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken)
-    {
-        var before = _tally.Now;
-        var completed = await ReplayOnceAsync(deadline, cancellationToken).ConfigureAwait(false);
-        var counts = await _store.CountAsync(_queue, cancellationToken).ConfigureAwait(false);
-        var after = _tally.Now;
-        return new(after.Delivered - before.Delivered, after.Dead - before.Dead, counts.Live, completed);
-    }
+    public Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken) =>
+        ReplayAsync(ReplayTriggers.Manual, deadline, cancellationToken);
 
     /// <summary>Runs until it is stopped. A second run waits for the first to end.</summary>
     /// <param name="trigger">Why it begins.</param>
@@ -124,6 +122,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
         try
         {
+            _isStarted = trigger == ReplayTriggers.Start;
             await LoopAsync(trigger, attempts.Token, stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -152,7 +151,16 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
     }
 
-    private async Task<bool> ReplayOnceAsync(TimeSpan deadline, CancellationToken cancellationToken)
+    private async Task<ReplaySummary> ReplayAsync(ReplayTriggers trigger, TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        var before = _tally.Now;
+        var completed = await ReplayOnceAsync(trigger, deadline, cancellationToken).ConfigureAwait(false);
+        var counts = await _store.CountAsync(_queue, cancellationToken).ConfigureAwait(false);
+        var after = _tally.Now;
+        return new(after.Delivered - before.Delivered, after.Dead - before.Dead, counts.Live, completed);
+    }
+
+    private async Task<bool> ReplayOnceAsync(ReplayTriggers trigger, TimeSpan deadline, CancellationToken cancellationToken)
     {
         var waiting = _waiters.Add();
         using var shutdown = new CancellationTokenSource();
@@ -162,11 +170,11 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             // Not started: this call runs the loop itself, for as long as it waits.
             using (ExecutionContext.SuppressFlow())
             {
-                own = Task.Run(() => RunAsync(ReplayTriggers.Manual, shutdown.Token, shutdown.Token), CancellationToken.None);
+                own = Task.Run(() => RunAsync(trigger, shutdown.Token, shutdown.Token), CancellationToken.None);
             }
         }
 
-        _signal.Set(ReplayTriggers.Manual);
+        _signal.Set(trigger);
         try
         {
             await waiting.WaitAsync(deadline, _timeProvider, cancellationToken).ConfigureAwait(false);
@@ -189,7 +197,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     {
         try
         {
-            if (triggers.HasFlag(ReplayTriggers.Manual))
+            if ((triggers & (ReplayTriggers.Manual | ReplayTriggers.Sync)) != 0)
             {
                 _waiters.Begin();
             }
@@ -202,7 +210,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             await PrepareAsync(triggers, stop).ConfigureAwait(false);
             var (wait, busy) = await _pause.HoldsAsync(triggers, stop).ConfigureAwait(false)
                 ? (Interval(), false)
-                : await FillAsync(attempt, stop).ConfigureAwait(false);
+                : await PassAsync(triggers, attempt, stop).ConfigureAwait(false);
             _lookFailures = 0;
             if (!busy && Volatile.Read(ref _inFlight) == 0)
             {
@@ -234,6 +242,28 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
 
         await _housekeeper.KeepAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Sends what is due, or has the application do so; whoever asks for a replay by hand gets the default one.</summary>
+    /// <returns>How long to sleep, and whether something is under way elsewhere that lanes wait for.</returns>
+    private async Task<(TimeSpan Wait, bool Busy)> PassAsync(ReplayTriggers triggers, CancellationToken attempt, CancellationToken stop)
+    {
+        if (!_sync.IsSet || !_isStarted || _waiters.AreServed)
+        {
+            return await FillAsync(attempt, stop).ConfigureAwait(false);
+        }
+
+        var schedule = await _store.GetScheduleAsync(_queue, stop).ConfigureAwait(false);
+        var dueAt = schedule.Select(origin => Max(origin.DueAt, _gates.ClosedUntil(origin.Origin)))
+            .DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
+        return (Min(Interval(), _sync.Consider(triggers, dueAt, token => ReplayDueAsync(token, stop), Wake, stop)), false);
+    }
+
+    /// <summary>The default replay, for the application's own.</summary>
+    private async Task<ReplaySummary> ReplayDueAsync(CancellationToken cancellationToken, CancellationToken stop)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, stop);
+        return await ReplayAsync(ReplayTriggers.Sync, Timeout.InfiniteTimeSpan, either.Token).ConfigureAwait(false);
     }
 
     /// <summary>Leases and sends as much as may be sent now.</summary>
@@ -326,6 +356,8 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         {
             await _signal.WaitAsync(Timeout.InfiniteTimeSpan, CancellationToken.None).ConfigureAwait(false);
         }
+
+        await _sync.EndAsync(attempts.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void OnGateOpened() => _signal.Set(ReplayTriggers.OriginReachable);
@@ -334,6 +366,8 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private TimeSpan Interval() => _options.ReplayInterval * (1 + (0.1 * _options.Randomizer()));
 
     private TimeSpan Jitter() => _options.TriggerJitter * _options.Randomizer();
+
+    private static DateTimeOffset Max(DateTimeOffset left, DateTimeOffset right) => left > right ? left : right;
 
     private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
 }

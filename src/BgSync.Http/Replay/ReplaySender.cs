@@ -12,6 +12,7 @@ internal sealed class ReplaySender(
     IQueueStore store,
     ReplayPipeline pipeline,
     OriginGates gates,
+    ReplayHooks hooks,
     Func<TimeSpan> attemptTimeout,
     TimeProvider timeProvider)
 {
@@ -51,18 +52,27 @@ internal sealed class ReplaySender(
         using var activity = StartActivity(entry);
         var probe = gates.ProbeOf(entry.Request.Origin);
         var isProbe = probe.CanBeCanceled;
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(
-            cancellationToken, IsRepeatable(entry) ? probe : CancellationToken.None);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Attempt? attempt = null;
+        var sent = SentRequest.Of(request, options.IdempotencyKeyHeader);
         try
         {
             // Opening the way configures a client, so that the time-out is known after it.
             var way = pipeline.Open(request);
+            if (await ChangeAsync(entry, request, cancellationToken).ConfigureAwait(false) is { } notSent)
+            {
+                return notSent;
+            }
+
+            sent = SentRequest.Of(request, options.IdempotencyKeyHeader);
+            using var change = (sent.IsRepeatable ? probe : CancellationToken.None).UnsafeRegister(
+                static either => ((CancellationTokenSource)either!).Cancel(), either);
             attempt = new Attempt(attemptTimeout(), timeProvider, either.Token);
             using var reply = await way.SendAsync(request, attempt.Token).ConfigureAwait(false);
             gates.Answered(entry.Request.Origin);
             activity?.SetTag("http.response.status_code", (int)reply.StatusCode);
-            return OutcomeOf(entry, reply);
+            await hooks.ReplayedAsync(entry, reply, cancellationToken).ConfigureAwait(false);
+            return OutcomeOf(entry, sent, reply);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -74,13 +84,32 @@ internal sealed class ReplaySender(
             }
 
             var failure = attempt?.Explain(e) ?? e;
-            var verdict = attempt?.Judge(failure, options.ClassifyFailure, wasTaken: request.Method != entry.Request.Method)
+            var verdict = attempt?.Judge(failure, options.ClassifyFailure, wasTaken: request.Method != sent.Method)
                 ?? options.ClassifyFailure(failure);
-            return OutcomeOf(entry, failure, verdict, attempt is { IsTimedOut: true }, isProbe);
+            return OutcomeOf(entry, sent, failure, verdict, attempt is { IsTimedOut: true }, isProbe);
         }
         finally
         {
             attempt?.Dispose();
+        }
+    }
+
+    /// <summary>Lets the application change the request, or drop it.</summary>
+    /// <returns>What is to become of the entry; <see langword="null"/> when it is to be sent.</returns>
+    private async Task<ReplayOutcome?> ChangeAsync(StoredEntry entry, HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await hooks.ReplayingAsync(entry, request, cancellationToken).ConfigureAwait(false) is { } reason
+                ? new ReplayOutcome.Dead(new(DeadLetterReason.Dropped, reason))
+                : null;
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            var error = $"{nameof(options.OnReplaying)} failed. {FailureText.Of(e)}";
+            return options.ClassifyFailure(e) == FailureVerdict.NotSent
+                ? Unreachable(entry, error, counts: false)
+                : Again(entry, error, asked: null, status: null);
         }
     }
 
@@ -104,11 +133,10 @@ internal sealed class ReplaySender(
         return request;
     }
 
-    private ReplayOutcome OutcomeOf(StoredEntry entry, HttpResponseMessage reply)
+    private ReplayOutcome OutcomeOf(StoredEntry entry, SentRequest sent, HttpResponseMessage reply)
     {
         var status = (int)reply.StatusCode;
-        var hasKey = IdempotencyKey.IsOn(entry.Request, options.IdempotencyKeyHeader);
-        switch (ReplyClassifier.Classify(reply.StatusCode, hasKey))
+        switch (ReplyClassifier.Classify(reply.StatusCode, sent.HasKey))
         {
             case ReplyVerdict.Delivered:
                 return new ReplayOutcome.Delivered(status);
@@ -122,13 +150,13 @@ internal sealed class ReplaySender(
         }
     }
 
-    private ReplayOutcome OutcomeOf(StoredEntry entry, Exception failure, FailureVerdict verdict, bool timedOut, bool isProbe)
+    private ReplayOutcome OutcomeOf(
+        StoredEntry entry, SentRequest sent, Exception failure, FailureVerdict verdict, bool timedOut, bool isProbe)
     {
         var error = FailureText.Of(failure);
         if (verdict == FailureVerdict.NotSent)
         {
-            gates.Unreachable(entry.Request.Origin, options);
-            return AtOnce(error, counts: false);
+            return Unreachable(entry, error, counts: false);
         }
 
         if (timedOut && !isProbe)
@@ -152,7 +180,7 @@ internal sealed class ReplaySender(
             return new ReplayOutcome.Pause(error, null);
         }
 
-        if (verdict == FailureVerdict.MaybeProcessed && !IsRepeatable(entry))
+        if (verdict == FailureVerdict.MaybeProcessed && !sent.IsRepeatable)
         {
             return new ReplayOutcome.Dead(new(DeadLetterReason.MaybeProcessed, error));
         }
@@ -160,11 +188,17 @@ internal sealed class ReplaySender(
         if (timedOut && isProbe && entry.Attempts + 1 < options.MaxAttempts)
         {
             // Silence is the network's until the origin has spoken: the origin waits, and a network event ends the wait.
-            gates.Unreachable(entry.Request.Origin, options);
-            return AtOnce(error, counts: true);
+            return Unreachable(entry, error, counts: true);
         }
 
         return Again(entry, error, asked: null, status: null);
+    }
+
+    /// <summary>The origin waits for its backoff.</summary>
+    private ReplayOutcome.Again Unreachable(StoredEntry entry, string error, bool counts)
+    {
+        gates.Unreachable(entry.Request.Origin, options);
+        return AtOnce(error, counts);
     }
 
     /// <summary>Due as soon as the origin is open: it is the origin that waits, and not the lane.</summary>
@@ -181,9 +215,6 @@ internal sealed class ReplaySender(
         var delay = asked ?? Backoff.Wait(attempts, options.MinBackoff, options.MaxBackoff, options.Randomizer());
         return new ReplayOutcome.Again(new Retry(delay, CountsAsAttempt: true, error, AskedByServer: asked is not null), status);
     }
-
-    private bool IsRepeatable(StoredEntry entry) =>
-        IdempotencyKey.IsIdempotent(entry.Request.Method) || IdempotencyKey.IsOn(entry.Request, options.IdempotencyKeyHeader);
 
     /// <summary>A request that this machine cannot even write to the wire will not be written another time.</summary>
     private static bool IsDefect(Exception failure) =>

@@ -24,4 +24,7 @@ internal enum ReplayTriggers
 
     /// <summary>The queue has changed, or a lane is free.</summary>
     Changed = 32,
+
+    /// <summary>The application's own replay asks for the default one.</summary>
+    Sync = 64,
 }

@@ -7,6 +7,18 @@ internal sealed class ReplayWaiters
     private readonly List<TaskCompletionSource> _added = [];
     private readonly List<TaskCompletionSource> _begun = [];
 
+    /// <summary>Whether a look at the queue serves somebody who waits.</summary>
+    public bool AreServed
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _begun.Count > 0;
+            }
+        }
+    }
+
     public Task Add()
     {
         var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

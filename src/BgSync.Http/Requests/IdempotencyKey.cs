@@ -26,10 +26,6 @@ internal static class IdempotencyKey
         return request.Headers.TryAddWithoutValidation(header, format == IdempotencyKeyFormat.QuotedString ? $"\"{key}\"" : key);
     }
 
-    /// <summary>Whether a stored request carries a key.</summary>
-    public static bool IsOn(RequestSnapshot request, string? header) =>
-        request.Headers.Any(h => string.Equals(h.Key, header, StringComparison.OrdinalIgnoreCase));
-
     /// <summary>Whether sending a request twice does no more than sending it once (RFC 9110, 9.2.2).</summary>
     public static bool IsIdempotent(HttpMethod method) =>
         method == HttpMethod.Put || method == HttpMethod.Delete || method == HttpMethod.Get || method == HttpMethod.Head

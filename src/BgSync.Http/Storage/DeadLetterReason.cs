@@ -17,4 +17,7 @@ public enum DeadLetterReason
 
     /// <summary>The server may have processed it, and it is neither idempotent nor keyed: sending it again could do it twice.</summary>
     MaybeProcessed = 5,
+
+    /// <summary>The application dropped it just before it was sent (<c>OnReplaying</c>).</summary>
+    Dropped = 6,
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
@@ -104,6 +105,101 @@ public sealed class ReadmeSnippets : IDisposable
         await Queue("orders").ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal("Bearer 2", Assert.Single(_wire.Received).Headers.Authorization?.ToString());
+    }
+
+    [Theory]
+    [InlineData("http://api.example.com/orders", "Bearer 1", null)]
+    [InlineData("http://api.example.com/hits", null, "A hit of yesterday tells nothing.")]
+    public async Task A_token_on_replay_and_an_entry_dropped(string uri, string? token, string? dropped)
+    {
+        builder.Services.AddSingleton<TokenSource>();
+        builder.Services.AddSingleton<TimeProvider>(new FakeTimeProvider());
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
+        {
+            sync.OnReplaying = async (replaying, cancellationToken) =>
+            {
+                var tokens = replaying.Services.GetRequiredService<TokenSource>();
+                replaying.Request.Headers.Authorization = new("Bearer", await tokens.GetTokenAsync(cancellationToken));
+                if (replaying.Entry.Timestamp < DateTimeOffset.UtcNow.AddDays(-1) && replaying.Request.RequestUri!.AbsolutePath == "/hits")
+                {
+                    replaying.Drop("A hit of yesterday tells nothing.");
+                }
+            };
+        });
+        await Assert.ThrowsAsync<RequestQueuedException>(() => client.PostAsync(uri, null));
+        _wire.IsOnline = true;
+
+        await Queue("orders").ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(token, _wire.Received.SingleOrDefault()?.Headers.Authorization?.ToString());
+        Assert.Equal(dropped, (await Queue("orders").GetDeadLettersAsync().SingleOrDefaultAsync())?.Error);
+    }
+
+    [Fact]
+    public async Task An_observer()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders");
+
+        builder.Services.AddSingleton<IBackgroundSyncObserver, Journal>();
+
+        await QueueOneAsync();
+        var journal = Assert.IsType<Journal>(Build().GetRequiredService<IBackgroundSyncObserver>());
+        await Eventually.TrueAsync(() => journal.Lines.Contains("orders 1 Queued "), "the journal is written");
+    }
+
+    [Fact]
+    public async Task Watch_a_queue()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders");
+        await QueueOneAsync();
+        var queue = Queue("orders");
+        using var cancel = new CancellationTokenSource();
+        var cancellationToken = cancel.Token;
+        var watching = WatchAsync();
+        await Eventually.TrueAsync(() => _shown.Count == 1, "the first update is shown");
+        await queue.PauseAsync("Enough.", CancellationToken.None);
+        await Eventually.TrueAsync(() => _shown.Count == 3, "the pause is shown");
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watching);
+        Assert.Equal(["1 waiting, 0 not delivered", "1 waiting, 0 not delivered", "Paused  Enough."], _shown);
+
+        async Task WatchAsync()
+        {
+            await foreach (var update in queue.WatchAsync(cancellationToken))
+            {
+                Show($"{update.Counts.Live} waiting, {update.Counts.Dead} not delivered");
+                foreach (var happened in update.Events)
+                {
+                    Show($"{happened.Kind} {happened.EntryId} {happened.Reason}");
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_replay_of_your_own()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", sync =>
+        {
+            sync.TriggerJitter = TimeSpan.Zero;
+            sync.OnSync = async (pass, cancellationToken) =>
+            {
+                if (IsOnWiFi())
+                {
+                    await pass.ReplayAsync(cancellationToken);      // what is due, as without OnSync
+                }
+            };
+        });
+        await QueueOneAsync();
+        _wire.IsOnline = true;
+        await Build().GetRequiredService<IBackgroundSync>().StartAsync();
+
+        await Eventually.TrueAsync(() => _wire.Received.Count == 1, "the order is sent");
+
+        await Build().GetRequiredService<IBackgroundSync>().StopAsync();
+
+        static bool IsOnWiFi() => true;
     }
 
     [Fact]
@@ -360,6 +456,17 @@ public sealed class Outbox([FromKeyedServices("orders")] IBackgroundSyncQueue qu
             Console.WriteLine($"{entry.Id} {entry.Request.Method} {entry.Request.Uri}, {entry.BodyLength} bytes, "
                 + $"{entry.Attempts} attempts, next {entry.DueAt}: {entry.LastError}");
         }
+    }
+}
+
+public sealed class Journal : IBackgroundSyncObserver
+{
+    public ConcurrentQueue<string> Lines { get; } = [];
+
+    public Task OnEventAsync(EntryEvent entryEvent, CancellationToken cancellationToken)
+    {
+        Lines.Enqueue($"{entryEvent.Queue} {entryEvent.EntryId} {entryEvent.Kind} {entryEvent.StatusCode}");
+        return Task.CompletedTask;
     }
 }
 

@@ -1,0 +1,53 @@
+namespace BgSync.Http.Queues;
+
+/// <summary>What happened to an entry, or to its queue.</summary>
+public enum EntryEventKind
+{
+    /// <summary>A request that failed was written to the queue.</summary>
+    Queued = 1,
+
+    /// <summary>A request failed and could not be queued; <see cref="EntryEvent.Reason"/> says why.</summary>
+    NotQueued = 2,
+
+    /// <summary>The entry is being sent.</summary>
+    Sending = 3,
+
+    /// <summary>The server has it; the entry was removed.</summary>
+    Delivered = 4,
+
+    /// <summary>The attempt failed; <see cref="EntryEvent.NextAttemptAt"/> says when the next one is due.</summary>
+    WillRetry = 5,
+
+    /// <summary>The entry became a <see cref="EntryEvent.DeadLetter"/>.</summary>
+    Dead = 6,
+
+    /// <summary>The queue sends nothing; <see cref="EntryEvent.Reason"/> says why.</summary>
+    Paused = 7,
+
+    /// <summary>The queue sends again.</summary>
+    Resumed = 8,
+
+    /// <summary>Somebody else holds the entry now, and sends it.</summary>
+    LeaseLost = 9,
+
+    /// <summary>The entry was being sent when the application stopped, and stays queued.</summary>
+    GivenBack = 10,
+
+    /// <summary>A dead letter was queued again.</summary>
+    Requeued = 11,
+
+    /// <summary>A dead letter was deleted.</summary>
+    Deleted = 12,
+
+    /// <summary>The application took the entry out of the queue.</summary>
+    Taken = 13,
+
+    /// <summary>The application removed the entry.</summary>
+    Removed = 14,
+
+    /// <summary>The application edited the entry.</summary>
+    Edited = 15,
+
+    /// <summary>The application cleared the queue.</summary>
+    Cleared = 16,
+}

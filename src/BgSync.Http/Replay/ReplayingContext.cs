@@ -1,0 +1,42 @@
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.Replay;
+
+/// <summary>What <see cref="BackgroundSyncOptions.OnReplaying"/> is told of an entry that is about to be sent.</summary>
+public sealed class ReplayingContext
+{
+    internal ReplayingContext(StoredEntry entry, HttpRequestMessage request, int attempt, bool isLastAttempt, IServiceProvider services)
+    {
+        Entry = entry;
+        Request = request;
+        Attempt = attempt;
+        IsLastAttempt = isLastAttempt;
+        Services = services;
+    }
+
+    /// <summary>The entry as it is stored.</summary>
+    public StoredEntry Entry { get; }
+
+    /// <summary>The request that is to be sent, to be changed as wanted; the stored entry stays as it is.</summary>
+    public HttpRequestMessage Request { get; }
+
+    /// <summary>Which attempt this is of those that may reach the server, from 1; the live attempt counts if it may have.</summary>
+    public int Attempt { get; }
+
+    /// <summary>Whether the entry becomes a dead letter if this attempt fails (<see cref="BackgroundSyncOptions.MaxAttempts"/>).</summary>
+    public bool IsLastAttempt { get; }
+
+    /// <summary>The application's services, in a scope that ends with the call.</summary>
+    public IServiceProvider Services { get; }
+
+    /// <summary>Why the entry was dropped.</summary>
+    internal string? DropReason { get; private set; }
+
+    /// <summary>Does not send the entry: it becomes a dead letter, <see cref="DeadLetterReason.Dropped"/>.</summary>
+    /// <param name="reason">Why, for the log and the dead letter.</param>
+    public void Drop(string reason)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        DropReason = reason;
+    }
+}

@@ -1,0 +1,126 @@
+using BgSync.Http.Outcomes;
+using BgSync.Http.Queues;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace BgSync.Http.Replay;
+
+/// <summary>
+/// Calls the application's own replay (<see cref="BackgroundSyncOptions.OnSync"/>) when entries are due: one call at a time, and
+/// after one that threw, or left due entries behind, no other before the backoff is over or a trigger comes.
+/// </summary>
+/// <remarks>Used by its loop only, except for the call itself.</remarks>
+internal sealed partial class SyncHook(
+    string queue, BackgroundSyncOptions options, IServiceScopeFactory scopes, TimeProvider timeProvider, ILogger<SyncHook> logger)
+{
+    /// <summary>Triggers that end the wait for the next call.</summary>
+    private const ReplayTriggers Urgent = ReplayTriggers.Network | ReplayTriggers.OriginReachable | ReplayTriggers.LiveSuccess;
+
+    /// <summary>How long a call may take.</summary>
+    private static readonly TimeSpan _limit = TimeSpan.FromMinutes(5);
+
+    private readonly ILogger<SyncHook> _logger = logger;
+    private Task<bool>? _call;
+    private ReplayTriggers _triggers;
+    private DateTimeOffset _notBefore;
+    private int _failures;
+    private int _inVain;
+
+    /// <summary>Whether the application has a replay of its own.</summary>
+    public bool IsSet => options.OnSync is not null;
+
+    /// <summary>Begins a call, if it is time for one.</summary>
+    /// <param name="triggers">Why the queue is looked at.</param>
+    /// <param name="dueAt">When the first entry is due; <see cref="DateTimeOffset.MaxValue"/> when there is none.</param>
+    /// <param name="replay">The default replay.</param>
+    /// <param name="ended">Called when the call is over.</param>
+    /// <param name="stop">Breaks the call off.</param>
+    /// <returns>How long until it is time for a call; <see cref="TimeSpan.MaxValue"/> when nobody knows.</returns>
+    public TimeSpan Consider(
+        ReplayTriggers triggers,
+        DateTimeOffset dueAt,
+        Func<CancellationToken, Task<ReplaySummary>> replay,
+        Action ended,
+        CancellationToken stop)
+    {
+        // A trigger that found nothing is spent.
+        _triggers = dueAt == DateTimeOffset.MaxValue ? default : _triggers | triggers;
+        if (_call is { IsCompleted: false })
+        {
+            return TimeSpan.MaxValue;
+        }
+
+        var now = timeProvider.GetUtcNow();
+        if (_call is { Result: var succeeded })
+        {
+            _call = null;
+            _failures = succeeded ? 0 : _failures + 1;
+            _inVain = succeeded && dueAt > now ? 0 : _inVain + 1;
+            _notBefore = _inVain == 0
+                ? now
+                : now + Backoff.Wait(_inVain, options.MinBackoff, options.MaxBackoff, options.Randomizer());
+            // The call itself has reached it.
+            _triggers &= ~ReplayTriggers.OriginReachable;
+        }
+
+        var at = dueAt > _notBefore || (_triggers & Urgent) != 0 ? dueAt : _notBefore;
+        if (at > now)
+        {
+            return at - now;
+        }
+
+        var reason = ReasonOf(_triggers);
+        _triggers = default;
+        _call = Task.Run(() => CallAsync(reason, _failures + 1, replay, ended, stop), CancellationToken.None);
+        return TimeSpan.MaxValue;
+    }
+
+    /// <summary>Waits for the call under way, until <paramref name="abort"/>.</summary>
+    public Task EndAsync(CancellationToken abort) => _call?.WaitAsync(abort) ?? Task.CompletedTask;
+
+    private static ReplayReason ReasonOf(ReplayTriggers triggers) => triggers switch
+    {
+        _ when triggers.HasFlag(ReplayTriggers.Network) => ReplayReason.Network,
+        _ when triggers.HasFlag(ReplayTriggers.Start) => ReplayReason.Start,
+        _ when (triggers & Urgent) != 0 => ReplayReason.ServerReachable,
+        _ => ReplayReason.Due,
+    };
+
+    /// <returns>Whether it succeeded.</returns>
+    private async Task<bool> CallAsync(
+        ReplayReason reason, int attempt, Func<CancellationToken, Task<ReplaySummary>> replay, Action ended, CancellationToken stop)
+    {
+        try
+        {
+            var scope = scopes.CreateAsyncScope();
+            await using (scope.ConfigureAwait(false))
+            {
+                var services = scope.ServiceProvider;
+                await ApplicationCall.RunAsync(
+                    async token =>
+                    {
+                        var self = services.GetRequiredKeyedService<IBackgroundSyncQueue>(queue);
+                        await options.OnSync!(new(self, reason, attempt, services, replay), token).ConfigureAwait(false);
+                    },
+                    _limit,
+                    timeProvider,
+                    stop).ConfigureAwait(false);
+            }
+
+            return true;
+        }
+        catch (Exception e)
+        {
+            if (!stop.IsCancellationRequested)
+            {
+                LogFailed(e, queue, attempt, e.Message);
+            }
+
+            return false;
+        }
+        finally
+        {
+            ended();
+        }
+    }
+}
