@@ -67,6 +67,30 @@ public sealed class ObserverTests : ReplayFixture
     }
 
     [Fact]
+    public async Task What_is_done_by_hand_is_told()
+    {
+        var observer = new Recorder();
+        await using var app = Create(services: services => services.AddSingleton<IBackgroundSyncObserver>(observer));
+        var ids = new List<long>();
+        for (var i = 0; i < 4; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "http://127.0.0.1/");
+            ids.Add(await app.Queue.PushAsync(request));
+        }
+
+        await app.Queue.EditAsync(ids[1], edit => edit.Lane = "other");
+        using var taken = await app.Queue.ShiftAsync();
+        await app.Queue.RemoveAsync(ids[1]);
+        await app.Queue.ClearAsync();
+
+        await observer.ToldAsync(EntryEventKind.Cleared);
+
+        Assert.Equal(
+            [(EntryEventKind.Edited, ids[1]), (EntryEventKind.Taken, ids[0]), (EntryEventKind.Removed, ids[1]), (EntryEventKind.Cleared, null)],
+            observer.Events.Skip(4).Select(told => (told.Kind, told.EntryId)));
+    }
+
+    [Fact]
     public async Task What_a_stop_gives_back_is_told()
     {
         var observer = new Recorder();
