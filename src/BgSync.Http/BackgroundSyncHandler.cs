@@ -15,6 +15,7 @@ namespace BgSync.Http;
 public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
 {
     private readonly BackgroundSyncQueue _queue;
+    private readonly IReadOnlyCollection<string> _queuesOfClient;
     private readonly RouteTable _routes;
     private readonly IQueueReplayer _replayer;
     private readonly EntryEvents _events;
@@ -24,6 +25,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
 
     internal BackgroundSyncHandler(
         BackgroundSyncQueue queue,
+        IReadOnlyCollection<string> queuesOfClient,
         RouteTable routes,
         IQueueReplayer replayer,
         EntryEvents events,
@@ -31,6 +33,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         TimeProvider timeProvider)
     {
         _queue = queue;
+        _queuesOfClient = queuesOfClient;
         _routes = routes;
         _replayer = replayer;
         _events = events;
@@ -56,7 +59,24 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             ? SendWatchedAsync(request, isAsync: false, cancellationToken).GetAwaiter().GetResult()
             : base.Send(request, cancellationToken);
 
-    private bool IsWatched(HttpRequestMessage request) => _routes.IsMatch(request) && !ReplayMark.IsOn(request);
+    /// <summary>Whether this queue may take a request. Of one that nobody speaks for not even the options are asked.</summary>
+    private bool IsWatched(HttpRequestMessage request) =>
+        (_routes.IsMatch(request) || request.NamesBackgroundSyncQueue()) && MayTake(request) && !ReplayMark.IsOn(request);
+
+    /// <summary>Whether the request leaves it to the routes, or names this queue.</summary>
+    /// <exception cref="InvalidOperationException">It names none of the client's.</exception>
+    private bool MayTake(HttpRequestMessage request)
+    {
+        if (!request.TryGetBackgroundSyncQueue(out var only))
+        {
+            return true;
+        }
+
+        return only is null || _queuesOfClient.Contains(only)
+            ? only == _queue.Name
+            : throw new InvalidOperationException(
+                $"The request names the queue '{only}', which its client has not. Name one of these: {string.Join(", ", _queuesOfClient)}.");
+    }
 
     /// <param name="request">A request on a watched route.</param>
     /// <param name="isAsync">Otherwise it does not return before it is done.</param>
@@ -151,6 +171,10 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         else if (verdict == FailureVerdict.MaybeProcessed && !watched.IsRepeatable)
         {
             reason = "the server may have processed it, and it is neither idempotent nor carries an idempotency key";
+        }
+        else if (watched.ExpiresAt < _timeProvider.GetUtcNow())
+        {
+            reason = "its deadline or retention has passed";
         }
         else
         {

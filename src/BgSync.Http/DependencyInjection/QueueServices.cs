@@ -32,6 +32,7 @@ internal static class QueueServices
     /// <summary>Makes the handler of a queue; the factory of HTTP clients asks for a new one every few minutes.</summary>
     public static BackgroundSyncHandler CreateHandler(IServiceProvider provider, string queue, string client) => new(
         provider.GetRequiredKeyedService<BackgroundSyncQueue>(queue),
+        [.. provider.GetRequiredService<QueueRegistrations>().QueuesOf(client)],
         provider.GetRequiredKeyedService<RouteTable>(queue),
         provider.GetRequiredKeyedService<ReplayLoop>(queue),
         provider.GetRequiredService<EntryEvents>(),

@@ -12,13 +12,17 @@ internal sealed class EntryIntake(
     /// <summary>Takes down a request as it is now, its key and lane with it, and its content as what it is.</summary>
     public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp)
     {
-        var lane = options.Lane?.Invoke(request) ?? "";
+        var lane = request.GetBackgroundSyncLane() ?? options.Lane?.Invoke(request) ?? "";
         var hasKey = IdempotencyKey.Ensure(request, options.IdempotencyKeyHeader, options.IdempotencyKeyFormat, timeProvider);
+        var expiry = ExpiryFrom(timestamp, request.GetBackgroundSyncRetention());
+        var deadline = request.GetBackgroundSyncDeadline();
         return new(
             RequestCapture.Capture(request, options.SecretHeaders),
             RepeatableBody.Of(request.Content),
             lane,
             timestamp,
+            expiry < deadline ? expiry : deadline,
+            request.GetBackgroundSyncNotBefore(),
             hasKey || IdempotencyKey.IsIdempotent(request.Method),
             request.GetBackgroundSyncMetadata(),
             Activity.Current?.Id);
@@ -38,6 +42,8 @@ internal sealed class EntryIntake(
             async (body, token) =>
             {
                 var attempts = failure is { Counts: true } ? 1 : 0;
+                var wait = failure?.RetryAfter ?? (attempts > 0 ? BackoffFor(attempts) : TimeSpan.Zero);
+                var hold = request.NotBefore - timeProvider.GetUtcNow();
                 var entry = new NewEntry
                 {
                     Queue = queue,
@@ -46,9 +52,9 @@ internal sealed class EntryIntake(
                     Request = request.Snapshot,
                     Body = await body.CompleteAsync(token).ConfigureAwait(false),
                     Timestamp = request.Timestamp,
-                    ExpiresAt = ExpiryFrom(request.Timestamp),
-                    Delay = failure?.RetryAfter ?? (attempts > 0 ? BackoffFor(attempts) : TimeSpan.Zero),
-                    DelayAskedByServer = failure?.RetryAfter is not null,
+                    ExpiresAt = request.ExpiresAt,
+                    Delay = wait > hold ? wait : hold,
+                    DelayAskedByServer = failure?.RetryAfter is not null || hold > TimeSpan.Zero,
                     Attempts = attempts,
                     LastError = failure is { } live ? FailureText.Of(live.Exception) : null,
                     Metadata = request.Metadata,
@@ -81,10 +87,13 @@ internal sealed class EntryIntake(
             cancellationToken);
 
     /// <summary>When an entry expires whose age counts from a time.</summary>
-    public DateTimeOffset ExpiryFrom(DateTimeOffset start) =>
-        options.MaxRetentionTime == Timeout.InfiniteTimeSpan || options.MaxRetentionTime > DateTimeOffset.MaxValue - start
-            ? DateTimeOffset.MaxValue
-            : start + options.MaxRetentionTime;
+    /// <param name="start">The time.</param>
+    /// <param name="retention">The entry's own; <see langword="null"/> for the queue's.</param>
+    public DateTimeOffset ExpiryFrom(DateTimeOffset start, TimeSpan? retention = null)
+    {
+        var time = retention ?? options.MaxRetentionTime;
+        return time == Timeout.InfiniteTimeSpan || time > DateTimeOffset.MaxValue - start ? DateTimeOffset.MaxValue : start + time;
+    }
 
     private async Task<T> StoreBodyAsync<T>(
         RepeatableBody source, Func<EntryBodyStream, CancellationToken, Task<T>> storeEntry, CancellationToken cancellationToken)

@@ -7,6 +7,8 @@ namespace BgSync.Http.Queues;
 /// <param name="Body">The body, repeatable.</param>
 /// <param name="Lane">The lane's name.</param>
 /// <param name="Timestamp">When the request was made.</param>
+/// <param name="ExpiresAt">When it expires, should it be queued.</param>
+/// <param name="NotBefore">Before when it is not sent again, should it be queued.</param>
 /// <param name="IsRepeatable">Whether it may be sent again although the server may have processed it: it is idempotent or keyed.</param>
 /// <param name="Metadata">The caller's notes.</param>
 /// <param name="TraceParent">The trace of the live attempt.</param>
@@ -15,6 +17,8 @@ internal readonly record struct WatchedRequest(
     RepeatableBody Body,
     string Lane,
     DateTimeOffset Timestamp,
+    DateTimeOffset ExpiresAt,
+    DateTimeOffset NotBefore,
     bool IsRepeatable,
     IReadOnlyDictionary<string, string>? Metadata,
     string? TraceParent);

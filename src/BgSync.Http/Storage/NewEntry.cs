@@ -29,7 +29,10 @@ public sealed record NewEntry
     /// <summary>How long the entry waits before its first replay, should it head its lane. Default: zero.</summary>
     public TimeSpan Delay { get; init; }
 
-    /// <summary>Whether <see cref="Delay"/> was asked for by the server (<c>Retry-After</c>), so that only time ends it.</summary>
+    /// <summary>
+    /// Whether <see cref="Delay"/> was asked for, by the server (<c>Retry-After</c>) or the caller (not before), so that only time
+    /// ends it.
+    /// </summary>
     public bool DelayAskedByServer { get; init; }
 
     /// <summary>How many attempts that may have reached the server were made before the entry was added. Default: 0.</summary>

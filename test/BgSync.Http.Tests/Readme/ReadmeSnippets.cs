@@ -225,6 +225,26 @@ public sealed class ReadmeSnippets : IDisposable
     }
 
     [Fact]
+    public async Task What_one_request_asks_for()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders");
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://api.example.com/orders/7");
+        var openingTime = new DateTimeOffset(DateTime.UtcNow.Date.AddDays(1), TimeSpan.Zero);
+        var closingTime = openingTime.AddHours(8);
+
+        request.SetBackgroundSyncLane("orders of table 7");
+        request.SetBackgroundSyncRetention(TimeSpan.FromDays(30));      // in place of MaxRetentionTime
+        request.SetBackgroundSyncDeadline(closingTime);                 // expires then, should its retention not end before
+        request.SetBackgroundSyncNotBefore(openingTime);                // once queued it waits until then, and its lane with it
+
+        await Assert.ThrowsAsync<RequestQueuedException>(() => client.SendAsync(request));
+
+        var entry = await Queue("orders").GetAllAsync().SingleAsync();
+        Assert.Equal(("orders of table 7", closingTime), (entry.Lane, entry.ExpiresAt));
+        Assert.Equal(openingTime, entry.DueAt!.Value, TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
     public void Configuration()
     {
         var json = ReadmeText.Blocks("json").Single();

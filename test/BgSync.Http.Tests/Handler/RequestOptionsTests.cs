@@ -1,0 +1,201 @@
+using BgSync.Http.Connectivity;
+using BgSync.Http.Queues;
+using BgSync.Http.Storage;
+using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Tests.Replay;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace BgSync.Http.Tests.Handler;
+
+/// <summary>What one request may ask of the queue.</summary>
+public sealed class RequestOptionsTests : ReplayFixture
+{
+    private static readonly Uri _deadUri = new($"http://127.0.0.1:{RawServer.RefusedPort()}/orders");
+
+    [Fact]
+    public async Task One_that_is_not_to_be_queued_fails_as_if_there_were_no_queue()
+    {
+        await using var app = Create();
+        using var request = Request();
+        request.DoNotQueue();
+
+        var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(request));
+
+        Assert.Equal(HttpRequestError.ConnectionError, failure.HttpRequestError);
+        Assert.Null(NotQueued.ReasonOf(failure));
+        Assert.False(request.Headers.Contains("Idempotency-Key"));
+        Assert.Empty(await app.EntriesAsync());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task One_that_names_the_queue_is_queued_though_no_route_matches(bool isAsync)
+    {
+        await using var app = Create(sync => sync.Routes.Add(HttpMethod.Post, "/elsewhere"));
+        using var request = Request(HttpMethod.Get);
+        request.SetBackgroundSyncQueue(TestApplication.QueueName);
+
+        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.SendAsync(request, isAsync));
+
+        Assert.Equal(HttpMethod.Get, Assert.Single(await app.EntriesAsync()).Request.Method);
+    }
+
+    [Fact]
+    public async Task Of_several_queues_the_one_that_is_named_takes_it()
+    {
+        await using var app = Create(inner: builder => builder.AddBackgroundSync("inner"));
+        using var request = Request();
+        request.SetBackgroundSyncQueue(TestApplication.QueueName);
+
+        var queued = await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.SendAsync(request));
+
+        Assert.Equal(TestApplication.QueueName, queued.Queue);
+    }
+
+    [Fact]
+    public async Task A_queue_of_another_client_is_an_error_that_names_those_there_are()
+    {
+        await using var app = Create(services: services => services.AddHttpClient("other").AddBackgroundSync("theirs"));
+        using var request = Request();
+        request.SetBackgroundSyncQueue("theirs");
+
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => app.Client.SendAsync(request));
+
+        Assert.EndsWith("Name one of these: test.", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_last_word_on_the_queue_counts()
+    {
+        await using var app = Create();
+        using var request = Request();
+        request.SetBackgroundSyncQueue(TestApplication.QueueName);
+        request.DoNotQueue();
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(request));
+    }
+
+    [Fact]
+    public async Task Its_lane_counts_more_than_LaneBy()
+    {
+        await using var app = Create(sync => sync.LaneBy(_ => "of all"));
+
+        Assert.Equal("its own", (await QueueAsync(app, request => request.SetBackgroundSyncLane("its own"))).Lane);
+        Assert.Equal("", (await QueueAsync(app, request => request.SetBackgroundSyncLane(""))).Lane);
+    }
+
+    [Fact]
+    public async Task The_earlier_of_retention_and_deadline_is_when_it_expires()
+    {
+        await using var app = Create();
+        var now = Clock.GetUtcNow();
+
+        Assert.Equal(now.AddDays(7), (await QueueAsync(app, static _ => { })).ExpiresAt);
+        Assert.Equal(now.AddDays(30), (await QueueAsync(app, RetainFor(TimeSpan.FromDays(30)))).ExpiresAt);
+        Assert.Equal(DateTimeOffset.MaxValue, (await QueueAsync(app, RetainFor(Timeout.InfiniteTimeSpan))).ExpiresAt);
+        Assert.Equal(now.AddHours(1), (await QueueAsync(app, Until(now.AddHours(1)))).ExpiresAt);
+        Assert.Equal(now.AddDays(7), (await QueueAsync(app, Until(now.AddDays(8)))).ExpiresAt);
+        Assert.Equal(
+            now.AddDays(8), (await QueueAsync(app, RetainFor(Timeout.InfiniteTimeSpan) + Until(now.AddDays(8)))).ExpiresAt);
+    }
+
+    [Fact]
+    public async Task Past_its_deadline_it_becomes_a_dead_letter()
+    {
+        await using var app = Create();
+        var entry = await QueueAsync(app, Until(Clock.GetUtcNow().AddHours(1)));
+
+        Clock.Advance(TimeSpan.FromHours(1) + TimeSpan.FromMilliseconds(1));
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        var letter = Assert.Single(await app.DeadLettersAsync());
+        Assert.Equal((entry.Id, DeadLetterReason.Expired), (letter.Id, letter.Reason));
+    }
+
+    [Fact]
+    public async Task One_that_fails_after_its_deadline_is_not_queued()
+    {
+        await using var app = Create();
+        using var request = Request();
+        request.SetBackgroundSyncDeadline(Clock.GetUtcNow().AddSeconds(-1));
+
+        var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(request));
+
+        Assert.Contains("deadline", NotQueued.ReasonOf(failure), StringComparison.Ordinal);
+        Assert.Empty(await app.EntriesAsync());
+    }
+
+    [Fact]
+    public async Task Before_its_time_neither_the_network_nor_a_hand_sends_it_nor_what_stands_behind_it()
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var app = await StartAsync();
+        await server.StopAsync();
+        await QueueAsync(app, request => request.SetBackgroundSyncNotBefore(Clock.GetUtcNow().AddHours(1)), server.Uri);
+        await QueueAsync(app, server.Uri, "behind");
+        server.Start();
+
+        app.Network.Raise(NetworkSignal.Available);
+        Assert.Equal(0, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
+        Clock.Advance(TimeSpan.FromMinutes(59));
+        Assert.Equal(0, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
+        Clock.Advance(TimeSpan.FromMinutes(1));
+
+        await EmptyAsync(app);
+        Assert.Equal(["order", "behind"], server.Requests.Select(request => request.Text));
+    }
+
+    [Fact]
+    public async Task Behind_another_it_waits_for_its_time_too()
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var app = Create();
+        await server.StopAsync();
+        await QueueAsync(app, server.Uri, "before");
+        await QueueAsync(app, request => request.SetBackgroundSyncNotBefore(Clock.GetUtcNow().AddHours(1)), server.Uri);
+        server.Start();
+
+        Assert.Equal(1, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
+        Clock.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(1, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
+    }
+
+    [Fact]
+    public async Task A_backoff_that_ends_before_its_time_does_not_shorten_the_wait()
+    {
+        await using var server = new RawServer(RawServer.Sequence(Scripts.CloseAfterRequest(), Scripts.Respond(200)));
+        await using var app = Create(sync => sync.MinBackoff = TimeSpan.FromSeconds(10));
+        var notBefore = Clock.GetUtcNow().AddSeconds(5);
+        await QueueAsync(app, request => request.SetBackgroundSyncNotBefore(notBefore), server.Uri);
+
+        Assert.Equal(0, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
+        Assert.Equal(Clock.GetUtcNow().AddSeconds(10), Assert.Single(await app.EntriesAsync()).DueAt);
+    }
+
+    [Fact]
+    public void What_makes_no_sense_is_refused()
+    {
+        using var request = Request();
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => request.SetBackgroundSyncRetention(TimeSpan.Zero));
+        Assert.Throws<ArgumentException>(() => request.SetBackgroundSyncQueue(""));
+        Assert.Throws<ArgumentNullException>(() => request.SetBackgroundSyncLane(null!));
+    }
+
+    private static HttpRequestMessage Request(HttpMethod? method = null, Uri? uri = null) =>
+        new(method ?? HttpMethod.Post, uri ?? _deadUri) { Content = method == HttpMethod.Get ? null : new StringContent("order") };
+
+    private static Action<HttpRequestMessage> RetainFor(TimeSpan retention) => request => request.SetBackgroundSyncRetention(retention);
+
+    private static Action<HttpRequestMessage> Until(DateTimeOffset deadline) => request => request.SetBackgroundSyncDeadline(deadline);
+
+    private static async Task<StoredEntry> QueueAsync(TestApplication app, Action<HttpRequestMessage> ask, Uri? uri = null)
+    {
+        using var request = Request(uri: uri);
+        ask(request);
+        var queued = await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.SendAsync(request));
+        return (await app.EntriesAsync()).Single(entry => entry.Id == queued.EntryId);
+    }
+}
