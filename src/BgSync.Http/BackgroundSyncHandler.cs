@@ -17,6 +17,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     private readonly BackgroundSyncQueue _queue;
     private readonly IReadOnlyCollection<string> _queuesOfClient;
     private readonly RouteTable _routes;
+    private readonly LiveOrder _order;
     private readonly IQueueReplayer _replayer;
     private readonly EntryEvents _events;
     private readonly Func<TimeSpan> _attemptTimeout;
@@ -27,6 +28,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         BackgroundSyncQueue queue,
         IReadOnlyCollection<string> queuesOfClient,
         RouteTable routes,
+        LiveOrder order,
         IQueueReplayer replayer,
         EntryEvents events,
         Func<TimeSpan> attemptTimeout,
@@ -35,6 +37,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         _queue = queue;
         _queuesOfClient = queuesOfClient;
         _routes = routes;
+        _order = order;
         _replayer = replayer;
         _events = events;
         _attemptTimeout = attemptTimeout;
@@ -84,21 +87,38 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     private async Task<HttpResponseMessage> SendWatchedAsync(HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
     {
         var watched = Watch(request, cancellationToken);
-        using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
         try
         {
+            var taking = _order.TakeTurnAsync(watched.Lane, _attemptTimeout(), cancellationToken);
+            using var turn = isAsync ? await taking.ConfigureAwait(false) : taking.GetAwaiter().GetResult();
+            using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
             HttpResponseMessage reply;
             try
             {
+                turn?.ThrowIfHeldBack();
                 reply = isAsync
                     ? await base.SendAsync(request, attempt.Token).ConfigureAwait(false)
                     : base.Send(request, attempt.Token);
+            }
+            catch (HeldBackException held)
+            {
+                if (await TryQueueAsync(request, watched, FailureVerdict.NotSent, held, retryAfter: null, isAsync).ConfigureAwait(false) is { } entryId)
+                {
+                    return AnswerQueued(request, entryId, held);
+                }
+
+                throw;
             }
             // A cancel by the caller is never queued, and what an inner queue has taken is not taken twice.
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is not RequestQueuedException)
             {
                 var failure = attempt.Explain(e);
                 var verdict = attempt.Judge(failure, _options.ClassifyFailure, wasTaken: request.Method != watched.Snapshot.Method);
+                if (verdict == FailureVerdict.NotSent)
+                {
+                    _replayer.ReportLive(watched.Snapshot.Uri, reached: false, accepted: false);
+                }
+
                 if (await TryQueueAsync(request, watched, verdict, failure, retryAfter: null, isAsync).ConfigureAwait(false) is { } entryId)
                 {
                     return AnswerQueued(request, entryId, failure);
@@ -158,11 +178,6 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     private async ValueTask<long?> TryQueueAsync(
         HttpRequestMessage request, WatchedRequest watched, FailureVerdict verdict, Exception failure, TimeSpan? retryAfter, bool isAsync)
     {
-        if (verdict == FailureVerdict.NotSent)
-        {
-            _replayer.ReportLive(watched.Snapshot.Uri, reached: false, accepted: false);
-        }
-
         string reason;
         if (verdict == FailureVerdict.DoNotQueue)
         {

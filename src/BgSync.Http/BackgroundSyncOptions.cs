@@ -22,6 +22,11 @@ public sealed class BackgroundSyncOptions
     public WhenQueued WhenQueued { get; set; } = WhenQueued.Throw;
 
     /// <summary>
+    /// Whether a live request may be sent before those that wait in its lane. Default: <see cref="Overtaking.Allowed"/>.
+    /// </summary>
+    public Overtaking Overtaking { get; set; } = Overtaking.Allowed;
+
+    /// <summary>
     /// How long one attempt may take until the headers of the reply have arrived, live and on replay. Default:
     /// <see langword="null"/>, the <see cref="HttpClient.Timeout"/> that the client is configured with.
     /// <see cref="Timeout.InfiniteTimeSpan"/> for no limit.

@@ -82,6 +82,8 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             "set IdempotencyKeyFormat.Bare or IdempotencyKeyFormat.QuotedString");
         Require(
             Enum.IsDefined(options.WhenQueued), nameof(options.WhenQueued), options.WhenQueued, "set WhenQueued.Throw or WhenQueued.ReturnAccepted");
+        Require(
+            Enum.IsDefined(options.Overtaking), nameof(options.Overtaking), options.Overtaking, "set Overtaking.Allowed or Overtaking.Never");
         foreach (var header in options.SecretHeaders)
         {
             Require(IsToken(header), nameof(options.SecretHeaders), $"'{header}'", "set names of headers");

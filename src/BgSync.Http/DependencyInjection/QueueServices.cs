@@ -25,6 +25,12 @@ internal static class QueueServices
             provider.GetRequiredService<EntryEvents>(),
             provider.GetRequiredService<EntryEventFeed>(),
             provider.GetRequiredService<TimeProvider>()));
+        services.AddKeyedSingleton(queue, (provider, _) => new LiveOrder(
+            queue,
+            OptionsOf(provider, queue),
+            provider.GetRequiredService<IQueueStore>(),
+            provider.GetRequiredKeyedService<ReplayLoop>(queue),
+            provider.GetRequiredService<TimeProvider>()));
         services.AddKeyedSingleton<IBackgroundSyncQueue>(
             queue, static (provider, key) => provider.GetRequiredKeyedService<BackgroundSyncQueue>(key));
     }
@@ -34,6 +40,7 @@ internal static class QueueServices
         provider.GetRequiredKeyedService<BackgroundSyncQueue>(queue),
         [.. provider.GetRequiredService<QueueRegistrations>().QueuesOf(client)],
         provider.GetRequiredKeyedService<RouteTable>(queue),
+        provider.GetRequiredKeyedService<LiveOrder>(queue),
         provider.GetRequiredKeyedService<ReplayLoop>(queue),
         provider.GetRequiredService<EntryEvents>(),
         AttemptTimeoutOf(provider, queue, client),
@@ -61,13 +68,17 @@ internal static class QueueServices
         var sender = new ReplaySender(options, store, pipeline, gates, hooks, attemptTimeout, timeProvider);
         var replayer = new EntryReplayer(
             queue, options, store, sender, pause, events, tally, timeProvider, provider.GetRequiredService<ILogger<EntryReplayer>>());
+        var leases = new LaneLeases(queue, options, store);
+        var lanes = new LaneReplayer(queue, store, leases, replayer, pause);
         var housekeeper = new QueueHousekeeper(queue, options, store, events, tally, timeProvider);
         return new ReplayLoop(
             queue,
             options,
             store,
             gates,
+            leases,
             replayer,
+            lanes,
             housekeeper,
             pause,
             sync,

@@ -12,6 +12,10 @@ internal interface IQueueReplayer
     /// <summary>Until when nothing is sent to an origin, because it could not be reached.</summary>
     DateTimeOffset ClosedUntil(string origin);
 
+    /// <summary>Sends the entries of one lane now, whatever the backoff says.</summary>
+    /// <returns>Why some are left; <see langword="null"/> when none is.</returns>
+    Task<string?> ReplayLaneAsync(string lane, CancellationToken cancellationToken);
+
     /// <summary>Sends all that can be sent now.</summary>
     Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken);
 }

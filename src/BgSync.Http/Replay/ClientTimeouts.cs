@@ -37,7 +37,7 @@ internal sealed class ClientTimeouts(QueueRegistrations registrations, IOptionsM
         var longest = configured;
         foreach (var queue in registrations.QueuesOf(name))
         {
-            var attempt = options.Get(queue).AttemptTimeout ?? configured;
+            var attempt = LongestOf(options.Get(queue), configured);
             longest = attempt == Timeout.InfiniteTimeSpan || attempt > longest ? attempt : longest;
             if (longest == Timeout.InfiniteTimeSpan)
             {
@@ -48,5 +48,12 @@ internal sealed class ClientTimeouts(QueueRegistrations registrations, IOptionsM
         client.Timeout = longest == Timeout.InfiniteTimeSpan || longest > _longest - _margin
             ? Timeout.InfiniteTimeSpan
             : longest + _margin;
+    }
+
+    /// <summary>How long a live request may take; one that may not overtake waits for those before it as long as it is sent.</summary>
+    private static TimeSpan LongestOf(BackgroundSyncOptions options, TimeSpan configured)
+    {
+        var attempt = options.AttemptTimeout ?? configured;
+        return attempt == Timeout.InfiniteTimeSpan || options.Overtaking == Overtaking.Allowed ? attempt : 2 * attempt;
     }
 }

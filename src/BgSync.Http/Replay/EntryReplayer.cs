@@ -23,30 +23,33 @@ internal sealed partial class EntryReplayer(
     /// <summary>Never throws: what could not be done is logged, and the lease runs out by itself.</summary>
     /// <param name="leased">The entry.</param>
     /// <param name="cancellationToken">Breaks the attempt off and gives the entry back.</param>
-    public async Task ReplayAsync(LeasedEntry leased, CancellationToken cancellationToken)
+    /// <returns>Whether the entry has left its lane.</returns>
+    public async Task<bool> ReplayAsync(LeasedEntry leased, CancellationToken cancellationToken)
     {
         try
         {
             if (leased.IsReadable)
             {
-                await SendAsync(leased.Lease, leased.Entry, cancellationToken).ConfigureAwait(false);
+                return await SendAsync(leased.Lease, leased.Entry, cancellationToken).ConfigureAwait(false);
             }
-            else
+
+            var death = new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage);
+            var buried = await BuryAsync(leased.Lease, death, cancellationToken).ConfigureAwait(false);
+            if (buried)
             {
-                var death = new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage);
-                if (await BuryAsync(leased.Lease, death, cancellationToken).ConfigureAwait(false))
-                {
-                    events.Dead(queue, leased.Lease.EntryId, leased.Entry, death);
-                }
+                events.Dead(queue, leased.Lease.EntryId, leased.Entry, death);
             }
+
+            return buried;
         }
         catch (Exception e)
         {
             LogAttemptLost(e, queue, leased.Lease.EntryId, e.Message);
+            return false;
         }
     }
 
-    private async Task SendAsync(Lease lease, StoredEntry entry, CancellationToken cancellationToken)
+    private async Task<bool> SendAsync(Lease lease, StoredEntry entry, CancellationToken cancellationToken)
     {
         var keeper = new LeaseKeeper(store, lease, options.LeaseDuration, timeProvider, cancellationToken);
         await using (keeper.ConfigureAwait(false))
@@ -56,51 +59,56 @@ internal sealed partial class EntryReplayer(
             try
             {
                 var outcome = await sender.SendAsync(entry, keeper.Attempt).ConfigureAwait(false);
-                await SettleAsync(lease, entry, outcome, timeProvider.GetElapsedTime(began), cancellationToken).ConfigureAwait(false);
+                return await SettleAsync(lease, entry, outcome, timeProvider.GetElapsedTime(began), cancellationToken).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (keeper.IsLost)
             {
                 events.LeaseLost(queue, entry.Id);
+                return false;
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 await store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: true), CancellationToken.None).ConfigureAwait(false);
                 events.GivenBack(entry);
+                return false;
             }
         }
     }
 
-    private async Task SettleAsync(Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
+    /// <returns>Whether the entry has left its lane.</returns>
+    private async Task<bool> SettleAsync(Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
     {
         switch (outcome)
         {
             case ReplayOutcome.Delivered delivered:
-                if (await InsistAsync(lease, () => store.CompleteAsync(lease, CancellationToken.None), cancellationToken).ConfigureAwait(false))
+                var completed = await InsistAsync(lease, () => store.CompleteAsync(lease, CancellationToken.None), cancellationToken).ConfigureAwait(false);
+                if (completed)
                 {
                     tally.Delivered();
                     events.Delivered(entry, delivered.Code, took);
                 }
 
-                break;
+                return completed;
             case ReplayOutcome.Again again:
                 if (await RescheduleAsync(lease, again.Retry, cancellationToken).ConfigureAwait(false))
                 {
                     events.WillRetry(entry, again.Retry.Delay, again.Retry.Error, again.Status, took);
                 }
 
-                break;
+                return false;
             case ReplayOutcome.Pause wanted:
                 // Paused first: once the entry is back in its lane it would be taken up again.
                 await pause.BeginAsync(wanted.Reason).ConfigureAwait(false);
                 await RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason), cancellationToken).ConfigureAwait(false);
-                break;
+                return false;
             case ReplayOutcome.Dead dead:
-                if (await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false))
+                var buried = await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
+                if (buried)
                 {
                     events.Died(entry, dead.Death, took);
                 }
 
-                break;
+                return buried;
             default:
                 throw new UnreachableException();
         }

@@ -16,7 +16,9 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private readonly BackgroundSyncOptions _options;
     private readonly IQueueStore _store;
     private readonly OriginGates _gates;
+    private readonly LaneLeases _leases;
     private readonly EntryReplayer _replayer;
+    private readonly LaneReplayer _lanes;
     private readonly QueueHousekeeper _housekeeper;
     private readonly CredentialsPause _pause;
     private readonly SyncHook _sync;
@@ -39,7 +41,9 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         BackgroundSyncOptions options,
         IQueueStore store,
         OriginGates gates,
+        LaneLeases leases,
         EntryReplayer replayer,
+        LaneReplayer lanes,
         QueueHousekeeper housekeeper,
         CredentialsPause pause,
         SyncHook sync,
@@ -51,7 +55,9 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         _options = options;
         _store = store;
         _gates = gates;
+        _leases = leases;
         _replayer = replayer;
+        _lanes = lanes;
         _housekeeper = housekeeper;
         _pause = pause;
         _sync = sync;
@@ -97,6 +103,18 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         if (accepted && _pause.Waits)
         {
             _signal.Set(ReplayTriggers.LiveSuccess);
+        }
+    }
+
+    public async Task<string?> ReplayLaneAsync(string lane, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _lanes.ReplayAsync(lane, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            Wake();
         }
     }
 
@@ -318,9 +336,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         var started = 0;
         try
         {
-            // Not to be cancelled: what is leased must be known, or nobody gives it back.
-            var leases = await _store.LeaseAsync(_queue, origin, limit, _options.LeaseDuration, CancellationToken.None).ConfigureAwait(false);
-            foreach (var leased in leases)
+            foreach (var leased in await _leases.LeaseAsync(origin, limit).ConfigureAwait(false))
             {
                 started++;
                 Interlocked.Increment(ref _inFlight);
@@ -341,6 +357,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private async Task ReplayAsync(LeasedEntry leased, string origin, CancellationToken cancellationToken)
     {
         await _replayer.ReplayAsync(leased, cancellationToken).ConfigureAwait(false);
+        _leases.End(leased);
         // Whatever happened, a probe is never left behind unanswered.
         _gates.ReturnProbe(origin);
         Interlocked.Decrement(ref _inFlight);

@@ -34,6 +34,16 @@ public interface IQueueStore : IAsyncDisposable
     ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
         string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Leases the head of one lane, also when it waits for its backoff; a wait that was asked for
+    /// (<see cref="Retry.AskedByServer"/>) stays.
+    /// </summary>
+    /// <returns><see langword="null"/> when the lane is empty, leased, or waits as it was asked to.</returns>
+    ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken);
+
+    /// <summary>Whether a lane has entries, be they waiting or leased.</summary>
+    ValueTask<bool> HasEntriesAsync(string queue, string lane, CancellationToken cancellationToken);
+
     /// <summary>Makes a lease last for <paramref name="duration"/> from now.</summary>
     /// <returns><see langword="false"/> when the lease was lost.</returns>
     ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken);

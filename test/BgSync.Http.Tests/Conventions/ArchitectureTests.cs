@@ -31,8 +31,8 @@ public sealed partial class ArchitectureTests
     [InlineData("Storage.Sqlite", "Storage", "Requests")]
     [InlineData("Storage.Memory", "Storage", "Requests")]
     [InlineData("Diagnostics", "Storage", "Requests")]
-    [InlineData("Queues", "Storage", "Requests", "Outcomes", "Diagnostics", "BackgroundSyncOptions", "WhenQueued")]
-    [InlineData("Replay", "Queues", "Storage", "Requests", "Outcomes", "Connectivity", "BackgroundSyncOptions")]
+    [InlineData("Queues", "Storage", "Requests", "Outcomes", "Diagnostics", "BackgroundSyncOptions", "WhenQueued", "Overtaking")]
+    [InlineData("Replay", "Queues", "Storage", "Requests", "Outcomes", "Connectivity", "BackgroundSyncOptions", "Overtaking")]
     public void A_namespace_knows_only_those_below_it(string name, params string[] known)
     {
         var types = _types.Where(type => type.Namespace == $"{Root}.{name}").ToArray();

@@ -41,6 +41,7 @@ public sealed class OptionsValidationTests
         { "IdempotencyKeyHeader is 'My Key'", sync => sync.IdempotencyKeyHeader = "My Key", "set the name of a header" },
         { "IdempotencyKeyFormat is 7", sync => sync.IdempotencyKeyFormat = (IdempotencyKeyFormat)7, "set IdempotencyKeyFormat.Bare" },
         { "WhenQueued is 7", sync => sync.WhenQueued = (WhenQueued)7, "set WhenQueued.Throw or WhenQueued.ReturnAccepted" },
+        { "Overtaking is 7", sync => sync.Overtaking = (Overtaking)7, "set Overtaking.Allowed or Overtaking.Never" },
         { "SecretHeaders is 'X-Api Key'", sync => sync.SecretHeaders.Add("X-Api Key"), "set names of headers" },
         { "QueuedStatuses is 200", sync => sync.QueuedStatuses.Add(HttpStatusCode.OK), "set statuses of 400 or more" },
         { "ClassifyFailure is null", sync => sync.ClassifyFailure = null!, "set FailureClassifier.Classify, the default" },

@@ -189,6 +189,23 @@ public sealed class TimeoutTests : IAsyncDisposable
         Assert.Single(await app.EntriesAsync());
     }
 
+    [Theory]
+    [InlineData(10, null, 50)]
+    [InlineData(10, 60, 150)]
+    [InlineData(10, -1, -1)]
+    public async Task It_is_lifted_above_the_wait_too_where_nothing_may_be_overtaken(int client, int? attempt, int lifted)
+    {
+        await using var app = new TestApplication(
+            sync =>
+            {
+                sync.AttemptTimeout = Seconds(attempt);
+                sync.Overtaking = Overtaking.Never;
+            },
+            client: builder => builder.ConfigureHttpClient(http => http.Timeout = TimeSpan.FromSeconds(client)));
+
+        Assert.Equal(Seconds(lifted), app.Client.Timeout);
+    }
+
     [Fact]
     public async Task A_time_out_that_is_set_on_a_client_after_it_was_made_looks_like_a_cancel()
     {

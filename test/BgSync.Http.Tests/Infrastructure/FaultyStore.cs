@@ -24,6 +24,12 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
         string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken) =>
         Do(nameof(LeaseAsync)).LeaseAsync(queue, origin, limit, duration, cancellationToken);
 
+    public ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken) =>
+        Do(nameof(LeaseLaneAsync)).LeaseLaneAsync(queue, lane, duration, cancellationToken);
+
+    public ValueTask<bool> HasEntriesAsync(string queue, string lane, CancellationToken cancellationToken) =>
+        Do(nameof(HasEntriesAsync)).HasEntriesAsync(queue, lane, cancellationToken);
+
     public ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
         LosesLeases ? ValueTask.FromResult(false) : Do(nameof(RenewAsync)).RenewAsync(lease, duration, cancellationToken);
 

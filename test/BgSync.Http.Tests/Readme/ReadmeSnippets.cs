@@ -225,6 +225,22 @@ public sealed class ReadmeSnippets : IDisposable
     }
 
     [Fact]
+    public async Task Let_nothing_overtake()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
+        {
+            sync.LaneBy(request => request.RequestUri!.AbsolutePath);
+            sync.Overtaking = Overtaking.Never;
+        });
+        await QueueOneAsync(HttpMethod.Put);
+        _wire.IsOnline = true;
+
+        using var reply = await client.SendAsync(new(HttpMethod.Delete, "http://api.example.com/orders"));
+
+        Assert.Equal([HttpMethod.Put, HttpMethod.Delete], _wire.Received.Select(request => request.Method));
+    }
+
+    [Fact]
     public async Task What_one_request_asks_for()
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders");

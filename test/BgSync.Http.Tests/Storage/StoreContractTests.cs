@@ -365,6 +365,52 @@ public abstract class StoreContractTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_head_of_one_lane_is_leased_although_it_waits_for_its_backoff()
+    {
+        await Store.AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
+        await Store.AddAsync(Entry("/2", "a"), Cancellation);
+        await Store.AddAsync(Entry("/3", "b"), Cancellation);
+
+        var leased = await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation);
+
+        Assert.Equal("/1", leased!.Entry!.Request.Uri.AbsolutePath);
+        Assert.True(leased.Entry.IsLeased);
+        Assert.Null(await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation));
+        Assert.True(await Store.RescheduleAsync(leased.Lease, new Retry(TimeSpan.FromHours(1), true), Cancellation));
+        leased = await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation);
+        Assert.Equal(1, leased!.Entry!.Attempts);
+        Assert.True(await Store.CompleteAsync(leased.Lease, Cancellation));
+        Assert.Equal("/2", (await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation))!.Entry!.Request.Uri.AbsolutePath);
+    }
+
+    [Fact]
+    public async Task The_head_of_one_lane_is_not_leased_while_it_waits_as_it_was_asked_to()
+    {
+        await Store.AddAsync(Entry(lane: "a") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation);
+
+        Assert.Null(await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation));
+        Assert.Null(await Store.LeaseLaneAsync(Queue, "empty", LeaseTime, Cancellation));
+        Assert.Null(await Store.LeaseLaneAsync("other", "a", LeaseTime, Cancellation));
+
+        Clock.Advance(TimeSpan.FromHours(1));
+        Assert.NotNull(await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_lane_has_entries_until_the_last_one_leaves_it()
+    {
+        await Store.AddAsync(Entry(lane: "a"), Cancellation);
+
+        Assert.True(await Store.HasEntriesAsync(Queue, "a", Cancellation));
+        Assert.False(await Store.HasEntriesAsync(Queue, "b", Cancellation));
+        Assert.False(await Store.HasEntriesAsync("other", "a", Cancellation));
+        var lease = (await LeaseOneAsync()).Lease;
+        Assert.True(await Store.HasEntriesAsync(Queue, "a", Cancellation));
+        await Store.CompleteAsync(lease, Cancellation);
+        Assert.False(await Store.HasEntriesAsync(Queue, "a", Cancellation));
+    }
+
+    [Fact]
     public async Task The_schedule_tells_for_each_origin_when_its_first_lane_is_due()
     {
         var now = Clock.GetUtcNow();

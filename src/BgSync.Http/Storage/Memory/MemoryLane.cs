@@ -21,6 +21,8 @@ internal sealed class MemoryLane
 
     public bool IsLeasing(MemoryEntry entry, DateTimeOffset now) => entry == Head && Token is not null && VisibleAt > now;
 
+    public bool MayBeSentByHand(DateTimeOffset now) => VisibleAt <= now || _waitsForBackoff;
+
     public StoredEntry Describe(MemoryEntry entry, DateTimeOffset now) =>
         entry == Head ? entry.Describe() with { DueAt = VisibleAt, IsLeased = IsLeasing(entry, now) } : entry.Describe();
 

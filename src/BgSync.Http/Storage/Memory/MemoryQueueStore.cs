@@ -70,6 +70,16 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             cancellationToken);
 
     /// <inheritdoc/>
+    public ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken) =>
+        RunAsync(
+            () => QueueOf(queue).Lanes.TryGetValue(lane, out var found) && found.MayBeSentByHand(Now) ? Lease(found, duration) : null,
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<bool> HasEntriesAsync(string queue, string lane, CancellationToken cancellationToken) =>
+        RunAsync(() => QueueOf(queue).Lanes.ContainsKey(lane), cancellationToken);
+
+    /// <inheritdoc/>
     public ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
         SettleAsync(lease, lane => lane.VisibleAt = After(duration), cancellationToken);
 

@@ -121,6 +121,21 @@ internal static class LaneTable
         return heads;
     }
 
+    /// <summary>The head of a lane, if it is due or waits for its backoff only.</summary>
+    public static Head? FindSendable(SqliteSession session, string queue, string lane, long now)
+    {
+        using var reader = session.Query(
+            $"""
+            SELECT queue, name, head_id, head_position, {AttemptsWithLost}, last_error FROM lane
+            WHERE queue = $queue AND name = $lane AND (visible_at <= $now OR wait = 1)
+            """,
+            ("$queue", queue), ("$lane", lane), ("$now", now));
+        return reader.Read() ? ReadHead(reader) : null;
+    }
+
+    public static bool HasEntries(SqliteSession session, string queue, string lane) =>
+        session.QueryInt64("SELECT 1 FROM lane WHERE queue = $queue AND name = $lane", ("$queue", queue), ("$lane", lane)) is not null;
+
     public static void Lease(SqliteSession session, Head head, Guid owner, Guid token, long until) =>
         session.Execute(
             $"""

@@ -71,9 +71,23 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     public async ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
         string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken)
     {
-        var leased = await WriteAsync(session => Lease(session, queue, origin, limit, duration), cancellationToken).ConfigureAwait(false);
+        var leased = await WriteAsync(
+            session => Lease(session, LaneTable.FindDue(session, queue, origin, limit, Now), duration), cancellationToken).ConfigureAwait(false);
         return leased.ConvertAll(static lease => Decode(lease.Head, lease.Row, lease.Token, lease.Until));
     }
+
+    /// <inheritdoc/>
+    public async ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        var leased = await WriteAsync(
+            session => Lease(session, LaneTable.FindSendable(session, queue, lane, Now) is { } head ? [head] : [], duration),
+            cancellationToken).ConfigureAwait(false);
+        return leased is [var (head, row, token, until)] ? Decode(head, row, token, until) : null;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> HasEntriesAsync(string queue, string lane, CancellationToken cancellationToken) =>
+        await ReadAsync(session => LaneTable.HasEntries(session, queue, lane), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
@@ -329,11 +343,10 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     private List<(LaneTable.Head Head, EntryRow? Row, Guid Token, long Until)> Lease(
-        SqliteSession session, string queue, string origin, int limit, TimeSpan duration)
+        SqliteSession session, List<LaneTable.Head> heads, TimeSpan duration)
     {
-        var now = Now;
-        var until = UnixTime.After(now, duration);
-        return LaneTable.FindDue(session, queue, origin, limit, now).ConvertAll(head =>
+        var until = UnixTime.After(Now, duration);
+        return heads.ConvertAll(head =>
         {
             var token = Guid.NewGuid();
             LaneTable.Lease(session, head, _database.Owner, token, until);

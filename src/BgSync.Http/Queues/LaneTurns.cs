@@ -1,0 +1,52 @@
+namespace BgSync.Http.Queues;
+
+/// <summary>Lets those who ask for a lane have it one after another, in the order in which they asked.</summary>
+/// <remarks>Thread-safe. A lane that nobody has or wants costs nothing.</remarks>
+internal sealed class LaneTurns
+{
+    private readonly Dictionary<string, Turn> _last = new(StringComparer.Ordinal);
+
+    /// <summary>Waits for a turn, which lasts until it is disposed of.</summary>
+    public async Task<IDisposable> TakeAsync(string lane, CancellationToken cancellationToken)
+    {
+        var turn = new Turn(this, lane);
+        Task before;
+        lock (_last)
+        {
+            before = _last.TryGetValue(lane, out var last) ? last.Ended : Task.CompletedTask;
+            _last[lane] = turn;
+        }
+
+        try
+        {
+            await before.WaitAsync(cancellationToken).ConfigureAwait(false);
+            return turn;
+        }
+        catch
+        {
+            // Whoever comes after waits for those before all the same.
+            _ = before.ContinueWith(static (_, turn) => ((Turn)turn!).Dispose(), turn, TaskScheduler.Default);
+            throw;
+        }
+    }
+
+    private sealed class Turn(LaneTurns turns, string lane) : IDisposable
+    {
+        private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Ended => _ended.Task;
+
+        public void Dispose()
+        {
+            lock (turns._last)
+            {
+                if (turns._last[lane] == this)
+                {
+                    turns._last.Remove(lane);
+                }
+            }
+
+            _ended.SetResult();
+        }
+    }
+}
