@@ -19,6 +19,7 @@ public sealed class ConfigurationTests
         await using var provider = Build("""
             {
               "WhenQueued": "ReturnAccepted",
+              "Overtaking": "Never",
               "AttemptTimeout": "00:00:10",
               "MaxRetentionTime": "2.00:00:00",
               "MaxAttempts": 7,
@@ -43,6 +44,7 @@ public sealed class ConfigurationTests
         var options = OptionsOf(provider);
 
         Assert.Equal(WhenQueued.ReturnAccepted, options.WhenQueued);
+        Assert.Equal(Overtaking.Never, options.Overtaking);
         Assert.Equal(TimeSpan.FromSeconds(10), options.AttemptTimeout);
         Assert.Equal(TimeSpan.FromDays(2), options.MaxRetentionTime);
         Assert.Equal(7, options.MaxAttempts);
