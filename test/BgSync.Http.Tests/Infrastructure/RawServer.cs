@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using BgSync.Tool.Demo;
 
 namespace BgSync.Http.Tests.Infrastructure;
 
@@ -30,7 +31,7 @@ public sealed class RawServer : IAsyncDisposable
     public RawServer(Script script)
     {
         _script = script;
-        _listener = Bind(port: 0);
+        _listener = BindFree();
         Port = PortOf(_listener);
         Start();
     }
@@ -80,7 +81,7 @@ public sealed class RawServer : IAsyncDisposable
     public async Task StopAsync()
     {
         await CloseAsync();
-        _listener = Bind(Port);
+        _listener = await BindAgainAsync(Port);
     }
 
     /// <summary>Goes down for good.</summary>
@@ -93,11 +94,57 @@ public sealed class RawServer : IAsyncDisposable
         }
     }
 
+    private static Socket BindFree()
+    {
+        while (true)
+        {
+            try
+            {
+                return Bind(ReopenablePort.Pick());
+            }
+            catch (SocketException failure) when (failure.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                // Another server was faster.
+            }
+        }
+    }
+
+    /// <remarks>
+    /// A process that another test is just starting holds a copy of the socket that was closed, until it becomes another program.
+    /// </remarks>
+    private static async Task<Socket> BindAgainAsync(int port)
+    {
+        Socket? socket = null;
+        await Eventually.TrueAsync(
+            () =>
+            {
+                try
+                {
+                    socket = Bind(port);
+                    return true;
+                }
+                catch (SocketException failure) when (failure.SocketErrorCode == SocketError.AddressAlreadyInUse)
+                {
+                    return false;
+                }
+            },
+            $"port {port} can be had again");
+        return socket!;
+    }
+
     private static Socket Bind(int port)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-        return socket;
+        try
+        {
+            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     private static int PortOf(Socket socket) => ((IPEndPoint)socket.LocalEndPoint!).Port;
