@@ -31,6 +31,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private readonly CancellationTokenSource _disposal = new();
 
     private int _inFlight;
+    private int _laneReplays;
     private int _disposed;
     private string _lastServed = "";
     private int _lookFailures;
@@ -108,12 +109,14 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     public async Task<string?> ReplayLaneAsync(string lane, CancellationToken cancellationToken)
     {
+        Interlocked.Increment(ref _laneReplays);
         try
         {
             return await _lanes.ReplayAsync(lane, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
+            Interlocked.Decrement(ref _laneReplays);
             Wake();
         }
     }
@@ -230,7 +233,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 ? (Interval(), false)
                 : await PassAsync(triggers, attempt, stop).ConfigureAwait(false);
             _lookFailures = 0;
-            if (!busy && Volatile.Read(ref _inFlight) == 0)
+            if (!busy && Volatile.Read(ref _inFlight) == 0 && Volatile.Read(ref _laneReplays) == 0)
             {
                 _waiters.Complete();
             }

@@ -271,6 +271,25 @@ public sealed class OvertakingTests : ReplayFixture
         Assert.Equal(0, (await replaying).Remaining);
     }
 
+    [Fact]
+    public async Task A_replay_by_hand_waits_for_what_a_live_request_lets_go_first()
+    {
+        var answer = new TaskCompletionSource();
+        await using var server = new RawServer(Gated(answer.Task));
+        await using var app = Create(Never);
+        await QueueWhileDownAsync(app, server, "1");
+        var live = SendAsync(app, server, "live");
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the queued one is read");
+
+        var timers = Clock.PendingTimers;
+        var replaying = app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        await Task.WhenAny(replaying, Eventually.TrueAsync(() => Clock.PendingTimers > timers, "there is nothing to do but wait"));
+        answer.SetResult();
+
+        Assert.Equal(0, (await replaying).Remaining);
+        await live;
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
