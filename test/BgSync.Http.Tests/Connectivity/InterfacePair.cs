@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Security.Cryptography;
-using Xunit;
+using BgSync.Http.Tests.Infrastructure;
 
 namespace BgSync.Http.Tests.Connectivity;
 
@@ -22,7 +22,7 @@ internal sealed class InterfacePair : IAsyncDisposable
         }
         catch (Exception failure) when (failure is Win32Exception or InvalidOperationException)
         {
-            Assert.Skip($"No network interface can be made here: {failure.Message}");
+            Unpermitted.Skip($"No network interface can be made here: {failure.Message}", failure);
         }
 
         return pair;

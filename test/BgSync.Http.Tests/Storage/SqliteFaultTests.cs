@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using BgSync.Http.Storage;
+using BgSync.Http.Tests.Infrastructure;
 using Microsoft.Extensions.Logging;
 using Xunit;
 
@@ -359,7 +360,7 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
     {
         if (!OperatingSystem.IsLinux() || Run(command, arguments) is not 0)
         {
-            Assert.Skip($"This machine or account does not permit '{command}'.");
+            Unpermitted.Skip($"This machine or account does not permit '{command}'.");
         }
     }
 
