@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
 using BgSync.Http.Replay;
@@ -91,62 +92,69 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         {
             var taking = _order.TakeTurnAsync(watched.Lane, _attemptTimeout(), cancellationToken);
             using var turn = isAsync ? await taking.ConfigureAwait(false) : taking.GetAwaiter().GetResult();
-            using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
-            HttpResponseMessage reply;
-            try
+            var (reply, failure) = turn?.Obstacle is { } obstacle
+                ? (null, new LiveFailure(obstacle, FailureVerdict.NotSent))
+                : await SendOnceAsync(request, watched, isAsync, cancellationToken).ConfigureAwait(false);
+            if (failure is null)
             {
-                turn?.ThrowIfHeldBack();
-                reply = isAsync
-                    ? await base.SendAsync(request, attempt.Token).ConfigureAwait(false)
-                    : base.Send(request, attempt.Token);
-            }
-            catch (HeldBackException held)
-            {
-                if (await TryQueueAsync(request, watched, FailureVerdict.NotSent, held, retryAfter: null, isAsync).ConfigureAwait(false) is { } entryId)
-                {
-                    return AnswerQueued(request, entryId, held);
-                }
-
-                throw;
-            }
-            // A cancel by the caller is never queued, and what an inner queue has taken is not taken twice.
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is not RequestQueuedException)
-            {
-                var failure = attempt.Explain(e);
-                var verdict = attempt.Judge(failure, _options.ClassifyFailure, wasTaken: request.Method != watched.Snapshot.Method);
-                if (verdict == FailureVerdict.NotSent)
-                {
-                    _replayer.ReportLive(watched.Snapshot.Uri, reached: false, accepted: false);
-                }
-
-                if (await TryQueueAsync(request, watched, verdict, failure, retryAfter: null, isAsync).ConfigureAwait(false) is { } entryId)
-                {
-                    return AnswerQueued(request, entryId, failure);
-                }
-
-                if (failure != e)
-                {
-                    throw failure;
-                }
-
-                throw;
+                return reply!;
             }
 
-            // The reply of an inner queue says nothing of the server.
-            if (!request.TryGetBackgroundSyncEntryId(out _))
+            if (await TryQueueAsync(watched, failure, isAsync).ConfigureAwait(false) is { } entryId)
             {
-                _replayer.ReportLive(watched.Snapshot.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
+                reply?.Dispose();
+                return AnswerQueued(request, entryId, failure.Exception);
             }
 
-            return _options.QueuedStatuses.Contains(reply.StatusCode)
-                ? await QueueRefusedAsync(request, watched, reply, isAsync).ConfigureAwait(false)
-                : reply;
+            // A reply that was not queued is the server's answer.
+            return reply ?? throw Rethrown(failure.Exception);
         }
         finally
         {
             watched.Body.Release(request);
         }
     }
+
+    /// <summary>Makes the live attempt.</summary>
+    /// <returns>The reply, the failure for which the request is to be queued, or both.</returns>
+    private async Task<(HttpResponseMessage? Reply, LiveFailure? Failure)> SendOnceAsync(
+        HttpRequestMessage request, WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
+    {
+        using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
+        HttpResponseMessage reply;
+        try
+        {
+            reply = isAsync
+                ? await base.SendAsync(request, attempt.Token).ConfigureAwait(false)
+                : base.Send(request, attempt.Token);
+        }
+        // A cancel by the caller is never queued, and what an inner queue has taken is not taken twice.
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is not RequestQueuedException)
+        {
+            var failure = attempt.Explain(e);
+            var verdict = attempt.Judge(failure, _options.ClassifyFailure, wasTaken: request.Method != watched.Snapshot.Method);
+            if (verdict == FailureVerdict.NotSent)
+            {
+                _replayer.ReportLive(watched.Snapshot.Uri, reached: false, accepted: false);
+            }
+
+            return (null, new LiveFailure(failure, verdict));
+        }
+
+        // The reply of an inner queue says nothing of the server.
+        if (!request.TryGetBackgroundSyncEntryId(out _))
+        {
+            _replayer.ReportLive(watched.Snapshot.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
+        }
+
+        return (reply, _options.QueuedStatuses.Contains(reply.StatusCode) ? RefusalOf(reply) : null);
+    }
+
+    /// <summary>What a reply means whose status is to be queued.</summary>
+    private LiveFailure RefusalOf(HttpResponseMessage reply) => new(
+        new HttpRequestException($"The server answered {(int)reply.StatusCode}.", null, reply.StatusCode),
+        FailureVerdict.MaybeProcessed,
+        RetryAfter.Read(reply.Headers.RetryAfter, _timeProvider.GetUtcNow(), _options.MaxRetryAfter));
 
     /// <summary>Takes down the request as it is now: a redirect changes it while it is sent.</summary>
     private WatchedRequest Watch(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -158,32 +166,15 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         };
     }
 
-    /// <summary>Queues a request whose reply has one of the statuses that are to be queued; failing that, the caller gets the reply.</summary>
-    private async Task<HttpResponseMessage> QueueRefusedAsync(
-        HttpRequestMessage request, WatchedRequest watched, HttpResponseMessage reply, bool isAsync)
-    {
-        var refusal = new HttpRequestException($"The server answered {(int)reply.StatusCode}.", null, reply.StatusCode);
-        var retryAfter = RetryAfter.Read(reply.Headers.RetryAfter, _timeProvider.GetUtcNow(), _options.MaxRetryAfter);
-        var entryId = await TryQueueAsync(request, watched, FailureVerdict.MaybeProcessed, refusal, retryAfter, isAsync).ConfigureAwait(false);
-        if (entryId is null)
-        {
-            return reply;
-        }
-
-        reply.Dispose();
-        return AnswerQueued(request, entryId.Value, refusal);
-    }
-
     /// <returns>The entry's id; <see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
-    private async ValueTask<long?> TryQueueAsync(
-        HttpRequestMessage request, WatchedRequest watched, FailureVerdict verdict, Exception failure, TimeSpan? retryAfter, bool isAsync)
+    private async ValueTask<long?> TryQueueAsync(WatchedRequest watched, LiveFailure failure, bool isAsync)
     {
         string reason;
-        if (verdict == FailureVerdict.DoNotQueue)
+        if (failure.Verdict == FailureVerdict.DoNotQueue)
         {
             reason = "sending it again would not help";
         }
-        else if (verdict == FailureVerdict.MaybeProcessed && !watched.IsRepeatable)
+        else if (failure.Verdict == FailureVerdict.MaybeProcessed && !watched.IsRepeatable)
         {
             reason = "the server may have processed it, and it is neither idempotent nor carries an idempotency key";
         }
@@ -195,7 +186,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         {
             try
             {
-                var queueing = _queue.EnqueueAsync(watched, new(failure, verdict == FailureVerdict.MaybeProcessed, retryAfter));
+                var queueing = _queue.EnqueueAsync(watched, failure);
                 return isAsync ? await queueing.ConfigureAwait(false) : queueing.GetAwaiter().GetResult();
             }
             catch (Exception e)
@@ -210,7 +201,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             }
         }
 
-        NotQueued.Note(failure, reason);
+        NotQueued.Note(failure.Exception, reason);
         _events.NotQueued(_queue.Name, watched.Snapshot, reason);
         return null;
     }
@@ -219,4 +210,11 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         _options.WhenQueued == WhenQueued.ReturnAccepted
             ? QueuedReply.Create(request, entryId)
             : throw new RequestQueuedException(_queue.Name, entryId, failure);
+
+    /// <summary>Throws as it was thrown before.</summary>
+    private static Exception Rethrown(Exception failure)
+    {
+        ExceptionDispatchInfo.Throw(failure);
+        return failure;
+    }
 }

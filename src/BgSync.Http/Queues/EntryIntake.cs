@@ -56,7 +56,7 @@ internal sealed class EntryIntake(
                     Delay = wait > hold ? wait : hold,
                     DelayAskedByServer = failure?.RetryAfter is not null || hold > TimeSpan.Zero,
                     Attempts = attempts,
-                    LastError = failure is { } live ? FailureText.Of(live.Exception) : null,
+                    LastError = failure is null ? null : FailureText.Of(failure.Exception),
                     Metadata = request.Metadata,
                     TraceParent = request.TraceParent,
                 };

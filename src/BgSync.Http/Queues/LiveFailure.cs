@@ -1,7 +1,13 @@
+using BgSync.Http.Outcomes;
+
 namespace BgSync.Http.Queues;
 
-/// <summary>The failure of a live request that is to be queued.</summary>
+/// <summary>Why a live request is to be queued.</summary>
 /// <param name="Exception">What the caller would get.</param>
-/// <param name="Counts">Whether the attempt may have reached the server.</param>
+/// <param name="Verdict">What it means for the request.</param>
 /// <param name="RetryAfter">How long the server asked to wait.</param>
-internal readonly record struct LiveFailure(Exception Exception, bool Counts, TimeSpan? RetryAfter = null);
+internal sealed record LiveFailure(Exception Exception, FailureVerdict Verdict, TimeSpan? RetryAfter = null)
+{
+    /// <summary>Whether it was an attempt, which may have reached the server.</summary>
+    public bool Counts => Verdict == FailureVerdict.MaybeProcessed;
+}

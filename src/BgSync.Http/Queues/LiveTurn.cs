@@ -5,13 +5,7 @@ namespace BgSync.Http.Queues;
 /// <param name="obstacle">Why the request may not be sent in its turn, only queued; <see langword="null"/> when it may.</param>
 internal sealed class LiveTurn(IDisposable turn, HeldBackException? obstacle) : IDisposable
 {
-    public void ThrowIfHeldBack()
-    {
-        if (obstacle is not null)
-        {
-            throw obstacle;
-        }
-    }
+    public HeldBackException? Obstacle => obstacle;
 
     public void Dispose() => turn.Dispose();
 }
