@@ -32,6 +32,12 @@ public sealed record StoredEntry
     /// <summary>The caller's own notes; empty when there are none.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Entries of one queue with the same key may be made one; <see langword="null"/> for an entry on its own.</summary>
+    public string? CoalesceKey { get; init; }
+
+    /// <summary>The entry of the same queue that is to leave it before this one is sent; <see langword="null"/> for none.</summary>
+    public long? Prerequisite { get; init; }
+
     /// <summary>The W3C <c>traceparent</c> of the live attempt.</summary>
     public string? TraceParent { get; init; }
 

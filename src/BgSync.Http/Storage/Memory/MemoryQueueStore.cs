@@ -360,6 +360,8 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 ExpiresAt = ToMilliseconds(added.ExpiresAt),
                 Metadata = new Dictionary<string, string>(added.Metadata ?? new Dictionary<string, string>()),
                 TraceParent = added.TraceParent,
+                CoalesceKey = added.CoalesceKey,
+                Prerequisite = added.Prerequisite,
             },
             body)
         {

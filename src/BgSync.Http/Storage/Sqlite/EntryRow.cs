@@ -44,6 +44,10 @@ internal sealed record EntryRow
 
     public long Checksum { get; init; }
 
+    public string? CoalesceKey { get; init; }
+
+    public long? Prerequisite { get; init; }
+
     public bool IsWhole => Checksum == ComputeChecksum();
 
     public static EntryRow From(NewEntry entry)
@@ -55,6 +59,8 @@ internal sealed record EntryRow
             ExpiresAt = UnixTime.Of(entry.ExpiresAt),
             Metadata = entry.Metadata is { Count: > 0 } metadata ? HeaderJson.WriteMetadata(metadata) : null,
             TraceParent = entry.TraceParent,
+            CoalesceKey = entry.CoalesceKey,
+            Prerequisite = entry.Prerequisite,
         };
         return row.With(entry.Lane, entry.Request, entry.Body);
     }
@@ -98,6 +104,8 @@ internal sealed record EntryRow
             BodyId = Number(14),
             BodyLength = Number(15) ?? 0,
             Checksum = Number(16) ?? 0,
+            CoalesceKey = Text(17),
+            Prerequisite = Number(18),
         };
 
         string? Text(int column) => reader.IsDBNull(first + column) ? null : reader.GetString(first + column);
@@ -127,6 +135,8 @@ internal sealed record EntryRow
         ("$body_id", BodyId),
         ("$body_length", BodyLength),
         ("$checksum", Checksum),
+        ("$coalesce_key", CoalesceKey),
+        ("$prerequisite", Prerequisite),
         .. others,
     ];
 
@@ -162,6 +172,8 @@ internal sealed record EntryRow
                 ExpiresAt = UnixTime.ToTime(ExpiresAt),
                 Metadata = Metadata is null ? new Dictionary<string, string>() : HeaderJson.ReadMetadata(Metadata),
                 TraceParent = TraceParent,
+                CoalesceKey = CoalesceKey,
+                Prerequisite = Prerequisite,
                 Attempts = attempts,
                 LastError = lastError,
             };
@@ -199,6 +211,13 @@ internal sealed record EntryRow
         AppendBytes(Body);
         AppendNumber(BodyId ?? -1);
         AppendNumber(BodyLength);
+        // Not of the first version: rows that have neither are summed as they were then.
+        if (CoalesceKey is not null || Prerequisite is not null)
+        {
+            AppendText(CoalesceKey);
+            AppendNumber(Prerequisite ?? -1);
+        }
+
         return (long)hash.GetCurrentHashAsUInt64();
 
         void AppendText(string? text) => AppendBytes(text is null ? null : Encoding.UTF8.GetBytes(text));

@@ -102,20 +102,16 @@ internal static class LaneTable
             ("$queue", queue), ("$lane", lane), ("$now", now));
     }
 
-    /// <summary>The lanes that are due, the longest due first.</summary>
+    /// <summary>The lanes that are due: those with urgent heads first, and of these the longest due.</summary>
     public static List<Head> FindDue(SqliteSession session, string queue, string origin, int limit, long now)
     {
-        using var reader = session.Query(
-            $"""
-            SELECT queue, name, head_id, head_position, {AttemptsWithLost}, last_error FROM lane
-            WHERE queue = $queue AND origin = $origin AND visible_at <= $now
-            ORDER BY visible_at LIMIT $limit
-            """,
-            ("$queue", queue), ("$origin", origin), ("$now", now), ("$limit", limit));
         var heads = new List<Head>();
-        while (reader.Read())
+        foreach (var band in PositionBand.All)
         {
-            heads.Add(ReadHead(reader));
+            if (heads.Count < limit)
+            {
+                AddDue(session, queue, origin, band, limit - heads.Count, now, heads);
+            }
         }
 
         return heads;
@@ -206,15 +202,14 @@ internal static class LaneTable
     public static IReadOnlyList<OriginSchedule> Schedule(SqliteSession session, string queue)
     {
         using var reader = session.Query(
-            """
+            $"""
             WITH RECURSIVE origins (origin) AS (
                 SELECT (SELECT origin FROM lane WHERE queue = $queue ORDER BY origin LIMIT 1)
                 UNION ALL
                 SELECT (SELECT lane.origin FROM lane WHERE lane.queue = $queue AND lane.origin > origins.origin
                     ORDER BY lane.origin LIMIT 1)
                 FROM origins WHERE origins.origin IS NOT NULL)
-            SELECT origin, (SELECT visible_at FROM lane WHERE lane.queue = $queue AND lane.origin = origins.origin
-                ORDER BY visible_at LIMIT 1)
+            SELECT origin, min({FirstDueInBand("-1")}, {FirstDueInBand("0")}, {FirstDueInBand("1")})
             FROM origins WHERE origin IS NOT NULL
             """,
             ("$queue", queue));
@@ -260,6 +255,29 @@ internal static class LaneTable
         (true, false) => 1,
         (true, true) => 2,
     };
+
+    private static void AddDue(SqliteSession session, string queue, string origin, long band, int limit, long now, List<Head> heads)
+    {
+        using var reader = session.Query(
+            $"""
+            SELECT queue, name, head_id, head_position, {AttemptsWithLost}, last_error FROM lane
+            WHERE queue = $queue AND origin = $origin AND {PositionBand.OfHead} = $band AND visible_at <= $now
+            ORDER BY visible_at LIMIT $limit
+            """,
+            ("$queue", queue), ("$origin", origin), ("$band", band), ("$now", now), ("$limit", limit));
+        while (reader.Read())
+        {
+            heads.Add(ReadHead(reader));
+        }
+    }
+
+    private static string FirstDueInBand(string band) =>
+        $"""
+        ifnull(
+                (SELECT visible_at FROM lane WHERE lane.queue = $queue AND lane.origin = origins.origin AND {PositionBand.OfHead} = {band}
+                    ORDER BY visible_at LIMIT 1),
+                {long.MaxValue})
+        """;
 
     // An entry put in front while the head was being sent goes first from now on.
     private static void YieldToFront(SqliteSession session, Head head, long now)

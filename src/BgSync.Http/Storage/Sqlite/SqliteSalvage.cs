@@ -24,13 +24,12 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
 
     public Result Run(long now)
     {
+        var entryColumns = Try(() => damaged.QueryInt64("SELECT prerequisite FROM entry LIMIT 0"), out _)
+            ? SqliteSchema.EntryColumns
+            : SqliteSchema.EntryColumnsOfVersion1;
         fresh.Execute("BEGIN IMMEDIATE");
-        Copy("entry", "id", $"position, attempts, last_error, not_before, asked_by_server, {SqliteSchema.EntryColumns}", CopyEntry);
-        Copy(
-            "dead_letter",
-            "ordinal",
-            $"id, reason, error, status_code, died_at, attempts, last_error, {SqliteSchema.EntryColumns}",
-            CopyDeadLetter);
+        Copy("entry", "id", $"position, attempts, last_error, not_before, asked_by_server, {entryColumns}", CopyEntry);
+        Copy("dead_letter", "ordinal", $"id, reason, error, status_code, died_at, attempts, last_error, {entryColumns}", CopyDeadLetter);
         Copy("body", "id", "owner", CopyBody);
         Copy("body_chunk", "id", "body_id, number, checksum, bytes", CopyChunk);
         CountQueues();

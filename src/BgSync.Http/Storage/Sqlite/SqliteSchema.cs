@@ -11,16 +11,21 @@ internal static class SqliteSchema
     /// <summary>"BgSq": marks the file as a store of this library.</summary>
     public const int ApplicationId = 0x42675371;
 
-    public const int Version = 1;
+    public const int Version = 2;
 
     // What makes an entry, in the order in which EntryRow reads it.
-    public const string EntryColumns =
-        "queue, lane, timestamp, expires_at, method, uri, origin, version, version_policy, headers, content_headers, "
-        + "metadata, traceparent, body, body_id, body_length, checksum";
+    public const string EntryColumns = Version1EntryColumns + ", coalesce_key, prerequisite";
+
+    // The same of a file that was damaged before it was migrated.
+    public const string EntryColumnsOfVersion1 = Version1EntryColumns + ", NULL, NULL";
 
     public const string EntryParameters =
         "$queue, $lane, $timestamp, $expires_at, $method, $uri, $origin, $version, $version_policy, $headers, $content_headers, "
-        + "$metadata, $traceparent, $body, $body_id, $body_length, $checksum";
+        + "$metadata, $traceparent, $body, $body_id, $body_length, $checksum, $coalesce_key, $prerequisite";
+
+    private const string Version1EntryColumns =
+        "queue, lane, timestamp, expires_at, method, uri, origin, version, version_policy, headers, content_headers, "
+        + "metadata, traceparent, body, body_id, body_length, checksum";
 
     private const string Version1 =
         """
@@ -133,8 +138,80 @@ internal static class SqliteSchema
         CREATE UNIQUE INDEX body_chunk_number ON body_chunk (body_id, number);
         """;
 
+    private const string Version2 =
+        """
+        -- coalesce_key: entries of the same key may be made one. prerequisite: the entry that is to leave the queue before this one is sent.
+        ALTER TABLE entry ADD COLUMN coalesce_key TEXT;
+        ALTER TABLE entry ADD COLUMN prerequisite INTEGER;
+        CREATE INDEX entry_coalesce ON entry (queue, coalesce_key, position) WHERE coalesce_key IS NOT NULL;
+        CREATE INDEX entry_prerequisite ON entry (prerequisite) WHERE prerequisite IS NOT NULL;
+
+        -- reply_is_whole: whether all of the reply's body is kept.
+        ALTER TABLE dead_letter ADD COLUMN coalesce_key TEXT;
+        ALTER TABLE dead_letter ADD COLUMN prerequisite INTEGER;
+        ALTER TABLE dead_letter ADD COLUMN reply_headers TEXT;
+        ALTER TABLE dead_letter ADD COLUMN reply_body BLOB;
+        ALTER TABLE dead_letter ADD COLUMN reply_is_whole INTEGER;
+
+        -- The failed attempts at an entry or a dead letter, the last of them.
+        CREATE TABLE attempt (
+            entry_id INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            status_code INTEGER,
+            error TEXT,
+            PRIMARY KEY (entry_id, number)
+        ) WITHOUT ROWID;
+
+        -- How entries ended: state 1 delivered, 2 dead.
+        CREATE TABLE receipt (
+            id INTEGER PRIMARY KEY,
+            queue TEXT NOT NULL,
+            state INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            reason INTEGER,
+            error TEXT,
+            status_code INTEGER,
+            reply_headers TEXT,
+            reply_body BLOB,
+            reply_is_whole INTEGER
+        );
+        CREATE INDEX receipt_age ON receipt (queue, at);
+
+        -- Requests that are being sent for the first time, by their owner; they enter their queue at their position if that fails.
+        CREATE TABLE held (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            owner BLOB NOT NULL,
+            position INTEGER NOT NULL,
+            queue TEXT NOT NULL,
+            lane TEXT NOT NULL,
+            timestamp INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            method TEXT NOT NULL,
+            uri TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            version TEXT NOT NULL,
+            version_policy INTEGER NOT NULL,
+            headers TEXT NOT NULL,
+            content_headers TEXT,
+            metadata TEXT,
+            traceparent TEXT,
+            checksum INTEGER NOT NULL,
+            body_length INTEGER NOT NULL,
+            body_id INTEGER,
+            body BLOB,
+            coalesce_key TEXT,
+            prerequisite INTEGER
+        );
+        CREATE INDEX held_owner ON held (owner);
+
+        -- The heads of urgent lanes come first: see PositionBand.
+        DROP INDEX lane_due;
+        CREATE INDEX lane_due ON lane (queue, origin, (head_position + 0x0800000000000000) >> 60, visible_at);
+        """;
+
     // The script that leads to each version from the one before.
-    private static readonly string[] _migrations = [Version1];
+    private static readonly string[] _migrations = [Version1, Version2];
 
     /// <summary>Brings a database to this version, in one transaction.</summary>
     public static void Migrate(SqliteSession session)
