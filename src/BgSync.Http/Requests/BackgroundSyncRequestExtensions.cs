@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 
 namespace System.Net.Http;
 
@@ -13,6 +14,8 @@ public static class BackgroundSyncRequestExtensions
     private static readonly HttpRequestOptionsKey<DateTimeOffset> _deadline = new("BgSync.Http.Deadline");
     private static readonly HttpRequestOptionsKey<DateTimeOffset> _notBefore = new("BgSync.Http.NotBefore");
 
+    private static readonly UTF8Encoding _strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
     /// <summary>What stands for none in the place of a queue's name.</summary>
     private const string NoQueue = "";
 
@@ -25,11 +28,23 @@ public static class BackgroundSyncRequestExtensions
     /// <summary>
     /// Gives the request notes of the caller's own, kept with its entry and never sent. Workbox's <c>metadata</c>.
     /// </summary>
+    /// <param name="request">The request.</param>
+    /// <param name="metadata">The notes, copied as they are now.</param>
+    /// <exception cref="ArgumentException">A note is <see langword="null"/>, or is no text that can be stored: half of a surrogate pair.</exception>
     public static void SetBackgroundSyncMetadata(this HttpRequestMessage request, IReadOnlyDictionary<string, string> metadata)
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(metadata);
-        request.Options.Set(_metadata, metadata);
+        foreach (var (name, value) in metadata)
+        {
+            if (!IsText(name) || !IsText(value))
+            {
+                throw new ArgumentException(
+                    $"The note '{name}' cannot be stored. Write a text, with both halves of each surrogate pair.", nameof(metadata));
+            }
+        }
+
+        request.Options.Set(_metadata, new Dictionary<string, string>(metadata));
     }
 
     /// <summary>The queue that may take the request, and no other, whether its routes match or not.</summary>
@@ -128,4 +143,16 @@ public static class BackgroundSyncRequestExtensions
         request.Options.TryGetValue(_notBefore, out var notBefore) ? notBefore : DateTimeOffset.MinValue;
 
     internal static void SetBackgroundSyncEntryId(this HttpRequestMessage request, long entryId) => request.Options.Set(_entryId, entryId);
+
+    private static bool IsText(string? text)
+    {
+        try
+        {
+            return text is not null && _strictUtf8.GetByteCount(text) >= 0;
+        }
+        catch (EncoderFallbackException)
+        {
+            return false;
+        }
+    }
 }

@@ -184,6 +184,32 @@ public sealed class RequestOptionsTests : ReplayFixture
         Assert.Throws<ArgumentNullException>(() => request.SetBackgroundSyncLane(null!));
     }
 
+    [Fact]
+    public void A_note_that_cannot_be_stored_is_refused()
+    {
+        using var request = Request();
+
+        Assert.Throws<ArgumentException>(() => request.SetBackgroundSyncMetadata(new Dictionary<string, string> { ["title"] = null! }));
+        var half = Assert.Throws<ArgumentException>(
+            () => request.SetBackgroundSyncMetadata(new Dictionary<string, string> { ["title"] = "\ud83c" }));
+        Assert.Contains("The note 'title' cannot be stored.", half.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Notes_are_those_of_when_they_were_set()
+    {
+        await using var app = Create();
+        var notes = new Dictionary<string, string> { ["title"] = "apples" };
+
+        var entry = await QueueAsync(app, request =>
+        {
+            request.SetBackgroundSyncMetadata(notes);
+            notes["title"] = "pears";
+        });
+
+        Assert.Equal("apples", entry.Metadata["title"]);
+    }
+
     private static HttpRequestMessage Request(HttpMethod? method = null, Uri? uri = null) =>
         new(method ?? HttpMethod.Post, uri ?? _deadUri) { Content = method == HttpMethod.Get ? null : new StringContent("order") };
 

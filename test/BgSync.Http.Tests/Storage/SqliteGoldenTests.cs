@@ -72,6 +72,22 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task Version_1_is_recovered_where_damage_keeps_it_from_being_migrated()
+    {
+        File.Copy(Path.Combine(AppContext.BaseDirectory, "Storage", "Golden", "v1.db"), DatabasePath);
+        var root = (int)Scalar("SELECT rootpage FROM sqlite_master WHERE name = 'lane'");
+        var bytes = await File.ReadAllBytesAsync(DatabasePath, Cancellation);
+        bytes.AsSpan((root - 1) * 1024, 16).Fill(0xFF);
+        await File.WriteAllBytesAsync(DatabasePath, bytes, Cancellation);
+        var store = Open();
+
+        var entries = await store.ReadAsync(Queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
+
+        Assert.Equal([4, 1, 2, 3], entries.Select(entry => entry.Id));
+        Assert.Equal(new QueueCounts(4, 1, 10 + 3000), await store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
     public async Task Write_the_file_of_this_version()
     {
         var target = Environment.GetEnvironmentVariable("BGSYNC_WRITE_GOLDEN");
