@@ -14,7 +14,7 @@ public interface IBackgroundSyncQueue
     string Name { get; }
 
     /// <summary>
-    /// Adds a request that was never sent at the end of the queue, as the handler would: secret headers are not stored, a POST or
+    /// Adds a request that was never sent at the end of the queue, behind all of its priority, as the handler would: secret headers are not stored, a POST or
     /// PATCH is given an idempotency key, its lane is that of <see cref="BackgroundSyncOptions.LaneBy"/>, and notes are those of
     /// <see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncMetadata"/>. Workbox's <c>pushRequest</c>.
     /// </summary>
@@ -28,7 +28,7 @@ public interface IBackgroundSyncQueue
     ValueTask<long> PushAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Adds a request before all others, which wait for it if they are of its lane. Workbox's <c>unshiftRequest</c>.
+    /// Adds a request before all others of its priority, which wait for it if they are of its lane. Workbox's <c>unshiftRequest</c>.
     /// </summary>
     /// <inheritdoc cref="PushAsync"/>
     ValueTask<long> UnshiftAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
@@ -78,7 +78,7 @@ public interface IBackgroundSyncQueue
     /// <returns>How many were removed.</returns>
     ValueTask<long> ClearAsync(CancellationToken cancellationToken = default);
 
-    /// <summary>Reads the entries in order, without bodies. Workbox's <c>getAll</c>, but it deletes nothing.</summary>
+    /// <summary>Reads the entries in order, the more urgent first, without bodies. Workbox's <c>getAll</c>, but it deletes nothing.</summary>
     IAsyncEnumerable<StoredEntry> GetAllAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Reads in order the entries that meet a filter, without bodies.</summary>
@@ -117,7 +117,9 @@ public interface IBackgroundSyncQueue
     /// <summary>Reads what was not delivered, the first to die first.</summary>
     IAsyncEnumerable<DeadLetter> GetDeadLettersAsync(CancellationToken cancellationToken = default);
 
-    /// <summary>Puts a dead letter back at the end of its lane, with no attempts and a whole retention before it.</summary>
+    /// <summary>
+    /// Puts a dead letter back at the end of its lane, behind all of its priority, with no attempts and a whole retention before it.
+    /// </summary>
     /// <returns><see langword="false"/> when this queue has no readable dead letter of that id.</returns>
     ValueTask<bool> RequeueAsync(long id, CancellationToken cancellationToken = default);
 

@@ -17,17 +17,18 @@ public sealed class TakenEntry : IDisposable
         Entry = entry;
         var content = entry.Request.ContentHeaders is null ? null : new StoredContent(_ => new(_body.OpenView()), entry.BodyLength);
         Request = RequestRestorer.Restore(entry.Request, content);
+        Request.SetBackgroundSyncPriority(entry.Priority);
         if (entry.Metadata.Count > 0)
         {
             Request.SetBackgroundSyncMetadata(entry.Metadata);
         }
     }
 
-    /// <summary>What stood in the queue: its timestamp, metadata, attempts and the last error.</summary>
+    /// <summary>What stood in the queue: its timestamp, metadata, priority, attempts and the last error.</summary>
     public StoredEntry Entry { get; }
 
     /// <summary>
-    /// The request, with its notes and its body, in memory or in a temporary file; may be read, sent or put back. Headers that are
+    /// The request, with its notes, its priority and its body, in memory or in a temporary file; may be read, sent or put back. Headers that are
     /// not stored, <c>Authorization</c> for example, are missing.
     /// </summary>
     public HttpRequestMessage Request { get; }

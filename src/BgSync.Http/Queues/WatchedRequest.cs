@@ -6,6 +6,7 @@ namespace BgSync.Http.Queues;
 /// <param name="Snapshot">The request, its body apart.</param>
 /// <param name="Body">The body, repeatable.</param>
 /// <param name="Lane">The lane's name.</param>
+/// <param name="Priority">How urgent it is, should it be queued.</param>
 /// <param name="Timestamp">When the request was made.</param>
 /// <param name="ExpiresAt">When it expires, should it be queued.</param>
 /// <param name="NotBefore">Before when it is not sent again, should it be queued.</param>
@@ -16,6 +17,7 @@ internal readonly record struct WatchedRequest(
     RequestSnapshot Snapshot,
     RepeatableBody Body,
     string Lane,
+    EntryPriority Priority,
     DateTimeOffset Timestamp,
     DateTimeOffset ExpiresAt,
     DateTimeOffset NotBefore,

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text;
+using BgSync.Http.Requests;
 
 namespace System.Net.Http;
 
@@ -10,6 +11,7 @@ public static class BackgroundSyncRequestExtensions
     private static readonly HttpRequestOptionsKey<long> _entryId = new("BgSync.Http.EntryId");
     private static readonly HttpRequestOptionsKey<string> _queue = new("BgSync.Http.Queue");
     private static readonly HttpRequestOptionsKey<string> _lane = new("BgSync.Http.Lane");
+    private static readonly HttpRequestOptionsKey<EntryPriority> _priority = new("BgSync.Http.Priority");
     private static readonly HttpRequestOptionsKey<TimeSpan> _retention = new("BgSync.Http.Retention");
     private static readonly HttpRequestOptionsKey<DateTimeOffset> _deadline = new("BgSync.Http.Deadline");
     private static readonly HttpRequestOptionsKey<DateTimeOffset> _notBefore = new("BgSync.Http.NotBefore");
@@ -73,6 +75,24 @@ public static class BackgroundSyncRequestExtensions
         request.Options.Set(_lane, lane);
     }
 
+    /// <summary>
+    /// How urgent the request is once it is queued. Inside its lane the more urgent go first, equals in the order queued; of several
+    /// lanes that are due, those whose first entry is more urgent. What is being sent is not interrupted, and an urgent entry that
+    /// fails has its lane wait as any other.
+    /// </summary>
+    /// <param name="request">The request.</param>
+    /// <param name="priority">Default: <see cref="EntryPriority.Normal"/>.</param>
+    public static void SetBackgroundSyncPriority(this HttpRequestMessage request, EntryPriority priority)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (!Enum.IsDefined(priority))
+        {
+            throw new ArgumentOutOfRangeException(nameof(priority), priority, null);
+        }
+
+        request.Options.Set(_priority, priority);
+    }
+
     /// <summary>How long the request is tried once it is queued, in place of <c>MaxRetentionTime</c>.</summary>
     /// <param name="request">The request.</param>
     /// <param name="retention">A positive time; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
@@ -132,6 +152,9 @@ public static class BackgroundSyncRequestExtensions
 
     internal static string? GetBackgroundSyncLane(this HttpRequestMessage request) =>
         request.Options.TryGetValue(_lane, out var lane) ? lane : null;
+
+    internal static EntryPriority GetBackgroundSyncPriority(this HttpRequestMessage request) =>
+        request.Options.TryGetValue(_priority, out var priority) ? priority : EntryPriority.Normal;
 
     internal static TimeSpan? GetBackgroundSyncRetention(this HttpRequestMessage request) =>
         request.Options.TryGetValue(_retention, out var retention) ? retention : null;

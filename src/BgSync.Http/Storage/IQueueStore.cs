@@ -6,8 +6,8 @@ namespace BgSync.Http.Storage;
 /// <remarks>
 /// <para>Thread-safe. A method that changes something returns only when the change is on stable storage.
 /// The store opens itself at the first call, and again after a call that failed to open it.</para>
-/// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end. Entries change only
-/// by hand; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
+/// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end, beyond all of its
+/// <see cref="NewEntry.Priority"/>, and the more urgent ones stand before the others. Entries change only by hand; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
 /// <para>A lease belongs to the store instance that took it. It is void when its time is up, and at once when the process that
 /// took it is known to be dead (<see cref="ReclaimAsync"/>). Whoever lost a lease is told so by a <see langword="false"/>.</para>
 /// </remarks>
@@ -20,7 +20,10 @@ public interface IQueueStore : IAsyncDisposable
     /// </summary>
     ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken);
 
-    /// <summary>Adds an entry at one end of its queue, and of its lane.</summary>
+    /// <summary>
+    /// Adds an entry at one end of its queue, and of its lane, among those of its priority. It heads its lane if it stands before the
+    /// head, unless that is being sent; the one displaced keeps its attempts, and a wait that was asked for.
+    /// </summary>
     /// <returns>The entry's id: unique in the store, never used again.</returns>
     ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken);
 
@@ -28,8 +31,9 @@ public interface IQueueStore : IAsyncDisposable
     ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Leases the heads of lanes of this queue that are due, not leased and addressed to <paramref name="origin"/>: the longest
-    /// due first, <paramref name="limit"/> at most, never two of one lane. A head that cannot be read is leased too, and says why.
+    /// Leases the heads of lanes of this queue that are due, not leased and addressed to <paramref name="origin"/>: the most urgent
+    /// first, of these the longest due, <paramref name="limit"/> at most, never two of one lane. A head that cannot be read is leased
+    /// too, and says why.
     /// </summary>
     ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
         string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken);
@@ -100,7 +104,7 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Writes the request and the lane of an entry anew, and its body where one is given, unless it is in flight. Its id, position,
-    /// times, notes and attempts stay; in another lane it takes the place of its position.
+    /// times, notes, priority and attempts stay; in another lane it takes the place of its position.
     /// </summary>
     /// <param name="edited">The entry as it shall be. Its <see cref="StoredEntry.Revision"/> is that of the one that was read.</param>
     /// <param name="body">The new body; <see langword="null"/> keeps the old one.</param>
@@ -123,7 +127,10 @@ public interface IQueueStore : IAsyncDisposable
     /// <summary>Counts a queue, at a cost that does not grow with it, but for the expired entries in it.</summary>
     ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken);
 
-    /// <summary>Puts a dead letter back at the end of its lane, as an entry with no attempts and a new expiry; its id stays.</summary>
+    /// <summary>
+    /// Puts a dead letter back at the end of its lane, behind all of its priority, as an entry with no attempts and a new expiry; its
+    /// id stays.
+    /// </summary>
     /// <returns><see langword="false"/> when this queue has no readable dead letter of that id.</returns>
     ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken);
 

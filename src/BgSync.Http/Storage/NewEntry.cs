@@ -11,8 +11,16 @@ public sealed record NewEntry
     /// <summary>The lane inside which order holds; the empty string is the lane of a queue that has only one.</summary>
     public string Lane { get; init; } = "";
 
-    /// <summary>The end of the queue at which it is added. Default: the back.</summary>
+    /// <summary>The end of the queue at which it is added, among those of its priority. Default: the back.</summary>
     public QueueEnd End { get; init; } = QueueEnd.Back;
+
+    /// <summary>How urgent it is. Default: <see cref="EntryPriority.Normal"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is none of those named.</exception>
+    public EntryPriority Priority
+    {
+        get;
+        init => field = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(value), value, null);
+    }
 
     /// <summary>The request, its body apart.</summary>
     public required RequestSnapshot Request { get; init; }

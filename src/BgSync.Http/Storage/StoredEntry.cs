@@ -17,6 +17,9 @@ public sealed record StoredEntry
     /// <summary>The lane's name; the empty string is the lane of a queue that has only one.</summary>
     public required string Lane { get; init; }
 
+    /// <summary>How urgent it is.</summary>
+    public EntryPriority Priority { get; init; }
+
     /// <summary>The request, its body apart.</summary>
     public required RequestSnapshot Request { get; init; }
 

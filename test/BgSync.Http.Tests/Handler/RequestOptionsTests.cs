@@ -1,5 +1,6 @@
 using BgSync.Http.Connectivity;
 using BgSync.Http.Queues;
+using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Tests.Infrastructure;
 using BgSync.Http.Tests.Replay;
@@ -84,6 +85,16 @@ public sealed class RequestOptionsTests : ReplayFixture
 
         Assert.Equal("its own", (await QueueAsync(app, request => request.SetBackgroundSyncLane("its own"))).Lane);
         Assert.Equal("", (await QueueAsync(app, request => request.SetBackgroundSyncLane(""))).Lane);
+    }
+
+    [Fact]
+    public async Task It_is_as_urgent_as_it_says()
+    {
+        await using var app = Create();
+
+        Assert.Equal(EntryPriority.Normal, (await QueueAsync(app, static _ => { })).Priority);
+        Assert.Equal(EntryPriority.High, (await QueueAsync(app, request => request.SetBackgroundSyncPriority(EntryPriority.High))).Priority);
+        Assert.Equal([EntryPriority.High, EntryPriority.Normal], (await app.EntriesAsync()).Select(entry => entry.Priority));
     }
 
     [Fact]
@@ -182,6 +193,7 @@ public sealed class RequestOptionsTests : ReplayFixture
         Assert.Throws<ArgumentOutOfRangeException>(() => request.SetBackgroundSyncRetention(TimeSpan.Zero));
         Assert.Throws<ArgumentException>(() => request.SetBackgroundSyncQueue(""));
         Assert.Throws<ArgumentNullException>(() => request.SetBackgroundSyncLane(null!));
+        Assert.Throws<ArgumentOutOfRangeException>(() => request.SetBackgroundSyncPriority((EntryPriority)2));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using BgSync.Http.Queues;
+using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
 using BgSync.Http.Tests.Infrastructure;
@@ -60,6 +61,22 @@ public sealed class TakeTests : ReplayFixture
         var entry = Assert.Single(await app.EntriesAsync());
         Assert.Equal((back, made, "apples"), (entry.Id, entry.Timestamp, entry.Metadata["title"]));
         Assert.Equal(bytes, await app.BodyOfAsync(back));
+    }
+
+    [Fact]
+    public async Task A_taken_entry_keeps_its_priority_when_it_is_put_back()
+    {
+        await using var app = Create();
+        await PushAsync(app, "normal");
+        using var urgent = Post("urgent");
+        urgent.SetBackgroundSyncPriority(EntryPriority.High);
+        await app.Queue.PushAsync(urgent);
+
+        using var taken = (await app.Queue.ShiftAsync())!;
+        await app.Queue.PushAsync(taken.Request, taken.Entry.Timestamp);
+
+        Assert.Equal("urgent", await BodyOfAsync(await app.Queue.ShiftAsync()));
+        Assert.Equal("normal", await BodyOfAsync(await app.Queue.ShiftAsync()));
     }
 
     [Theory]

@@ -7,6 +7,7 @@ using BgSync.Http.Connectivity;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
 using BgSync.Http.Replay;
+using BgSync.Http.Requests;
 using BgSync.Http.Routing;
 using BgSync.Http.Storage;
 using BgSync.Http.Tests.Infrastructure;
@@ -249,6 +250,7 @@ public sealed class ReadmeSnippets : IDisposable
         var closingTime = openingTime.AddHours(8);
 
         request.SetBackgroundSyncLane("orders of table 7");
+        request.SetBackgroundSyncPriority(EntryPriority.High);          // before what waits in its lane, and its lane before others
         request.SetBackgroundSyncRetention(TimeSpan.FromDays(30));      // in place of MaxRetentionTime
         request.SetBackgroundSyncDeadline(closingTime);                 // expires then, should its retention not end before
         request.SetBackgroundSyncNotBefore(openingTime);                // once queued it waits until then, and its lane with it
@@ -256,7 +258,7 @@ public sealed class ReadmeSnippets : IDisposable
         await Assert.ThrowsAsync<RequestQueuedException>(() => client.SendAsync(request));
 
         var entry = await Queue("orders").GetAllAsync().SingleAsync();
-        Assert.Equal(("orders of table 7", closingTime), (entry.Lane, entry.ExpiresAt));
+        Assert.Equal(("orders of table 7", EntryPriority.High, closingTime), (entry.Lane, entry.Priority, entry.ExpiresAt));
         Assert.Equal(openingTime, entry.DueAt!.Value, TimeSpan.FromSeconds(1));
     }
 
@@ -325,7 +327,7 @@ public sealed class ReadmeSnippets : IDisposable
         {
             Content = JsonContent.Create(order),
         };
-        var id = await queue.PushAsync(request);                // or UnshiftAsync, before all others
+        var id = await queue.PushAsync(request);                // or UnshiftAsync, before all of its priority
 
         await queue.EditAsync(id, edit =>
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Tests.Infrastructure;
 using Microsoft.Extensions.Logging;
@@ -261,6 +262,32 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         await using var body = await store.OpenBodyAsync(Queue, entry.Id, Cancellation);
         await body!.CopyToAsync(read, Cancellation);
         Assert.Equal(Enumerable.Range(0, 300_000).Select(i => (byte)i), read.ToArray());
+    }
+
+    [Fact]
+    public async Task The_order_of_a_recovered_queue_is_kept_by_what_is_added_to_it()
+    {
+        var first = Open();
+        await AddOneOfEachAsync(first, "1", QueueEnd.Back);
+        await AddOneOfEachAsync(first, "0", QueueEnd.Front);
+        await first.DisposeAsync();
+        BreakRootOf("queue");
+        var store = Open();
+
+        await AddOneOfEachAsync(store, "2", QueueEnd.Back);
+        await AddOneOfEachAsync(store, "-1", QueueEnd.Front);
+
+        Assert.Equal(
+            from priority in (string[])["High", "Normal", "Low"] from number in (int[])[-1, 0, 1, 2] select $"/{priority}{number}",
+            await ReadPathsAsync(store));
+
+        async Task AddOneOfEachAsync(IQueueStore store, string name, QueueEnd end)
+        {
+            foreach (var priority in Enum.GetValues<EntryPriority>())
+            {
+                await store.AddAsync(Entry($"/{priority}{name}") with { Priority = priority, End = end }, Cancellation);
+            }
+        }
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
+using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
 using Xunit;
@@ -354,6 +355,8 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         }
 
         await store.AddAsync(Entry("/2") with { End = QueueEnd.Front }, Cancellation);
+        await store.AddAsync(Entry("/2a") with { Priority = EntryPriority.High }, Cancellation);
+        await store.CompleteAsync((await LeaseOneAsync(store)).Lease, Cancellation);
         await store.AddAsync(Entry("/3", "other") with { ExpiresAt = now }, Cancellation);
         var leased = await store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation);
         await store.AddAsync(Entry("/4") with { End = QueueEnd.Front }, Cancellation);

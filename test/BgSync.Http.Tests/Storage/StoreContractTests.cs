@@ -84,6 +84,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         {
             Queue = Queue,
             Lane = "/albums/é",
+            Priority = EntryPriority.Low,
             Request = new RequestSnapshot
             {
                 Method = HttpMethod.Put,
@@ -108,6 +109,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.Equal(id, read.Id);
         Assert.Equal(Queue, read.Queue);
         Assert.Equal(added.Lane, read.Lane);
+        Assert.Equal(EntryPriority.Low, read.Priority);
         Assert.Equal(added.Request.Method, read.Request.Method);
         Assert.Equal(added.Request.Uri.OriginalString, read.Request.Uri.OriginalString);
         Assert.Equal(added.Request.Version, read.Request.Version);
@@ -138,6 +140,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.Empty(read.Request.Headers);
         Assert.Null(read.Request.ContentHeaders);
         Assert.Empty(read.Metadata);
+        Assert.Equal(EntryPriority.Normal, read.Priority);
         Assert.Null(read.TraceParent);
         Assert.Null(read.LastError);
         Assert.Equal(DateTimeOffset.MaxValue, read.ExpiresAt);
@@ -278,6 +281,176 @@ public abstract class StoreContractTests : IAsyncLifetime
 
         await AssertDrainsAsync("/0", "/1");
     }
+
+    [Fact]
+    public async Task The_more_urgent_of_a_lane_go_first_and_equals_in_the_order_queued()
+    {
+        await AddAsync("/n1");
+        await AddAsync("/l1", EntryPriority.Low);
+        await AddAsync("/h1", EntryPriority.High);
+        await AddAsync("/n2");
+        await AddAsync("/l2", EntryPriority.Low);
+        await AddAsync("/h2", EntryPriority.High);
+
+        string[] ordered = ["/h1", "/h2", "/n1", "/n2", "/l1", "/l2"];
+        Assert.Equal(ordered, (await ReadAllAsync()).Select(entry => entry.Request.Uri.AbsolutePath));
+        Assert.Equal(
+            ordered.Reverse(),
+            await Store.ReadAsync(Queue, QueueEnd.Back, Cancellation).Select(entry => entry.Request.Uri.AbsolutePath).ToListAsync(Cancellation));
+        await AssertDrainsAsync(ordered);
+        Assert.Empty(await Store.GetScheduleAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task An_entry_added_in_front_goes_before_those_of_its_own_priority()
+    {
+        await AddAsync("/l1", EntryPriority.Low);
+        await AddAsync("/n1");
+        await AddAsync("/h1", EntryPriority.High);
+        await Store.AddAsync(Entry("/l0") with { Priority = EntryPriority.Low, End = QueueEnd.Front }, Cancellation);
+        await Store.AddAsync(Entry("/n0") with { End = QueueEnd.Front }, Cancellation);
+        await Store.AddAsync(Entry("/h0") with { Priority = EntryPriority.High, End = QueueEnd.Front }, Cancellation);
+
+        await AssertDrainsAsync("/h0", "/h1", "/n0", "/n1", "/l0", "/l1");
+    }
+
+    [Theory]
+    [InlineData(EntryPriority.Low, EntryPriority.Normal)]
+    [InlineData(EntryPriority.Normal, EntryPriority.High)]
+    public async Task A_more_urgent_entry_goes_before_a_head_that_waits_for_its_backoff_and_does_not_cost_it_its_attempts(
+        EntryPriority waiting, EntryPriority urgent)
+    {
+        await AddAsync("/1", waiting);
+        await Store.RescheduleAsync((await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), true, "HTTP 503"), Cancellation);
+        await AddAsync("/2", urgent);
+
+        Assert.Equal(Clock.GetUtcNow(), Assert.Single(await Store.GetScheduleAsync(Queue, Cancellation)).DueAt);
+        var first = await LeaseOneAsync();
+        Assert.Equal(("/2", 0, urgent), (first.Entry!.Request.Uri.AbsolutePath, first.Entry.Attempts, first.Entry.Priority));
+        await Store.CompleteAsync(first.Lease, Cancellation);
+
+        // As the next of any lane, it is due at once.
+        var displaced = (await LeaseOneAsync()).Entry!;
+        Assert.Equal(("/1", 1, "HTTP 503"), (displaced.Request.Uri.AbsolutePath, displaced.Attempts, displaced.LastError));
+    }
+
+    [Fact]
+    public async Task An_urgent_entry_goes_before_a_head_that_the_server_asked_to_wait_and_leaves_it_its_wait()
+    {
+        await AddAsync("/1");
+        await Store.RescheduleAsync(
+            (await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), true, AskedByServer: true), Cancellation);
+        await AddAsync("/2", EntryPriority.High);
+
+        await AssertDrainsAsync("/2");
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Clock.Advance(TimeSpan.FromMinutes(5));
+        await AssertDrainsAsync("/1");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_urgent_entry_waits_for_the_one_being_sent_and_for_no_other(bool isDelivered)
+    {
+        await AddAsync("/1");
+        await AddAsync("/2");
+        var sending = (await LeaseOneAsync()).Lease;
+        await AddAsync("/3", EntryPriority.High);
+
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Assert.True(isDelivered
+            ? await Store.CompleteAsync(sending, Cancellation)
+            : await Store.RescheduleAsync(sending, new Retry(TimeSpan.FromMinutes(5), true), Cancellation));
+
+        await AssertDrainsAsync(isDelivered ? ["/3", "/2"] : ["/3", "/1", "/2"]);
+    }
+
+    [Fact]
+    public async Task An_urgent_entry_goes_before_one_whose_lease_ran_out()
+    {
+        await AddAsync("/1");
+        var lost = (await LeaseOneAsync()).Lease;
+        Clock.Advance(LeaseTime);
+        await AddAsync("/2", EntryPriority.High);
+
+        Assert.False(await Store.CompleteAsync(lost, Cancellation));
+        await AssertDrainsAsync("/2");
+        Assert.Equal(1, (await LeaseOneAsync()).Entry!.Attempts);
+    }
+
+    [Fact]
+    public async Task An_urgent_entry_that_fails_has_its_lane_wait_as_any_other()
+    {
+        await AddAsync("/1");
+        await AddAsync("/2", EntryPriority.High);
+        await Store.RescheduleAsync((await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromSeconds(3), true), Cancellation);
+        await AddAsync("/3", EntryPriority.High);
+
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Clock.Advance(TimeSpan.FromSeconds(3));
+        await AssertDrainsAsync("/2", "/3", "/1");
+    }
+
+    [Fact]
+    public async Task Of_the_lanes_that_are_due_those_with_an_urgent_head_are_leased_first()
+    {
+        foreach (var (lane, priority) in ((string, EntryPriority)[])
+            [("l", EntryPriority.Low), ("n1", EntryPriority.Normal), ("n2", EntryPriority.Normal), ("h", EntryPriority.High)])
+        {
+            await Store.AddAsync(Entry("/" + lane, lane) with { Priority = priority }, Cancellation);
+            Clock.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(["h", "n1"], await LeaseLanesAsync(2));
+        Assert.Equal(["n2", "l"], await LeaseLanesAsync(10));
+
+        async Task<IEnumerable<string>> LeaseLanesAsync(int limit) =>
+            (await Store.LeaseAsync(Queue, Origin, limit, LeaseTime, Cancellation)).Select(leased => leased.Entry!.Lane);
+    }
+
+    [Fact]
+    public async Task A_dead_letter_keeps_its_priority_and_is_put_back_behind_its_equals()
+    {
+        var id = await AddAsync("/h1", EntryPriority.High);
+        await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+        await AddAsync("/n1");
+        await AddAsync("/h2", EntryPriority.High);
+        Assert.Equal(EntryPriority.High, Assert.Single(await ReadDeadAsync()).Entry!.Priority);
+
+        Assert.True(await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation));
+
+        await AssertDrainsAsync("/h2", "/h1", "/n1");
+    }
+
+    [Fact]
+    public async Task An_urgent_dead_letter_is_put_back_before_what_waits_in_its_lane()
+    {
+        var id = await AddAsync("/h", EntryPriority.High);
+        await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+        await Store.AddAsync(Entry("/n") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
+
+        await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation);
+
+        await AssertDrainsAsync("/h", "/n");
+    }
+
+    [Fact]
+    public async Task An_edited_entry_keeps_its_priority_in_another_lane_too()
+    {
+        await Store.AddAsync(Entry("/1", "b"), Cancellation);
+        await Store.AddAsync(Entry("/2", "b") with { Priority = EntryPriority.High }, Cancellation);
+        var id = await Store.AddAsync(Entry("/3", "a") with { Priority = EntryPriority.High }, Cancellation);
+
+        await MoveAsync(id, "b");
+
+        Assert.Equal(EntryPriority.High, (await Store.FindAsync(Queue, id, Cancellation))!.Priority);
+        await AssertDrainsAsync("/2", "/3", "/1");
+    }
+
+    [Fact]
+    public void There_are_no_priorities_but_those_named() =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => Entry() with { Priority = (EntryPriority)2 });
 
     [Fact]
     public async Task A_delay_holds_the_head_that_it_was_added_with()
@@ -1091,6 +1264,9 @@ public abstract class StoreContractTests : IAsyncLifetime
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await Store.AddAsync(Entry(), Cancellation));
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await Store.CountAsync(Queue, Cancellation));
     }
+
+    private async Task<long> AddAsync(string path, EntryPriority priority = EntryPriority.Normal) =>
+        await Store.AddAsync(Entry(path) with { Priority = priority }, Cancellation);
 
     private async Task MoveAsync(long id, string lane)
     {

@@ -1,3 +1,5 @@
+using BgSync.Http.Requests;
+
 namespace BgSync.Http.Storage.Memory;
 
 /// <summary>An entry, with the retry state that it has as the head of its lane, or will have.</summary>
@@ -10,6 +12,8 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
     public string Queue => _written.Queue;
 
     public string Lane => _written.Lane;
+
+    public EntryPriority Priority => _written.Priority;
 
     public string Origin => _written.Request.Origin;
 

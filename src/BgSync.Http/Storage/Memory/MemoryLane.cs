@@ -26,7 +26,7 @@ internal sealed class MemoryLane
     public StoredEntry Describe(MemoryEntry entry, DateTimeOffset now) =>
         entry == Head ? entry.Describe() with { DueAt = VisibleAt, IsLeased = IsLeasing(entry, now) } : entry.Describe();
 
-    /// <summary>Adds an entry; one that was put in front becomes the head unless the head is being sent.</summary>
+    /// <summary>Adds an entry; one that stands before the head becomes the head unless that is being sent.</summary>
     public void Enter(MemoryEntry entry, DateTimeOffset now)
     {
         _entries.Add(entry.Position, entry);
@@ -95,7 +95,7 @@ internal sealed class MemoryLane
         return true;
     }
 
-    /// <summary>Lets an entry go first that was put in front while the head was being sent.</summary>
+    /// <summary>Lets an entry go first that came to stand before the head while that was being sent.</summary>
     public void YieldToFront(DateTimeOffset now)
     {
         if (_entries.First().Value != Head)

@@ -16,7 +16,7 @@ internal sealed class MemoryQueue
 
     public void Enter(MemoryEntry entry, QueueEnd end)
     {
-        entry.Position = end == QueueEnd.Back ? _nextBack++ : _nextFront--;
+        entry.Position = EntryPosition.At(entry.Priority, end == QueueEnd.Back ? _nextBack++ : _nextFront--);
         Live.Add(entry.Position, entry);
     }
 

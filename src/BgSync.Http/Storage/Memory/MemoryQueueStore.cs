@@ -62,7 +62,8 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             [
                 .. QueueOf(queue).Lanes.Values
                     .Where(lane => lane.Head.Origin == origin && lane.VisibleAt <= Now)
-                    .OrderBy(static lane => lane.VisibleAt)
+                    .OrderBy(static lane => EntryPosition.BandOf(lane.Head.Position))
+                    .ThenBy(static lane => lane.VisibleAt)
                     .Take(limit)
                     .ToList()
                     .Select(lane => Lease(lane, duration)),
@@ -354,6 +355,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 Id = ++_lastId,
                 Queue = added.Queue,
                 Lane = added.Lane,
+                Priority = added.Priority,
                 Request = added.Request,
                 BodyLength = body.Length,
                 Timestamp = ToMilliseconds(added.Timestamp),

@@ -17,7 +17,7 @@ internal static class DeadLetterTable
             INSERT INTO dead_letter (id, reason, error, status_code, died_at, attempts, last_error, {SqliteSchema.EntryColumns})
             SELECT id, $reason, $error, $status_code, $now, $attempts, $last_error, $queue, $lane,
                 timestamp, expires_at, method, uri, origin, version, version_policy, headers, content_headers,
-                metadata, traceparent, body, body_id, body_length, checksum, coalesce_key, prerequisite
+                metadata, traceparent, body, body_id, body_length, checksum, coalesce_key, prerequisite, priority
             FROM entry WHERE id = $id
             """,
             Parameters(head, death, now));

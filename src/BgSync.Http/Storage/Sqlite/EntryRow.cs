@@ -48,6 +48,8 @@ internal sealed record EntryRow
 
     public long? Prerequisite { get; init; }
 
+    public long Priority { get; init; }
+
     public bool IsWhole => Checksum == ComputeChecksum();
 
     public static EntryRow From(NewEntry entry)
@@ -61,6 +63,7 @@ internal sealed record EntryRow
             TraceParent = entry.TraceParent,
             CoalesceKey = entry.CoalesceKey,
             Prerequisite = entry.Prerequisite,
+            Priority = (long)entry.Priority,
         };
         return row.With(entry.Lane, entry.Request, entry.Body);
     }
@@ -106,6 +109,7 @@ internal sealed record EntryRow
             Checksum = Number(16) ?? 0,
             CoalesceKey = Text(17),
             Prerequisite = Number(18),
+            Priority = Number(19) ?? 0,
         };
 
         string? Text(int column) => reader.IsDBNull(first + column) ? null : reader.GetString(first + column);
@@ -137,6 +141,7 @@ internal sealed record EntryRow
         ("$checksum", Checksum),
         ("$coalesce_key", CoalesceKey),
         ("$prerequisite", Prerequisite),
+        ("$priority", Priority),
         .. others,
     ];
 
@@ -158,6 +163,7 @@ internal sealed record EntryRow
                 Revision = Checksum,
                 Queue = Queue!,
                 Lane = Lane!,
+                Priority = (EntryPriority)Priority,
                 Request = new RequestSnapshot
                 {
                     Method = new HttpMethod(Method!),
@@ -211,11 +217,12 @@ internal sealed record EntryRow
         AppendBytes(Body);
         AppendNumber(BodyId ?? -1);
         AppendNumber(BodyLength);
-        // Not of the first version: rows that have neither are summed as they were then.
-        if (CoalesceKey is not null || Prerequisite is not null)
+        // Not of the first version: rows that have none of them are summed as they were then.
+        if (CoalesceKey is not null || Prerequisite is not null || Priority != 0)
         {
             AppendText(CoalesceKey);
             AppendNumber(Prerequisite ?? -1);
+            AppendNumber(Priority);
         }
 
         return (long)hash.GetCurrentHashAsUInt64();

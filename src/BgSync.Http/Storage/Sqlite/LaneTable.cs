@@ -14,49 +14,29 @@ internal static class LaneTable
     /// <summary>What a lane says of its head.</summary>
     public sealed record Head(string Queue, string Lane, long EntryId, long Position, int Attempts, string? LastError);
 
-    /// <summary>Makes a new entry the head of its lane if there is none.</summary>
-    public static void EnterBack(SqliteSession session, EntryRow row, long id, EntryStart start, long now) =>
-        session.Execute(
-            """
-            INSERT INTO lane (queue, name, head_id, head_position, origin, visible_at, wait, attempts, last_error)
-            VALUES ($queue, $lane, $id, $position, $origin, max($not_before, $now), $wait, $attempts, $last_error)
-            ON CONFLICT (queue, name) DO NOTHING
-            """,
-            HeadParameters(row, id, start, now));
-
     /// <summary>
-    /// Makes an entry the head of its lane if it stands before the head, unless that is being sent. The one displaced keeps its
-    /// attempts in its own row.
+    /// Makes an entry the head of its lane if it is alone there or stands before the head, unless that is being sent. The one displaced
+    /// keeps its attempts, and its wait if it was asked for, in its own row.
     /// </summary>
     public static void Enter(SqliteSession session, EntryRow row, long id, EntryStart start, long now)
     {
+        if (TryOpen(session, row, id, start, now) || !TryDisplaceHead(session, row, start, now))
+        {
+            return;
+        }
+
         session.Execute(
             $"""
-            UPDATE entry SET
-                attempts = lane.attempts + (lane.lease_token IS NOT NULL),
-                last_error = lane.last_error,
-                not_before = lane.visible_at,
-                asked_by_server = (lane.wait = 2)
-            FROM lane
-            WHERE lane.queue = $queue AND lane.name = $lane AND entry.id = lane.head_id
-                AND lane.head_position > $position AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
-            """,
-            ("$queue", row.Queue), ("$lane", row.Lane), ("$position", start.Position), ("$now", now));
-        session.Execute(
-            """
-            INSERT INTO lane (queue, name, head_id, head_position, origin, visible_at, wait, attempts, last_error)
-            VALUES ($queue, $lane, $id, $position, $origin, max($not_before, $now), $wait, $attempts, $last_error)
-            ON CONFLICT (queue, name) DO UPDATE SET
-                head_id = excluded.head_id,
-                head_position = excluded.head_position,
-                origin = excluded.origin,
-                visible_at = excluded.visible_at,
-                wait = excluded.wait,
-                attempts = excluded.attempts,
-                last_error = excluded.last_error,
-                lease_owner = NULL,
-                lease_token = NULL
-            WHERE head_position > excluded.head_position AND (lease_token IS NULL OR visible_at <= $now)
+            UPDATE lane SET
+                head_id = $id,
+                head_position = $position,
+                origin = $origin,
+                visible_at = max($not_before, $now),
+                wait = $wait,
+                attempts = $attempts,
+                last_error = $last_error,
+                {EndLease}
+            WHERE queue = $queue AND name = $lane
             """,
             HeadParameters(row, id, start, now));
     }
@@ -256,6 +236,29 @@ internal static class LaneTable
         (true, true) => 2,
     };
 
+    private static bool TryOpen(SqliteSession session, EntryRow row, long id, EntryStart start, long now) =>
+        session.Execute(
+            """
+            INSERT INTO lane (queue, name, head_id, head_position, origin, visible_at, wait, attempts, last_error)
+            VALUES ($queue, $lane, $id, $position, $origin, max($not_before, $now), $wait, $attempts, $last_error)
+            ON CONFLICT (queue, name) DO NOTHING
+            """,
+            HeadParameters(row, id, start, now)) > 0;
+
+    private static bool TryDisplaceHead(SqliteSession session, EntryRow row, EntryStart start, long now) =>
+        session.Execute(
+            """
+            UPDATE entry SET
+                attempts = lane.attempts + (lane.lease_token IS NOT NULL),
+                last_error = lane.last_error,
+                not_before = lane.visible_at,
+                asked_by_server = (lane.wait = 2)
+            FROM lane
+            WHERE lane.queue = $queue AND lane.name = $lane AND entry.id = lane.head_id
+                AND lane.head_position > $position AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+            """,
+            ("$queue", row.Queue), ("$lane", row.Lane), ("$position", start.Position), ("$now", now)) > 0;
+
     private static void AddDue(SqliteSession session, string queue, string origin, long band, int limit, long now, List<Head> heads)
     {
         using var reader = session.Query(
@@ -279,7 +282,7 @@ internal static class LaneTable
                 {long.MaxValue})
         """;
 
-    // An entry put in front while the head was being sent goes first from now on.
+    // An entry that came to stand before the head while that was being sent goes first from now on.
     private static void YieldToFront(SqliteSession session, Head head, long now)
     {
         var first = session.QueryInt64(

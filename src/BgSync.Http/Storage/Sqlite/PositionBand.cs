@@ -1,12 +1,13 @@
 namespace BgSync.Http.Storage.Sqlite;
 
-/// <summary>
-/// Where the entries of each priority stand: so far apart that the order of positions is the order of a queue, priority included.
-/// </summary>
+/// <summary>The bands of <see cref="EntryPosition"/>, as statements see them.</summary>
 internal static class PositionBand
 {
     /// <summary>The band of a lane's head, as it stands in the index of the lanes that are due.</summary>
     public const string OfHead = "(lane.head_position + 0x0800000000000000) >> 60";
+
+    /// <summary>The number of an entry inside its band.</summary>
+    public const string NumberOfEntry = "entry.position - ((entry.position + 0x0800000000000000) >> 60 << 60)";
 
     /// <summary>The bands, the most urgent one first.</summary>
     public static ReadOnlySpan<long> All => [-1, 0, 1];

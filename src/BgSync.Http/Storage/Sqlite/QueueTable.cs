@@ -1,10 +1,12 @@
+using BgSync.Http.Requests;
+
 namespace BgSync.Http.Storage.Sqlite;
 
 /// <summary>The counts, the ends and the pause of each queue.</summary>
 internal static class QueueTable
 {
-    /// <summary>Counts an entry in and takes the next position at an end of its queue.</summary>
-    public static long Enter(SqliteSession session, string queue, QueueEnd end, long bytes)
+    /// <summary>Counts an entry in and takes the next position at an end of its queue, among those of its priority.</summary>
+    public static long Enter(SqliteSession session, string queue, EntryPriority priority, QueueEnd end, long bytes)
     {
         var back = end == QueueEnd.Back ? 1 : 0;
         session.Execute(
@@ -17,9 +19,10 @@ internal static class QueueTable
                 next_front = next_front - $front
             """,
             ("$queue", queue), ("$bytes", bytes), ("$back", back), ("$front", 1 - back));
-        return session.QueryInt64(
+        var number = session.QueryInt64(
             "SELECT iif($back, next_back - 1, next_front + 1) FROM queue WHERE name = $queue", ("$queue", queue), ("$back", back))
             ?? throw new InvalidOperationException("The queue's row vanished inside its transaction.");
+        return EntryPosition.At(priority, number);
     }
 
     /// <summary>Counts an entry out. An empty queue holds no bytes, whatever a damaged row claimed.</summary>

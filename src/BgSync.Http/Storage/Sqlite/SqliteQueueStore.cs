@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using BgSync.Http.Requests;
 using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -324,21 +325,13 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var now = Now;
         Adopt(session, row.BodyId);
         var start = new EntryStart(
-            QueueTable.Enter(session, entry.Queue, entry.End, row.BodyLength),
+            QueueTable.Enter(session, entry.Queue, entry.Priority, entry.End, row.BodyLength),
             entry.Attempts,
             entry.LastError,
             UnixTime.After(now, entry.Delay),
             entry.DelayAskedByServer);
         var id = EntryTable.Insert(session, row, start);
-        if (entry.End == QueueEnd.Front)
-        {
-            LaneTable.Enter(session, row, id, start, now);
-        }
-        else
-        {
-            LaneTable.EnterBack(session, row, id, start, now);
-        }
-
+        LaneTable.Enter(session, row, id, start, now);
         return id;
     }
 
@@ -456,9 +449,10 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var now = Now;
         var row = (dead with { ExpiresAt = UnixTime.Of(expiresAt) }).Sealed();
         DeadLetterTable.Delete(session, queue, id);
-        var start = new EntryStart(QueueTable.Enter(session, queue, QueueEnd.Back, row.BodyLength), 0, null, now, false);
+        var position = QueueTable.Enter(session, queue, (EntryPriority)row.Priority, QueueEnd.Back, row.BodyLength);
+        var start = new EntryStart(position, 0, null, now, false);
         EntryTable.Insert(session, row, start, id);
-        LaneTable.EnterBack(session, row, id, start, now);
+        LaneTable.Enter(session, row, id, start, now);
         return true;
     }
 

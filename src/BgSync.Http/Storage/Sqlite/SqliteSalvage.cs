@@ -158,9 +158,11 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
     private void CountQueues()
     {
         fresh.Execute(
-            """
+            $"""
             INSERT INTO queue (name, live, bytes, next_back, next_front)
-            SELECT queue, count(*), sum(body_length), max(max(position) + 1, 0), min(min(position) - 1, -1) FROM entry GROUP BY queue
+            SELECT queue, count(*), sum(body_length),
+                max(max({PositionBand.NumberOfEntry}) + 1, 0), min(min({PositionBand.NumberOfEntry}) - 1, -1)
+            FROM entry GROUP BY queue
             """);
         fresh.Execute(
             """

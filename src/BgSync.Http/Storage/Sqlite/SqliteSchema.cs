@@ -14,14 +14,14 @@ internal static class SqliteSchema
     public const int Version = 2;
 
     // What makes an entry, in the order in which EntryRow reads it.
-    public const string EntryColumns = Version1EntryColumns + ", coalesce_key, prerequisite";
+    public const string EntryColumns = Version1EntryColumns + ", coalesce_key, prerequisite, priority";
 
     // The same of a file that was damaged before it was migrated.
-    public const string EntryColumnsOfVersion1 = Version1EntryColumns + ", NULL, NULL";
+    public const string EntryColumnsOfVersion1 = Version1EntryColumns + ", NULL, NULL, 0";
 
     public const string EntryParameters =
         "$queue, $lane, $timestamp, $expires_at, $method, $uri, $origin, $version, $version_policy, $headers, $content_headers, "
-        + "$metadata, $traceparent, $body, $body_id, $body_length, $checksum, $coalesce_key, $prerequisite";
+        + "$metadata, $traceparent, $body, $body_id, $body_length, $checksum, $coalesce_key, $prerequisite, $priority";
 
     private const string Version1EntryColumns =
         "queue, lane, timestamp, expires_at, method, uri, origin, version, version_policy, headers, content_headers, "
@@ -141,14 +141,17 @@ internal static class SqliteSchema
     private const string Version2 =
         """
         -- coalesce_key: entries of the same key may be made one. prerequisite: the entry that is to leave the queue before this one is sent.
+        -- priority: -1, 0 or 1; the position is in its band (see EntryPosition).
         ALTER TABLE entry ADD COLUMN coalesce_key TEXT;
         ALTER TABLE entry ADD COLUMN prerequisite INTEGER;
+        ALTER TABLE entry ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX entry_coalesce ON entry (queue, coalesce_key, position) WHERE coalesce_key IS NOT NULL;
         CREATE INDEX entry_prerequisite ON entry (prerequisite) WHERE prerequisite IS NOT NULL;
 
         -- reply_is_whole: whether all of the reply's body is kept.
         ALTER TABLE dead_letter ADD COLUMN coalesce_key TEXT;
         ALTER TABLE dead_letter ADD COLUMN prerequisite INTEGER;
+        ALTER TABLE dead_letter ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE dead_letter ADD COLUMN reply_headers TEXT;
         ALTER TABLE dead_letter ADD COLUMN reply_body BLOB;
         ALTER TABLE dead_letter ADD COLUMN reply_is_whole INTEGER;
@@ -201,11 +204,12 @@ internal static class SqliteSchema
             body_id INTEGER,
             body BLOB,
             coalesce_key TEXT,
-            prerequisite INTEGER
+            prerequisite INTEGER,
+            priority INTEGER NOT NULL
         );
         CREATE INDEX held_owner ON held (owner);
 
-        -- The heads of urgent lanes come first: see PositionBand.
+        -- The heads of urgent lanes come first: see EntryPosition.
         DROP INDEX lane_due;
         CREATE INDEX lane_due ON lane (queue, origin, (head_position + 0x0800000000000000) >> 60, visible_at);
         """;
