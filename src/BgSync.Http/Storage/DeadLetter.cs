@@ -21,6 +21,9 @@ public sealed record DeadLetter
     /// <summary>The status of the last reply, if there was one.</summary>
     public int? StatusCode { get; init; }
 
+    /// <summary>The last reply with the start of its body, if there was one and more than its status is kept.</summary>
+    public StoredReply? Reply { get; init; }
+
     /// <summary>When it became a dead letter.</summary>
     public required DateTimeOffset DiedAt { get; init; }
 }

@@ -4,4 +4,5 @@ namespace BgSync.Http.Storage;
 /// <param name="Reason">The reason.</param>
 /// <param name="Error">What went wrong, without secrets.</param>
 /// <param name="StatusCode">The status of the last reply, if there was one.</param>
-public sealed record DeathCertificate(DeadLetterReason Reason, string? Error = null, int? StatusCode = null);
+/// <param name="Reply">The last reply, if there was one and more than its status is kept.</param>
+public sealed record DeathCertificate(DeadLetterReason Reason, string? Error = null, int? StatusCode = null, StoredReply? Reply = null);

@@ -53,20 +53,25 @@ public interface IQueueStore : IAsyncDisposable
     ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken);
 
     /// <summary>Removes a leased entry that was delivered; the next one of its lane is due at once.</summary>
+    /// <param name="lease">The lease.</param>
+    /// <param name="delivery">What its receipt says, written at one stroke with the removal; <see langword="null"/> writes none.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> when the lease was lost; nothing is removed then.</returns>
-    ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken);
+    ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken);
 
     /// <summary>Gives a lease back: the entry stays the head of its lane and is due again as <paramref name="retry"/> says.</summary>
     /// <returns><see langword="false"/> when the lease was lost; nothing changes then.</returns>
     ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken);
 
-    /// <summary>Moves a leased entry with its body to the dead letters; the next one of its lane is due at once.</summary>
+    /// <summary>
+    /// Moves a leased entry with its body to the dead letters, and writes its receipt; the next one of its lane is due at once.
+    /// </summary>
     /// <returns><see langword="false"/> when the lease was lost; nothing is moved then.</returns>
     ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken);
 
     /// <summary>
     /// Moves entries that are older than their retention to the dead letters as <see cref="DeadLetterReason.Expired"/>, oldest
-    /// first, <paramref name="limit"/> at most. A leased entry is left alone.
+    /// first, <paramref name="limit"/> at most, and writes their receipts. A leased entry is left alone.
     /// </summary>
     /// <returns>What was moved.</returns>
     ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken);
@@ -129,14 +134,26 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Puts a dead letter back at the end of its lane, behind all of its priority, as an entry with no attempts and a new expiry; its
-    /// id stays.
+    /// id stays, its receipt is forgotten.
     /// </summary>
     /// <returns><see langword="false"/> when this queue has no readable dead letter of that id.</returns>
     ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken);
 
-    /// <summary>Deletes a dead letter and its body.</summary>
+    /// <summary>Deletes a dead letter and its body. Its receipt stays: who asks learns that it died, and why.</summary>
     /// <returns><see langword="false"/> when this queue has no dead letter of that id.</returns>
     ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken);
+
+    /// <summary>What became of an entry.</summary>
+    /// <returns><see langword="null"/> when this queue never had an entry of that id, when it was removed by hand, and when its receipt
+    /// was not written or is forgotten.</returns>
+    ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Forgets the receipts of entries of this queue that ended before a time, the oldest first, <paramref name="limit"/> at most. That
+    /// of an entry which is the <see cref="StoredEntry.Prerequisite"/> of a live one is left.
+    /// </summary>
+    /// <returns>How many were forgotten.</returns>
+    ValueTask<int> ForgetReceiptsAsync(string queue, DateTimeOffset before, int limit, CancellationToken cancellationToken);
 
     /// <summary>Why a queue is paused; <see langword="null"/> when it is not. A pause outlives the process.</summary>
     ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken);

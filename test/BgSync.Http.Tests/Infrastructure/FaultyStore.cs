@@ -33,8 +33,8 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
         LosesLeases ? ValueTask.FromResult(false) : Do(nameof(RenewAsync)).RenewAsync(lease, duration, cancellationToken);
 
-    public ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken) =>
-        Do(nameof(CompleteAsync)).CompleteAsync(lease, cancellationToken);
+    public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
+        Do(nameof(CompleteAsync)).CompleteAsync(lease, delivery, cancellationToken);
 
     public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
         Do(nameof(RescheduleAsync)).RescheduleAsync(lease, retry, cancellationToken);
@@ -79,6 +79,12 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
 
     public ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken) =>
         Do(nameof(DeleteDeadLetterAsync)).DeleteDeadLetterAsync(queue, id, cancellationToken);
+
+    public ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(GetReceiptAsync)).GetReceiptAsync(queue, id, cancellationToken);
+
+    public ValueTask<int> ForgetReceiptsAsync(string queue, DateTimeOffset before, int limit, CancellationToken cancellationToken) =>
+        Do(nameof(ForgetReceiptsAsync)).ForgetReceiptsAsync(queue, before, limit, cancellationToken);
 
     public ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken) =>
         Do(nameof(GetPauseAsync)).GetPauseAsync(queue, cancellationToken);

@@ -189,6 +189,9 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         Assert.Equal(new QueueCounts(299, 1, 299 * 100), await store.CountAsync(Queue, Cancellation));
         var dead = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
         Assert.Equal("/entry-0-", dead.Entry!.Request.Uri.AbsolutePath);
+        Assert.Equal("no"u8.ToArray(), dead.Reply!.Body.ToArray());
+        await store.DeleteDeadLetterAsync(Queue, dead.Id, Cancellation);
+        Assert.Equal(DeadLetterReason.Rejected, (await store.GetReceiptAsync(Queue, dead.Id, Cancellation))!.Reason);
         AssertMovedAside(damaged, "299 entries and 1 dead letters");
 
         var head = await LeaseOneAsync(store);
@@ -222,7 +225,7 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         {
             var leased = await LeaseOneAsync(store);
             Assert.Equal(path, leased.Entry!.Request.Uri.AbsolutePath);
-            await store.CompleteAsync(leased.Lease, Cancellation);
+            await store.CompleteAsync(leased.Lease, null, Cancellation);
         }
 
         static int Number(string path) => int.Parse(path.Split('-')[1], CultureInfo.InvariantCulture);
@@ -343,7 +346,8 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
             await store.AddAsync(Entry($"/entry-{i}-") with { Body = EntryBody.FromBytes(new byte[100]) }, Cancellation);
         }
 
-        await store.BuryAsync((await LeaseOneAsync(store)).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+        var death = new DeathCertificate(DeadLetterReason.Rejected, "HTTP 400", 400, new(400, [], "no"u8.ToArray(), IsWhole: true));
+        await store.BuryAsync((await LeaseOneAsync(store)).Lease, death, Cancellation);
         for (var i = 0; i < 7; i++)
         {
             await store.RescheduleAsync((await LeaseOneAsync(store)).Lease, new Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation);

@@ -61,7 +61,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         {
             replayed.Add(leased.Lease.EntryId);
             Assert.True(leased.IsReadable);
-            Assert.True(await store.CompleteAsync(leased.Lease, Cancellation));
+            Assert.True(await store.CompleteAsync(leased.Lease, null, Cancellation));
         }
 
         Assert.Equal([4, 1, 3], replayed.Where(id => id != 2));

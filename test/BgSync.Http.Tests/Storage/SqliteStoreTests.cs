@@ -101,7 +101,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
                 foreach (var leased in await store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation))
                 {
                     paths.Add(leased.Entry!.Request.Uri.AbsolutePath);
-                    Assert.True(await store.CompleteAsync(leased.Lease, Cancellation));
+                    Assert.True(await store.CompleteAsync(leased.Lease, null, Cancellation));
                 }
             }
 
@@ -116,8 +116,8 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await holder.AddAsync(Entry(), Cancellation);
         var lease = (await LeaseOneAsync(holder)).Lease;
 
-        Assert.False(await Open().CompleteAsync(lease, Cancellation));
-        Assert.True(await holder.CompleteAsync(lease, Cancellation));
+        Assert.False(await Open().CompleteAsync(lease, null, Cancellation));
+        Assert.True(await holder.CompleteAsync(lease, null, Cancellation));
     }
 
     [Fact]
@@ -256,7 +256,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         var full = await store.QueryWriterAsync("PRAGMA page_count");
         for (var i = 0; i < 4; i++)
         {
-            await store.CompleteAsync((await LeaseOneAsync(store)).Lease, Cancellation);
+            await store.CompleteAsync((await LeaseOneAsync(store)).Lease, null, Cancellation);
         }
 
         // The writer gives space back when it has nothing else to do, so it is asked but now and then.
@@ -368,7 +368,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
 
         Clock.Advance(TimeSpan.FromSeconds(1));
         await store.ExpireAsync(Queue, 10, Cancellation);
-        await store.CompleteAsync((await LeaseOneAsync(store)).Lease, Cancellation);
+        await store.CompleteAsync((await LeaseOneAsync(store)).Lease, new Delivery(200), Cancellation);
         var victim = await LeaseOneAsync(store);
         await store.BuryAsync(victim.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
         await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation);
@@ -396,6 +396,8 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
             Assert.Equal(EntryChange.Done, await store.ReplaceAsync(found with { Lane = "moved" }, null, Cancellation));
         }
 
+        await store.GetReceiptAsync(Queue, long.MaxValue, Cancellation);
+        Assert.NotEqual(0, await store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation));
         await store.RemoveAsync(Queue, await store.AddAsync(Entry("/6"), Cancellation), null, Cancellation);
         Assert.NotEqual(0, await store.ClearAsync(Queue, 10, Cancellation));
     }
@@ -412,7 +414,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
 
     // The bodies that are being written have an index that holds no others.
     [GeneratedRegex(
-        @"^SCAN (?!body USING (COVERING )?INDEX body_owner)(entry|lane|queue|dead_letter|body|body_chunk)\b"
+        @"^SCAN (?!body USING (COVERING )?INDEX body_owner)(entry|lane|queue|dead_letter|body|body_chunk|receipt)\b"
         + @"|^SEARCH lane USING PRIMARY KEY \(queue=\?\)|TEMP B-TREE")]
     private static partial Regex WholeTableStep();
 }

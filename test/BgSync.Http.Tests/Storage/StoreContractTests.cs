@@ -8,7 +8,7 @@ using Xunit;
 namespace BgSync.Http.Tests.Storage;
 
 /// <summary>What every store promises. A store's own suite derives from this one and says how to open the store.</summary>
-public abstract class StoreContractTests : IAsyncLifetime
+public abstract partial class StoreContractTests : IAsyncLifetime
 {
     protected const string Queue = "orders";
 
@@ -172,7 +172,7 @@ public abstract class StoreContractTests : IAsyncLifetime
             Assert.True(leased.Entry.IsLeased);
             Assert.Equal(Clock.GetUtcNow() + LeaseTime, leased.Entry.DueAt);
             Assert.Empty(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
-            Assert.True(await Store.CompleteAsync(leased.Lease, Cancellation));
+            Assert.True(await Store.CompleteAsync(leased.Lease, null, Cancellation));
         }
 
         Assert.Empty(await ReadAllAsync());
@@ -215,7 +215,7 @@ public abstract class StoreContractTests : IAsyncLifetime
 
         Assert.Empty(await Store.LeaseAsync(Queue, "https://two.example", 1, LeaseTime, Cancellation));
         var first = await LeaseOneAsync(origin: "https://one.example");
-        await Store.CompleteAsync(first.Lease, Cancellation);
+        await Store.CompleteAsync(first.Lease, null, Cancellation);
 
         Assert.Equal("https://two.example", Assert.Single(await Store.GetScheduleAsync(Queue, Cancellation)).Origin);
         Assert.NotNull((await LeaseOneAsync(origin: "https://two.example")).Entry);
@@ -244,7 +244,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         var front = await LeaseOneAsync();
         Assert.Equal("/0", front.Entry!.Request.Uri.AbsolutePath);
         Assert.Equal(0, front.Entry.Attempts);
-        await Store.CompleteAsync(front.Lease, Cancellation);
+        await Store.CompleteAsync(front.Lease, null, Cancellation);
 
         var displaced = (await LeaseOneAsync()).Entry!;
         Assert.Equal("/1", displaced.Request.Uri.AbsolutePath);
@@ -260,7 +260,7 @@ public abstract class StoreContractTests : IAsyncLifetime
             (await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), true, AskedByServer: true), Cancellation);
         await Store.AddAsync(Entry("/0") with { End = QueueEnd.Front }, Cancellation);
 
-        await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+        await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
 
         Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
         Assert.Equal(0, await Store.ClearBackoffAsync(Queue, Cancellation));
@@ -552,7 +552,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.True(await Store.RescheduleAsync(leased.Lease, new Retry(TimeSpan.FromHours(1), true), Cancellation));
         leased = await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation);
         Assert.Equal(1, leased!.Entry!.Attempts);
-        Assert.True(await Store.CompleteAsync(leased.Lease, Cancellation));
+        Assert.True(await Store.CompleteAsync(leased.Lease, null, Cancellation));
         Assert.Equal("/2", (await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation))!.Entry!.Request.Uri.AbsolutePath);
     }
 
@@ -579,7 +579,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.False(await Store.HasEntriesAsync("other", "a", Cancellation));
         var lease = (await LeaseOneAsync()).Lease;
         Assert.True(await Store.HasEntriesAsync(Queue, "a", Cancellation));
-        await Store.CompleteAsync(lease, Cancellation);
+        await Store.CompleteAsync(lease, null, Cancellation);
         Assert.False(await Store.HasEntriesAsync(Queue, "a", Cancellation));
     }
 
@@ -612,17 +612,17 @@ public abstract class StoreContractTests : IAsyncLifetime
 
         Assert.NotEqual(lost.Token, current.Token);
         Assert.False(await Store.RenewAsync(lost, LeaseTime, Cancellation));
-        Assert.False(await Store.CompleteAsync(lost, Cancellation));
+        Assert.False(await Store.CompleteAsync(lost, null, Cancellation));
         Assert.False(await Store.RescheduleAsync(lost, new Retry(TimeSpan.FromDays(1), true), Cancellation));
         Assert.False(await Store.BuryAsync(lost, new DeathCertificate(DeadLetterReason.Rejected), Cancellation));
-        Assert.False(await Store.CompleteAsync(new Lease(id + 1, current.Token), Cancellation));
+        Assert.False(await Store.CompleteAsync(new Lease(id + 1, current.Token), null, Cancellation));
 
         var entry = Assert.Single(await ReadAllAsync());
         Assert.True(entry.IsLeased);
         Assert.Equal(Clock.GetUtcNow() + LeaseTime, entry.DueAt);
         Assert.Empty(await ReadDeadAsync());
-        Assert.True(await Store.CompleteAsync(current, Cancellation));
-        Assert.False(await Store.CompleteAsync(current, Cancellation));
+        Assert.True(await Store.CompleteAsync(current, null, Cancellation));
+        Assert.False(await Store.CompleteAsync(current, null, Cancellation));
     }
 
     [Fact]
@@ -643,7 +643,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         var lease = (await LeaseOneAsync()).Lease;
         Clock.Advance(LeaseTime * 2);
 
-        Assert.True(await Store.CompleteAsync(lease, Cancellation));
+        Assert.True(await Store.CompleteAsync(lease, null, Cancellation));
         Assert.Empty(await ReadAllAsync());
     }
 
@@ -753,7 +753,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         Clock.Advance(LeaseTime);
 
         Assert.Equal(1, Assert.Single(await Store.ExpireAsync(Queue, 10, Cancellation)).Entry!.Attempts);
-        Assert.False(await Store.CompleteAsync(lease, Cancellation));
+        Assert.False(await Store.CompleteAsync(lease, null, Cancellation));
     }
 
     [Fact]
@@ -810,7 +810,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.Equal(length, Assert.Single(await ReadAllAsync()).BodyLength);
         Assert.Equal(body, await ReadBodyAsync(id));
         Assert.Equal(new QueueCounts(1, 0, length), await Store.CountAsync(Queue, Cancellation));
-        await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+        await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
         Assert.Null(await ReadBodyAsync(id));
         Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
     }
@@ -853,7 +853,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         await Store.AddAsync(Entry(queue: "other") with { Body = EntryBody.FromBytes(new byte[99]) }, Cancellation);
         Assert.Equal(new QueueCounts(4, 0, 46), await Store.CountAsync(Queue, Cancellation));
 
-        await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+        await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
         await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
 
         Assert.Equal(new QueueCounts(2, 1, 25), await Store.CountAsync(Queue, Cancellation));
@@ -864,7 +864,7 @@ public abstract class StoreContractTests : IAsyncLifetime
     public async Task Ids_are_never_given_twice()
     {
         var first = await Store.AddAsync(Entry(), Cancellation);
-        await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+        await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
 
         Assert.True(await Store.AddAsync(Entry(queue: "other"), Cancellation) > first);
     }
@@ -900,7 +900,7 @@ public abstract class StoreContractTests : IAsyncLifetime
             read.Add(entry.Request.Uri.AbsolutePath);
             if (read.Count == 1)
             {
-                await Store.CompleteAsync((await LeaseOneAsync()).Lease, Cancellation);
+                await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
             }
         }
 
@@ -970,7 +970,7 @@ public abstract class StoreContractTests : IAsyncLifetime
 
         Assert.Equal(entry.Revision, Assert.Single(await ReadAllAsync()).Revision);
         Assert.Single(await ReadAllAsync("other"));
-        Assert.True(await Store.CompleteAsync(lease, Cancellation));
+        Assert.True(await Store.CompleteAsync(lease, null, Cancellation));
         Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
     }
 
@@ -984,7 +984,7 @@ public abstract class StoreContractTests : IAsyncLifetime
 
         Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry, null, Cancellation));
 
-        Assert.False(await Store.CompleteAsync(lease, Cancellation));
+        Assert.False(await Store.CompleteAsync(lease, null, Cancellation));
         Assert.Equal(1, (await LeaseOneAsync()).Entry!.Attempts);
     }
 
@@ -1099,7 +1099,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         Assert.Equal(["/1", "/4"], heads.Select(leased => leased.Entry!.Request.Uri.AbsolutePath).Order());
         foreach (var head in heads)
         {
-            Assert.True(await Store.CompleteAsync(head.Lease, Cancellation));
+            Assert.True(await Store.CompleteAsync(head.Lease, null, Cancellation));
         }
 
         await AssertDrainsAsync("/2", "/3");
@@ -1119,7 +1119,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         var leased = await LeaseOneAsync();
         Assert.Equal((first, "b", 1, "HTTP 503"), (leased.Lease.EntryId, leased.Entry!.Lane, leased.Entry.Attempts, leased.Entry.LastError));
         Assert.Empty(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
-        await Store.CompleteAsync(leased.Lease, Cancellation);
+        await Store.CompleteAsync(leased.Lease, null, Cancellation);
         await AssertDrainsAsync("/2");
     }
 
@@ -1229,7 +1229,7 @@ public abstract class StoreContractTests : IAsyncLifetime
                 foreach (var leased in await Store.LeaseAsync(Queue, Origin, 3, LeaseTime, Cancellation))
                 {
                     ids.Add(leased.Lease.EntryId);
-                    Assert.True(await Store.CompleteAsync(leased.Lease, Cancellation));
+                    Assert.True(await Store.CompleteAsync(leased.Lease, null, Cancellation));
                 }
             }
 
@@ -1252,7 +1252,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         var lease = (await LeaseOneAsync()).Lease;
 
         Assert.Equal(0, await Store.ReclaimAsync(Cancellation));
-        Assert.True(await Store.CompleteAsync(lease, Cancellation));
+        Assert.True(await Store.CompleteAsync(lease, null, Cancellation));
     }
 
     [Fact]
@@ -1280,7 +1280,7 @@ public abstract class StoreContractTests : IAsyncLifetime
         {
             var leased = await LeaseOneAsync();
             Assert.Equal(path, leased.Entry!.Request.Uri.AbsolutePath);
-            Assert.True(await Store.CompleteAsync(leased.Lease, Cancellation));
+            Assert.True(await Store.CompleteAsync(leased.Lease, null, Cancellation));
         }
     }
 }

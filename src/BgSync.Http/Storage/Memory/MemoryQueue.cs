@@ -1,6 +1,6 @@
 namespace BgSync.Http.Storage.Memory;
 
-/// <summary>A queue: its entries by position, its lanes by name, its dead letters in the order of dying.</summary>
+/// <summary>A queue: its entries by position, its lanes by name, its dead letters in the order of dying, its receipts.</summary>
 internal sealed class MemoryQueue
 {
     private long _nextBack;
@@ -11,6 +11,9 @@ internal sealed class MemoryQueue
     public SortedDictionary<string, MemoryLane> Lanes { get; } = new(StringComparer.Ordinal);
 
     public List<DeadLetter> Dead { get; } = [];
+
+    /// <summary>How entries ended, by their id.</summary>
+    public Dictionary<long, Receipt> Receipts { get; } = [];
 
     public QueuePause? Pause { get; set; }
 

@@ -85,7 +85,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         SettleAsync(lease, lane => lane.VisibleAt = After(duration), cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken) =>
+    public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
         SettleAsync(
             lease,
             lane =>
@@ -93,6 +93,10 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 var entry = lane.Head;
                 Remove(entry);
                 Forget(entry);
+                if (delivery is not null)
+                {
+                    QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(entry, delivery);
+                }
             },
             cancellationToken);
 
@@ -230,6 +234,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 }
 
                 var entry = _entries[id];
+                QueueOf(queue).Receipts.Remove(id);
                 entry.Requeue(ToMilliseconds(expiresAt), Now);
                 Enter(entry, QueueEnd.Back);
                 return true;
@@ -250,6 +255,14 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 return deleted;
             },
             cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken) =>
+        RunAsync(() => FindReceipt(queue, id), cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<int> ForgetReceiptsAsync(string queue, DateTimeOffset before, int limit, CancellationToken cancellationToken) =>
+        RunAsync(() => ForgetReceipts(QueueOf(queue), before, limit), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken) =>
@@ -453,10 +466,59 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             Reason = death.Reason,
             Error = death.Error,
             StatusCode = death.StatusCode,
+            Reply = death.Reply,
             DiedAt = Now,
         };
         QueueOf(entry.Queue).Dead.Add(letter);
+        QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(letter);
         return letter;
+    }
+
+    private Receipt ReceiptOf(MemoryEntry entry, Delivery delivery) => new()
+    {
+        Id = entry.Id,
+        Queue = entry.Queue,
+        State = ReceiptState.Delivered,
+        At = Now,
+        StatusCode = delivery.StatusCode,
+        Reply = delivery.Reply,
+    };
+
+    private static Receipt ReceiptOf(DeadLetter letter) => new()
+    {
+        Id = letter.Id,
+        Queue = letter.Queue,
+        State = ReceiptState.Dead,
+        At = letter.DiedAt,
+        StatusCode = letter.StatusCode,
+        Reply = letter.Reply,
+        Reason = letter.Reason,
+        Error = letter.Error,
+    };
+
+    private Receipt? FindReceipt(string name, long id)
+    {
+        if (FindLive(name, id) is { } entry)
+        {
+            return new Receipt { Id = id, Queue = name, State = ReceiptState.Queued, At = entry.Describe().Timestamp };
+        }
+
+        var queue = QueueOf(name);
+        return queue.Receipts.TryGetValue(id, out var ended) ? ended
+            : queue.Dead.Find(letter => letter.Id == id) is { } dead ? ReceiptOf(dead)
+            : null;
+    }
+
+    private static int ForgetReceipts(MemoryQueue queue, DateTimeOffset before, int limit)
+    {
+        var awaited = queue.Live.Values.Select(static entry => entry.Describe().Prerequisite).ToHashSet();
+        var old = queue.Receipts.Values
+            .Where(receipt => receipt.At < before && !awaited.Contains(receipt.Id))
+            .OrderBy(static receipt => receipt.At)
+            .Take(limit)
+            .ToList();
+        old.ForEach(receipt => queue.Receipts.Remove(receipt.Id));
+        return old.Count;
     }
 
     private LeasedEntry Lease(MemoryLane lane, TimeSpan duration)

@@ -7,15 +7,16 @@ internal static class DeadLetterTable
 {
     private const int PageRows = 64;
 
-    private const string Columns = "id, queue, reason, error, status_code, died_at, attempts, last_error";
+    private const string Columns = "id, queue, reason, error, status_code, died_at, attempts, last_error, " + ReplyColumns.Names;
 
     /// <summary>Copies an entry as it is stored, readable or not; only its queue and lane are taken from the lane.</summary>
     public static void Insert(SqliteSession session, LaneTable.Head head, DeathCertificate death, long now)
     {
         var copied = session.Execute(
             $"""
-            INSERT INTO dead_letter (id, reason, error, status_code, died_at, attempts, last_error, {SqliteSchema.EntryColumns})
-            SELECT id, $reason, $error, $status_code, $now, $attempts, $last_error, $queue, $lane,
+            INSERT INTO dead_letter
+                (id, reason, error, status_code, died_at, attempts, last_error, {ReplyColumns.Names}, {SqliteSchema.EntryColumns})
+            SELECT id, $reason, $error, $status_code, $now, $attempts, $last_error, {ReplyColumns.Parameters}, $queue, $lane,
                 timestamp, expires_at, method, uri, origin, version, version_policy, headers, content_headers,
                 metadata, traceparent, body, body_id, body_length, checksum, coalesce_key, prerequisite, priority
             FROM entry WHERE id = $id
@@ -25,9 +26,9 @@ internal static class DeadLetterTable
         {
             // The entry's row is gone: the letter says at least that there was one.
             session.Execute(
-                """
-                INSERT INTO dead_letter (id, reason, error, status_code, died_at, attempts, last_error, queue, lane)
-                VALUES ($id, $reason, $error, $status_code, $now, $attempts, $last_error, $queue, $lane)
+                $"""
+                INSERT INTO dead_letter (id, reason, error, status_code, died_at, attempts, last_error, {ReplyColumns.Names}, queue, lane)
+                VALUES ($id, $reason, $error, $status_code, $now, $attempts, $last_error, {ReplyColumns.Parameters}, $queue, $lane)
                 """,
                 Parameters(head, death, now));
         }
@@ -81,14 +82,16 @@ internal static class DeadLetterTable
     {
         var id = reader.GetInt64(first);
         var lastError = reader.IsDBNull(first + 7) ? null : reader.GetString(first + 7);
+        int? statusCode = reader.IsDBNull(first + 4) ? null : reader.GetInt32(first + 4);
         return new DeadLetter
         {
             Id = id,
             Queue = reader.GetString(first + 1),
-            Entry = EntryRow.Read(reader, first + 8).Decode(id, reader.GetInt32(first + 6), lastError, out _),
+            Entry = EntryRow.Read(reader, first + 11).Decode(id, reader.GetInt32(first + 6), lastError, out _),
             Reason = (DeadLetterReason)reader.GetInt32(first + 2),
             Error = reader.IsDBNull(first + 3) ? null : reader.GetString(first + 3),
-            StatusCode = reader.IsDBNull(first + 4) ? null : reader.GetInt32(first + 4),
+            StatusCode = statusCode,
+            Reply = ReplyColumns.Read(reader, first + 8, statusCode),
             DiedAt = UnixTime.ToTime(reader.GetInt64(first + 5)),
         };
     }
@@ -102,6 +105,7 @@ internal static class DeadLetterTable
         ("$now", now),
         ("$attempts", head.Attempts),
         ("$last_error", head.LastError),
+        .. ReplyColumns.ValuesOf(death.Reply),
         ("$queue", head.Queue),
         ("$lane", head.Lane),
     ];

@@ -97,9 +97,19 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public async ValueTask<bool> CompleteAsync(Lease lease, CancellationToken cancellationToken) =>
+    public async ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
         await SettleAsync(
-            lease, (session, head) => Remove(session, head, isHead: true, Now), cancellationToken).ConfigureAwait(false);
+            lease,
+            (session, head) =>
+            {
+                var now = Now;
+                Remove(session, head, isHead: true, now);
+                if (delivery is not null)
+                {
+                    ReceiptTable.Insert(session, head, delivery, now);
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
@@ -226,6 +236,14 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     /// <inheritdoc/>
     public async ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken) =>
         await WriteAsync(session => DeleteDeadLetter(session, queue, id), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken) =>
+        await ReadAsync(session => ReceiptTable.Find(session, queue, id), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<int> ForgetReceiptsAsync(string queue, DateTimeOffset before, int limit, CancellationToken cancellationToken) =>
+        await WriteAsync(session => ReceiptTable.Forget(session, queue, UnixTime.Of(before), limit), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken) =>
@@ -417,6 +435,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     {
         var (_, bodyLength) = EntryTable.FindBody(session, head.EntryId);
         DeadLetterTable.Insert(session, head, death, now);
+        ReceiptTable.Insert(session, head, death, now);
         EntryTable.Delete(session, head.EntryId);
         QueueTable.Leave(session, head.Queue, bodyLength);
         if (isHead)
@@ -449,6 +468,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var now = Now;
         var row = (dead with { ExpiresAt = UnixTime.Of(expiresAt) }).Sealed();
         DeadLetterTable.Delete(session, queue, id);
+        ReceiptTable.Delete(session, id);
         var position = QueueTable.Enter(session, queue, (EntryPriority)row.Priority, QueueEnd.Back, row.BodyLength);
         var start = new EntryStart(position, 0, null, now, false);
         EntryTable.Insert(session, row, start, id);

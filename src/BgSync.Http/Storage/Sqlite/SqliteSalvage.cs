@@ -24,12 +24,17 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
 
     public Result Run(long now)
     {
-        var entryColumns = Try(() => damaged.QueryInt64("SELECT prerequisite FROM entry LIMIT 0"), out _)
-            ? SqliteSchema.EntryColumns
-            : SqliteSchema.EntryColumnsOfVersion1;
+        var (entryColumns, replyColumns) = Try(() => damaged.QueryInt64("SELECT prerequisite FROM entry LIMIT 0"), out _)
+            ? (SqliteSchema.EntryColumns, ReplyColumns.Names)
+            : (SqliteSchema.EntryColumnsOfVersion1, ReplyColumns.NamesOfVersion1);
         fresh.Execute("BEGIN IMMEDIATE");
         Copy("entry", "id", $"position, attempts, last_error, not_before, asked_by_server, {entryColumns}", CopyEntry);
-        Copy("dead_letter", "ordinal", $"id, reason, error, status_code, died_at, attempts, last_error, {entryColumns}", CopyDeadLetter);
+        Copy(
+            "dead_letter",
+            "ordinal",
+            $"id, reason, error, status_code, died_at, attempts, last_error, {replyColumns}, {entryColumns}",
+            CopyDeadLetter);
+        Copy("receipt", "id", ReceiptTable.Columns, CopyReceipt);
         Copy("body", "id", "owner", CopyBody);
         Copy("body_chunk", "id", "body_id, number, checksum, bytes", CopyChunk);
         CountQueues();
@@ -121,16 +126,18 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
 
     private void CopyDeadLetter(SqliteDataReader reader)
     {
-        var row = EntryRow.Read(reader, 8);
+        var row = EntryRow.Read(reader, 11);
         if (row.IsWhole)
         {
             fresh.Execute(
                 $"""
                 INSERT INTO dead_letter
-                    (ordinal, id, reason, error, status_code, died_at, attempts, last_error, {SqliteSchema.EntryColumns})
-                VALUES ($ordinal, $id, $reason, $error, $status_code, $died_at, $attempts, $last_error, {SqliteSchema.EntryParameters})
+                    (ordinal, id, reason, error, status_code, died_at, attempts, last_error, {ReplyColumns.Names}, {SqliteSchema.EntryColumns})
+                VALUES ($ordinal, $id, $reason, $error, $status_code, $died_at, $attempts, $last_error, {ReplyColumns.Parameters},
+                    {SqliteSchema.EntryParameters})
                 """,
                 row.Parameters(
+                [
                     ("$ordinal", reader.GetInt64(0)),
                     ("$id", reader.GetInt64(1)),
                     ("$reason", reader.GetInt64(2)),
@@ -138,10 +145,26 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
                     ("$status_code", reader.GetValue(4)),
                     ("$died_at", reader.GetInt64(5)),
                     ("$attempts", reader.GetInt64(6)),
-                    ("$last_error", reader.GetValue(7))));
+                    ("$last_error", reader.GetValue(7)),
+                    .. ReplyColumns.Copy(reader, 8),
+                ]));
             _deadLetters++;
         }
     }
+
+    private void CopyReceipt(SqliteDataReader reader) =>
+        fresh.Execute(
+            $"INSERT OR IGNORE INTO receipt (id, {ReceiptTable.Columns}) VALUES ($id, {ReceiptTable.Parameters})",
+            [
+                ("$id", reader.GetInt64(0)),
+                ("$queue", reader.GetString(1)),
+                ("$state", reader.GetInt64(2)),
+                ("$at", reader.GetInt64(3)),
+                ("$reason", reader.GetValue(4)),
+                ("$error", reader.GetValue(5)),
+                ("$status_code", reader.GetValue(6)),
+                .. ReplyColumns.Copy(reader, 7),
+            ]);
 
     private void CopyBody(SqliteDataReader reader) =>
         fresh.Execute("INSERT INTO body (id, owner) VALUES ($id, $owner)", ("$id", reader.GetInt64(0)), ("$owner", reader.GetValue(1)));
