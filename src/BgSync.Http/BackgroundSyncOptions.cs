@@ -105,6 +105,26 @@ public sealed class BackgroundSyncOptions
     public long? MaxBodyLength { get; set; }
 
     /// <summary>
+    /// How many entries the queue may hold, those past their retention or being sent too. Default: <see langword="null"/>, no limit
+    /// but the disk. Range: 1 and more.
+    /// </summary>
+    /// <remarks>Dead letters do not count, and may be put back whatever the limit; <see cref="WhenFull"/> says what happens at it.</remarks>
+    public long? MaxEntries { get; set; }
+
+    /// <summary>
+    /// How many bytes the bodies of the queue's entries may have together. Default: <see langword="null"/>, no limit but the disk.
+    /// Range: 0 and more.
+    /// </summary>
+    /// <remarks>Counted as <see cref="MaxEntries"/> is. A request whose body alone is larger is never queued.</remarks>
+    public long? MaxBytes { get; set; }
+
+    /// <summary>
+    /// What happens when a request does not fit into the queue (<see cref="MaxEntries"/>, <see cref="MaxBytes"/>). Default:
+    /// <see cref="WhenFull.RefuseNew"/>: the caller gets the original failure, and <see cref="Queues.NotQueued.ReasonOf"/> says why.
+    /// </summary>
+    public WhenFull WhenFull { get; set; } = WhenFull.RefuseNew;
+
+    /// <summary>
     /// The largest body, in bytes, that is kept in memory and beside its entry; a larger one goes to and from the disk in chunks.
     /// Default: 64 KiB. Range: 0 to 1 MiB.
     /// </summary>

@@ -66,6 +66,17 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             options.MaxBodyLength,
             "set a number of bytes, or null for no limit");
         Require(
+            options.MaxEntries is null or >= 1,
+            nameof(options.MaxEntries),
+            options.MaxEntries,
+            "set a number of entries of 1 or more, or null for no limit");
+        Require(options.MaxBytes is null or >= 0, nameof(options.MaxBytes), options.MaxBytes, "set a number of bytes, or null for no limit");
+        Require(
+            Enum.IsDefined(options.WhenFull),
+            nameof(options.WhenFull),
+            options.WhenFull,
+            "set WhenFull.RefuseNew, WhenFull.DropOldest or WhenFull.DropFirstToExpire");
+        Require(
             options.IdempotencyKeyHeader is null || IsToken(options.IdempotencyKeyHeader),
             nameof(options.IdempotencyKeyHeader),
             $"'{options.IdempotencyKeyHeader}'",

@@ -28,7 +28,7 @@ internal sealed class BackgroundSyncQueue(
     public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp) => _intake.Capture(request, timestamp);
 
     /// <summary>Writes a request that failed to stable storage. The caller's cancel no longer counts.</summary>
-    /// <exception cref="QueueStoreException">The store could not take it.</exception>
+    /// <exception cref="QueueStoreException">The store could not take it, or the queue is full.</exception>
     /// <exception cref="BodyNotRepeatableException">The body could not be read once more.</exception>
     /// <exception cref="OperationCanceledException">The store or the body made no progress for too long.</exception>
     public async Task<long> EnqueueAsync(WatchedRequest request, LiveFailure failure)

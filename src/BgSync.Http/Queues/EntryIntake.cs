@@ -9,6 +9,10 @@ namespace BgSync.Http.Queues;
 internal sealed class EntryIntake(
     string queue, BackgroundSyncOptions options, IQueueStore store, EntryEvents events, TimeProvider timeProvider)
 {
+    private readonly QueueLimits? _limits = options is { MaxEntries: null, MaxBytes: null }
+        ? null
+        : new(options.MaxEntries, options.MaxBytes, options.WhenFull);
+
     /// <summary>Takes down a request as it is now, its key and lane with it, and its content as what it is.</summary>
     public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp)
     {
@@ -34,7 +38,7 @@ internal sealed class EntryIntake(
     /// <param name="end">Where it goes.</param>
     /// <param name="failure">The failure that brought it here; <see langword="null"/> when it was never sent.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="QueueStoreException">The store could not take it.</exception>
+    /// <exception cref="QueueStoreException">The store could not take it, or the queue is full.</exception>
     /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
     /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
     public Task<long> AddAsync(WatchedRequest request, QueueEnd end, LiveFailure? failure, CancellationToken cancellationToken) =>
@@ -51,6 +55,7 @@ internal sealed class EntryIntake(
                     Lane = request.Lane,
                     End = end,
                     Priority = request.Priority,
+                    Limits = _limits,
                     Request = request.Snapshot,
                     Body = await body.CompleteAsync(token).ConfigureAwait(false),
                     Timestamp = request.Timestamp,
@@ -62,10 +67,15 @@ internal sealed class EntryIntake(
                     Metadata = request.Metadata,
                     TraceParent = request.TraceParent,
                 };
-                var id = await store.AddAsync(entry, token).ConfigureAwait(false);
+                var added = await store.AddAsync(entry, token).ConfigureAwait(false);
                 body.Taken();
-                events.Queued(queue, id, entry);
-                return id;
+                foreach (var letter in added.Dropped)
+                {
+                    events.Dead(letter);
+                }
+
+                events.Queued(queue, added.Id, entry);
+                return added.Id;
             },
             cancellationToken);
 

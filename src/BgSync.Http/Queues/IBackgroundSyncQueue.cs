@@ -24,6 +24,7 @@ public interface IBackgroundSyncQueue
     /// <returns>The entry's id, once the entry is on stable storage.</returns>
     /// <exception cref="ArgumentException">The address is not an absolute one of HTTP.</exception>
     /// <exception cref="InvalidOperationException">The body is too large to be queued.</exception>
+    /// <exception cref="QueueStoreException">The queue is full (<see cref="StoreFault.QueueFull"/>), or the store cannot take it.</exception>
     /// <exception cref="TimeoutException">The body or the store made no progress for too long.</exception>
     ValueTask<long> PushAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
 

@@ -20,4 +20,7 @@ public enum DeadLetterReason
 
     /// <summary>The application dropped it just before it was sent (<c>OnReplaying</c>).</summary>
     Dropped = 6,
+
+    /// <summary>It made room for a new one (<see cref="QueueLimits"/>).</summary>
+    DroppedForSpace = 7,
 }

@@ -24,8 +24,12 @@ public interface IQueueStore : IAsyncDisposable
     /// Adds an entry at one end of its queue, and of its lane, among those of its priority. It heads its lane if it stands before the
     /// head, unless that is being sent; the one displaced keeps its attempts, and a wait that was asked for.
     /// </summary>
-    /// <returns>The entry's id: unique in the store, never used again.</returns>
-    ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken);
+    /// <remarks>
+    /// Where it does not fit (<see cref="NewEntry.Limits"/>), as many others make room for it as have to, in the same change, or it is
+    /// refused and nothing changes; its body stays the writer's then.
+    /// </remarks>
+    /// <exception cref="QueueStoreException">It was refused: <see cref="StoreFault.QueueFull"/>.</exception>
+    ValueTask<AddedEntry> AddAsync(NewEntry entry, CancellationToken cancellationToken);
 
     /// <summary>Each origin to which the head of a lane of this queue is addressed, with the earliest time one of them is due.</summary>
     ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken);

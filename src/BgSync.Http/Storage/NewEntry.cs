@@ -22,6 +22,9 @@ public sealed record NewEntry
         init => field = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(value), value, null);
     }
 
+    /// <summary>How much the queue may hold with it. Default: <see langword="null"/>, no limit.</summary>
+    public QueueLimits? Limits { get; init; }
+
     /// <summary>The request, its body apart.</summary>
     public required RequestSnapshot Request { get; init; }
 

@@ -20,4 +20,7 @@ public enum StoreFault
 
     /// <summary>It was a store and is damaged.</summary>
     Corrupt,
+
+    /// <summary>The queue holds as much as it may (<see cref="QueueLimits"/>).</summary>
+    QueueFull,
 }

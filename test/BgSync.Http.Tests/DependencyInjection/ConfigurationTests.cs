@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using BgSync.Http.Replay;
 using BgSync.Http.Requests;
+using BgSync.Http.Storage;
 using BgSync.Http.Tests.Infrastructure;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -35,6 +36,9 @@ public sealed class ConfigurationTests
               "IdempotencyKeyFormat": "QuotedString",
               "SecretHeaders": [ "X-Api-Key" ],
               "MaxBodyLength": 5000000000,
+              "MaxEntries": 5000000000,
+              "MaxBytes": 6000000000,
+              "WhenFull": "DropFirstToExpire",
               "InlineBodyLength": 1024,
               "EnqueueTimeout": "00:00:40",
               "QueuedStatuses": [ "ServiceUnavailable", "429" ]
@@ -59,6 +63,8 @@ public sealed class ConfigurationTests
         Assert.Equal("X-Request-Key", options.IdempotencyKeyHeader);
         Assert.Equal(IdempotencyKeyFormat.QuotedString, options.IdempotencyKeyFormat);
         Assert.Equal(5_000_000_000, options.MaxBodyLength);
+        Assert.Equal((5_000_000_000, 6_000_000_000), (options.MaxEntries, options.MaxBytes));
+        Assert.Equal(WhenFull.DropFirstToExpire, options.WhenFull);
         Assert.Equal(1024, options.InlineBodyLength);
         Assert.Equal(TimeSpan.FromSeconds(40), options.EnqueueTimeout);
         Assert.Equal([HttpStatusCode.TooManyRequests, HttpStatusCode.ServiceUnavailable], options.QueuedStatuses.Order());

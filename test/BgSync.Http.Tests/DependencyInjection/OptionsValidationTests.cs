@@ -1,6 +1,7 @@
 using System.Net;
 using BgSync.Http.Replay;
 using BgSync.Http.Requests;
+using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -37,6 +38,9 @@ public sealed class OptionsValidationTests
         { "InlineBodyLength is -1", sync => sync.InlineBodyLength = -1, "set a number of bytes from 0 to 1048576" },
         { "InlineBodyLength is 1048577", sync => sync.InlineBodyLength = 1048577, "set a number of bytes from 0 to 1048576" },
         { "MaxBodyLength is -1", sync => sync.MaxBodyLength = -1, "null for no limit" },
+        { "MaxEntries is 0", sync => sync.MaxEntries = 0, "null for no limit" },
+        { "MaxBytes is -1", sync => sync.MaxBytes = -1, "null for no limit" },
+        { "WhenFull is 7", sync => sync.WhenFull = (WhenFull)7, "set WhenFull.RefuseNew, WhenFull.DropOldest or WhenFull.DropFirstToExpire" },
         { "IdempotencyKeyHeader is ''", sync => sync.IdempotencyKeyHeader = "", "null to mint no key" },
         { "IdempotencyKeyHeader is 'My Key'", sync => sync.IdempotencyKeyHeader = "My Key", "set the name of a header" },
         { "IdempotencyKeyFormat is 7", sync => sync.IdempotencyKeyFormat = (IdempotencyKeyFormat)7, "set IdempotencyKeyFormat.Bare" },
@@ -59,6 +63,8 @@ public sealed class OptionsValidationTests
         sync => sync.InlineBodyLength = 0,
         sync => sync.InlineBodyLength = 1048576,
         sync => sync.MaxBodyLength = 0,
+        sync => sync.MaxEntries = 1,
+        sync => sync.MaxBytes = 0,
         sync => sync.IdempotencyKeyHeader = null,
         sync => sync.SecretHeaders.Clear(),
         sync => sync.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable),

@@ -14,7 +14,7 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken) =>
         Do(nameof(BeginBodyAsync)).BeginBodyAsync(cancellationToken);
 
-    public ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken) =>
+    public ValueTask<AddedEntry> AddAsync(NewEntry entry, CancellationToken cancellationToken) =>
         Do(nameof(AddAsync)).AddAsync(entry, cancellationToken);
 
     public ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>

@@ -14,7 +14,7 @@ public sealed class ObserverTests : ReplayFixture
     [Fact]
     public async Task Every_event_in_the_life_of_an_entry_is_told_in_order()
     {
-        var observer = new Recorder();
+        var observer = new RecordingObserver();
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503), Scripts.Respond(400), Scripts.Respond(200)));
         await using var app = Create(services: services => services.AddSingleton<IBackgroundSyncObserver>(observer));
         await QueueWhileDownAsync(app, server, "1");
@@ -49,7 +49,7 @@ public sealed class ObserverTests : ReplayFixture
     [Fact]
     public async Task What_is_not_queued_and_what_is_deleted_is_told_too()
     {
-        var observer = new Recorder();
+        var observer = new RecordingObserver();
         await using var server = new RawServer(Scripts.Respond(400));
         await using var app = Create(
             sync => sync.MaxBodyLength = 5, services: services => services.AddSingleton<IBackgroundSyncObserver>(observer));
@@ -69,7 +69,7 @@ public sealed class ObserverTests : ReplayFixture
     [Fact]
     public async Task What_is_done_by_hand_is_told()
     {
-        var observer = new Recorder();
+        var observer = new RecordingObserver();
         await using var app = Create(services: services => services.AddSingleton<IBackgroundSyncObserver>(observer));
         var ids = new List<long>();
         for (var i = 0; i < 4; i++)
@@ -93,7 +93,7 @@ public sealed class ObserverTests : ReplayFixture
     [Fact]
     public async Task What_a_stop_gives_back_is_told()
     {
-        var observer = new Recorder();
+        var observer = new RecordingObserver();
         await using var server = new RawServer(Scripts.NeverAnswer());
         await using var app = await StartAsync(services: services => services.AddSingleton<IBackgroundSyncObserver>(observer));
         await QueueWhileDownAsync(app, server, "1");
@@ -108,7 +108,7 @@ public sealed class ObserverTests : ReplayFixture
     public async Task One_that_throws_or_hangs_or_blocks_disturbs_neither_the_sending_nor_the_others()
     {
         using var end = new ManualResetEventSlim();
-        var observer = new Recorder();
+        var observer = new RecordingObserver();
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = Create(services: services => services
             .AddSingleton<IBackgroundSyncObserver>(new Observer(static _ => throw new InvalidOperationException("No.")))
@@ -204,21 +204,5 @@ public sealed class ObserverTests : ReplayFixture
 
         public async Task OnEventAsync(EntryEvent entryEvent, CancellationToken cancellationToken) =>
             Seen = (queue.Name, (await queue.CountAsync(cancellationToken)).Live);
-    }
-
-    private sealed class Recorder : IBackgroundSyncObserver
-    {
-        public ConcurrentQueue<EntryEvent> Events { get; } = [];
-
-        public EntryEvent The(EntryEventKind kind) => Assert.Single(Events, told => told.Kind == kind);
-
-        public Task ToldAsync(EntryEventKind kind) =>
-            Eventually.TrueAsync(() => Events.Any(told => told.Kind == kind), $"{kind} is told");
-
-        public Task OnEventAsync(EntryEvent entryEvent, CancellationToken cancellationToken)
-        {
-            Events.Enqueue(entryEvent);
-            return Task.CompletedTask;
-        }
     }
 }

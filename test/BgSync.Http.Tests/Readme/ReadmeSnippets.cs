@@ -414,6 +414,25 @@ public sealed class ReadmeSnippets : IDisposable
         Assert.Equal([NetworkSignal.Available], signals);
     }
 
+    [Fact]
+    public async Task A_small_queue()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", sync =>
+        {
+            sync.MaxEntries = 1000;
+            sync.MaxBytes = 100 * 1024 * 1024;                      // the bodies together
+            sync.WhenFull = WhenFull.DropOldest;                    // or DropFirstToExpire, or RefuseNew, the default
+
+            sync.MaxEntries = 1;
+        });
+
+        await QueueOneAsync();
+        await QueueOneAsync();
+
+        Assert.Equal(2, (await Queue("orders").GetAllAsync().SingleAsync()).Id);
+        Assert.Equal(DeadLetterReason.DroppedForSpace, (await Queue("orders").GetDeadLettersAsync().SingleAsync()).Reason);
+    }
+
     public void Dispose() => _host?.Dispose();
 
     private void Show(string text) => _shown.Add(text);

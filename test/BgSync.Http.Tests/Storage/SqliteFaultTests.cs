@@ -220,7 +220,7 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         Assert.Equal(paths.Count, (await store.CountAsync(Queue, Cancellation)).Live);
         Assert.NotNull(await store.GetPauseAsync(Queue, Cancellation));
         AssertMovedAside(damaged, $"{paths.Count} entries and 1 dead letters");
-        Assert.True(await store.AddAsync(Entry("/entry-300-"), Cancellation) > 300);
+        Assert.True((await store.AddAsync(Entry("/entry-300-"), Cancellation)).Id > 300);
         foreach (var path in paths)
         {
             var leased = await LeaseOneAsync(store);

@@ -68,7 +68,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Contains(2, replayed);
         Assert.True(await store.RequeueAsync(Queue, 5, DateTimeOffset.MaxValue, Cancellation));
         Assert.Equal(5, (await LeaseOneAsync(store)).Lease.EntryId);
-        Assert.True(await store.AddAsync(Entry(), Cancellation) > 5);
+        Assert.True((await store.AddAsync(Entry(), Cancellation)).Id > 5);
     }
 
     [Fact]

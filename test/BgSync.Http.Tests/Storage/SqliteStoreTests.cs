@@ -31,13 +31,55 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task A_refusal_costs_those_who_share_its_commit_nothing()
+    {
+        var store = Open();
+        await store.AddAsync(Entry(), Cancellation);
+        var before = store.Commits;
+        List<Task<AddedEntry>> refused;
+        Task<AddedEntry> first;
+        using (var other = Connect())
+        {
+            Execute(other, "BEGIN IMMEDIATE");
+            first = store.AddAsync(Entry(), Cancellation).AsTask();
+            refused = [.. Enumerable.Range(0, 50).Select(
+                _ => store.AddAsync(Entry() with { Limits = new(1, null, WhenFull.RefuseNew) }, Cancellation).AsTask())];
+            Execute(other, "COMMIT");
+        }
+
+        await first;
+        foreach (var add in refused)
+        {
+            await AssertFaultAsync(StoreFault.QueueFull, () => add);
+        }
+
+        Assert.InRange(store.Commits - before, 1, 3);
+    }
+
+    [Fact]
+    public async Task A_refused_body_leaves_nothing_behind()
+    {
+        var store = Open();
+        await store.AddAsync(Entry(), Cancellation);
+        await using (var body = await store.BeginBodyAsync(Cancellation))
+        {
+            await body.WriteAsync(new byte[10], Cancellation);
+            var entry = Entry() with { Body = EntryBody.FromWriter(body), Limits = new(1, null, WhenFull.RefuseNew) };
+            await AssertFaultAsync(StoreFault.QueueFull, async () => await store.AddAsync(entry, Cancellation));
+            Assert.Equal(1, await store.QueryWriterAsync("SELECT count(*) FROM body"));
+        }
+
+        Assert.Equal(0, await store.QueryWriterAsync("SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM body_chunk)"));
+    }
+
+    [Fact]
     public async Task One_bad_operation_of_a_batch_fails_alone()
     {
         var store = Open();
         await using var body = await store.BeginBodyAsync(Cancellation);
         await body.WriteAsync(new byte[10], Cancellation);
-        Task<long>[] good;
-        Task<long> bad;
+        Task<AddedEntry>[] good;
+        Task<AddedEntry> bad;
         using (var other = Connect())
         {
             Execute(other, "BEGIN IMMEDIATE");
@@ -296,7 +338,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
     public async Task A_flipped_byte_of_an_inline_body_is_damage()
     {
         var first = Open();
-        var id = await first.AddAsync(Entry() with { Body = EntryBody.FromBytes("the marked body"u8.ToArray()) }, Cancellation);
+        var (id, _) = await first.AddAsync(Entry() with { Body = EntryBody.FromBytes("the marked body"u8.ToArray()) }, Cancellation);
         await first.DisposeAsync();
         Flip(DatabasePath, "the marked body"u8);
 
@@ -315,7 +357,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         var first = Open();
         var writer = await first.BeginBodyAsync(Cancellation);
         await writer.WriteAsync(bytes, Cancellation);
-        var id = await first.AddAsync(Entry() with { Body = EntryBody.FromWriter(writer) }, Cancellation);
+        var (id, _) = await first.AddAsync(Entry() with { Body = EntryBody.FromWriter(writer) }, Cancellation);
         await first.DisposeAsync();
         Flip(DatabasePath, "the marked chunk"u8);
 
@@ -398,7 +440,12 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
 
         await store.GetReceiptAsync(Queue, long.MaxValue, Cancellation);
         Assert.NotEqual(0, await store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation));
-        await store.RemoveAsync(Queue, await store.AddAsync(Entry("/6"), Cancellation), null, Cancellation);
+        await store.RemoveAsync(Queue, (await store.AddAsync(Entry("/6"), Cancellation)).Id, null, Cancellation);
+        foreach (var policy in (WhenFull[])[WhenFull.DropOldest, WhenFull.DropFirstToExpire])
+        {
+            Assert.NotEmpty((await store.AddAsync(Entry() with { Limits = new(1, null, policy) }, Cancellation)).Dropped);
+        }
+
         Assert.NotEqual(0, await store.ClearAsync(Queue, 10, Cancellation));
     }
 

@@ -66,6 +66,8 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         return bytes.ToArray();
     }
 
+    protected async Task<long> AddAsync(NewEntry entry) => (await Store.AddAsync(entry, Cancellation)).Id;
+
     protected async Task<long> AddStreamedAsync(NewEntry entry, byte[] body, int chunk)
     {
         await using var writer = await Store.BeginBodyAsync(Cancellation);
@@ -74,7 +76,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
             await writer.WriteAsync(part, Cancellation);
         }
 
-        return await Store.AddAsync(entry with { Body = EntryBody.FromWriter(writer) }, Cancellation);
+        return await AddAsync(entry with { Body = EntryBody.FromWriter(writer) });
     }
 
     [Fact]
@@ -103,7 +105,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
             TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         };
 
-        var id = await Store.AddAsync(added, Cancellation);
+        var id = await AddAsync(added);
 
         var read = Assert.Single(await ReadAllAsync());
         Assert.Equal(id, read.Id);
@@ -131,7 +133,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task What_was_left_out_is_read_back_as_left_out()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
 
         var read = Assert.Single(await ReadAllAsync());
 
@@ -160,8 +162,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task A_lane_is_leased_in_the_order_queued_one_at_a_time()
     {
-        long[] ids = [await Store.AddAsync(Entry("/1"), Cancellation), await Store.AddAsync(Entry("/2"), Cancellation),
-            await Store.AddAsync(Entry("/3"), Cancellation)];
+        long[] ids = [await AddAsync(Entry("/1")), await AddAsync(Entry("/2")), await AddAsync(Entry("/3"))];
 
         foreach (var id in ids)
         {
@@ -605,7 +606,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task A_lost_lease_changes_nothing()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         var lost = (await LeaseOneAsync()).Lease;
         Clock.Advance(LeaseTime);
         var current = (await LeaseOneAsync()).Lease;
@@ -863,10 +864,10 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task Ids_are_never_given_twice()
     {
-        var first = await Store.AddAsync(Entry(), Cancellation);
+        var first = await AddAsync(Entry());
         await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
 
-        Assert.True(await Store.AddAsync(Entry(queue: "other"), Cancellation) > first);
+        Assert.True(await AddAsync(Entry(queue: "other")) > first);
     }
 
     [Fact]
@@ -924,7 +925,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task An_entry_is_found_by_its_id_in_its_own_queue_only()
     {
-        var id = await Store.AddAsync(Entry("/1"), Cancellation);
+        var id = await AddAsync(Entry("/1"));
         await Store.AddAsync(Entry("/2"), Cancellation);
 
         var found = await Store.FindAsync(Queue, id, Cancellation);
@@ -942,7 +943,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     {
         var head = await AddStreamedAsync(Entry("/1"), new byte[1000], 1000);
         await Store.AddAsync(Entry("/2"), Cancellation);
-        var last = await Store.AddAsync(Entry("/3"), Cancellation);
+        var last = await AddAsync(Entry("/3"));
 
         Assert.Equal(EntryChange.NotFound, await Store.RemoveAsync("other", head, null, Cancellation));
         Assert.Equal(EntryChange.Done, await Store.RemoveAsync(Queue, head, null, Cancellation));
@@ -958,7 +959,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task What_is_in_flight_is_neither_removed_nor_replaced_nor_cleared()
     {
-        var id = await Store.AddAsync(Entry("/1"), Cancellation);
+        var id = await AddAsync(Entry("/1"));
         await Store.AddAsync(Entry("/2"), Cancellation);
         await Store.AddAsync(Entry("/3", queue: "other"), Cancellation);
         var lease = (await LeaseOneAsync()).Lease;
@@ -977,7 +978,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task A_change_by_hand_voids_a_lease_whose_time_is_up()
     {
-        var id = await Store.AddAsync(Entry("/1"), Cancellation);
+        var id = await AddAsync(Entry("/1"));
         var lease = (await LeaseOneAsync()).Lease;
         Clock.Advance(LeaseTime);
         var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
@@ -1023,7 +1024,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         var old = RandomNumberGenerator.GetBytes(1000);
         var id = wasStreamed
             ? await AddStreamedAsync(added, old, 300)
-            : await Store.AddAsync(added with { Body = EntryBody.FromBytes(old) }, Cancellation);
+            : await AddAsync(added with { Body = EntryBody.FromBytes(old) });
         await Store.AddAsync(Entry("/2"), Cancellation);
         var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
         var request = new RequestSnapshot
@@ -1070,7 +1071,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task A_change_that_is_based_on_an_older_reading_is_refused()
     {
-        var id = await Store.AddAsync(Entry("/1"), Cancellation);
+        var id = await AddAsync(Entry("/1"));
         var read = (await Store.FindAsync(Queue, id, Cancellation))!;
         var edited = read with { Request = new RequestSnapshot { Method = HttpMethod.Post, Uri = new Uri(Origin + "/edited") } };
         Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(edited, null, Cancellation));
@@ -1089,7 +1090,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     public async Task An_entry_takes_the_place_of_its_position_in_another_lane()
     {
         await Store.AddAsync(Entry("/1", "a"), Cancellation);
-        var second = await Store.AddAsync(Entry("/2", "b"), Cancellation);
+        var second = await AddAsync(Entry("/2", "b"));
         await Store.AddAsync(Entry("/3", "a"), Cancellation);
         await Store.AddAsync(Entry("/4", "b"), Cancellation);
 
@@ -1109,7 +1110,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task An_entry_heads_the_lane_that_it_comes_first_in_and_takes_its_attempts_along()
     {
-        var first = await Store.AddAsync(Entry("/1", "a"), Cancellation);
+        var first = await AddAsync(Entry("/1", "a"));
         await Store.AddAsync(Entry("/2", "b"), Cancellation);
         var lease = Assert.Single(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation)).Lease;
         await Store.RescheduleAsync(lease, new Retry(TimeSpan.FromHours(1), true, "HTTP 503"), Cancellation);
@@ -1126,7 +1127,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task An_entry_moved_before_one_in_flight_waits_for_it()
     {
-        var first = await Store.AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
+        var first = await AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromHours(1) });
         await Store.AddAsync(Entry("/2", "b"), Cancellation);
         var sending = await LeaseOneAsync();
 
@@ -1140,8 +1141,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task A_wait_asked_for_by_the_server_is_kept_in_another_lane()
     {
-        var id = await Store.AddAsync(
-            Entry("/1", "a") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation);
+        var id = await AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true });
 
         await MoveAsync(id, "b");
 

@@ -36,7 +36,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken)
+    public ValueTask<AddedEntry> AddAsync(NewEntry entry, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(entry);
         return RunAsync(() => Add(entry), cancellationToken);
@@ -133,11 +133,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                     .OrderBy(static entry => entry.ExpiresAt)
                     .Take(limit)
                     .ToList()
-                    .Select(entry =>
-                    {
-                        LaneOf(entry).VoidLeaseOf(entry);
-                        return Bury(entry, new DeathCertificate(DeadLetterReason.Expired));
-                    }),
+                    .Select(entry => Drop(entry, new DeathCertificate(DeadLetterReason.Expired))),
             ],
             cancellationToken);
 
@@ -359,9 +355,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     private MemoryLane LaneOf(MemoryEntry entry) => QueueOf(entry.Queue).Lanes[entry.Lane];
 
-    private long Add(NewEntry added)
+    private AddedEntry Add(NewEntry added)
     {
+        var displaced = FindDisplaced(added);
         var body = BytesOf(added.Body);
+        var dropped = displaced.ConvertAll(entry => Drop(entry, new DeathCertificate(DeadLetterReason.DroppedForSpace)));
         var entry = new MemoryEntry(
             new StoredEntry
             {
@@ -387,7 +385,42 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         };
         _entries.Add(entry.Id, entry);
         Enter(entry, added.End);
-        return entry.Id;
+        return new AddedEntry(entry.Id, dropped);
+    }
+
+    /// <summary>The entries that are to leave for a new one.</summary>
+    private List<MemoryEntry> FindDisplaced(NewEntry added)
+    {
+        var displaced = new List<MemoryEntry>();
+        if (added.Limits is not { } limits)
+        {
+            return displaced;
+        }
+
+        var live = QueueOf(added.Queue).Live.Values;
+        var counts = QueueOf(added.Queue).Count(Now);
+        var excess = limits.ExcessOf(counts.Live, counts.Bytes, added.Body.Length);
+        var left = excess;
+        if (!left.IsNone && limits.MayDropFor(added.Body.Length))
+        {
+            var idle = live.Where(entry => !LaneOf(entry).IsLeasing(entry, Now));
+            var ordered = limits.WhenFull == WhenFull.DropOldest
+                ? idle
+                : idle.OrderBy(static entry => entry.ExpiresAt).ThenBy(static entry => entry.Id);
+            foreach (var entry in ordered.TakeWhile(_ => !left.IsNone))
+            {
+                displaced.Add(entry);
+                left = left.Without(entry.Body.Length);
+            }
+        }
+
+        return left.IsNone ? displaced : throw limits.Refuse(added.Queue, added.Body.Length, excess);
+    }
+
+    private DeadLetter Drop(MemoryEntry entry, DeathCertificate death)
+    {
+        LaneOf(entry).VoidLeaseOf(entry);
+        return Bury(entry, death);
     }
 
     private void Replace(MemoryEntry entry, StoredEntry edited, EntryBody? body)

@@ -75,6 +75,35 @@ internal static class EntryTable
         return expired;
     }
 
+    /// <summary>
+    /// Entries that are not leased, in the order in which they are to make room, as the heads that they would be: as many as it
+    /// takes.
+    /// </summary>
+    /// <returns><see langword="null"/> when all together do not make enough.</returns>
+    public static List<LaneTable.Head>? FindDisplaced(SqliteSession session, string queue, WhenFull order, QueueExcess excess, long now)
+    {
+        using var reader = session.Query(
+            $"""
+            SELECT entry.queue, entry.lane, entry.id, entry.position,
+                coalesce(lane.attempts + (lane.lease_token IS NOT NULL), entry.attempts),
+                iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
+                entry.body_length
+            FROM entry
+            LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
+            WHERE entry.queue = $queue AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+            ORDER BY {(order == WhenFull.DropOldest ? "entry.position" : "entry.expires_at, entry.id")}
+            """,
+            ("$queue", queue), ("$now", now));
+        var displaced = new List<LaneTable.Head>();
+        while (!excess.IsNone && reader.Read())
+        {
+            displaced.Add(LaneTable.ReadHead(reader));
+            excess = excess.Without(reader.GetInt64(6));
+        }
+
+        return excess.IsNone ? displaced : null;
+    }
+
     /// <summary>An entry that may be changed by hand: where it stands, and what it brings along to another lane.</summary>
     /// <returns>The entry as the head that it is or would be; <see langword="null"/> when the queue has none of that id.</returns>
     public static Standing? FindStanding(SqliteSession session, string queue, long id, long now)

@@ -202,6 +202,20 @@ internal static class LaneTable
         return schedule;
     }
 
+    /// <summary>What would be too much for a new entry to fit if the queue held nothing but what is leased. Few are, at any length.</summary>
+    public static QueueExcess ExcessWithoutIdle(SqliteSession session, string queue, QueueLimits limits, long newBytes, long now)
+    {
+        using var reader = session.Query(
+            """
+            SELECT count(*), coalesce(sum(entry.body_length), 0)
+            FROM lane INDEXED BY lane_lease CROSS JOIN entry ON entry.id = lane.head_id
+            WHERE lane.lease_owner > x'' AND lane.queue = $queue AND lane.visible_at > $now
+            """,
+            ("$queue", queue), ("$now", now));
+        reader.Read();
+        return limits.ExcessOf(reader.GetInt64(0), reader.GetInt64(1), newBytes);
+    }
+
     /// <summary>Whoever holds a lease, found by jumping from one to the next along the index.</summary>
     public static List<Guid> FindOwners(SqliteSession session)
     {

@@ -25,6 +25,13 @@ internal static class QueueTable
         return EntryPosition.At(priority, number);
     }
 
+    /// <summary>What has to leave a queue before a new entry fits.</summary>
+    public static QueueExcess ExcessOf(SqliteSession session, string queue, QueueLimits limits, long newBytes)
+    {
+        using var reader = session.Query("SELECT live, bytes FROM queue WHERE name = $queue", ("$queue", queue));
+        return reader.Read() ? limits.ExcessOf(reader.GetInt64(0), reader.GetInt64(1), newBytes) : limits.ExcessOf(0, 0, newBytes);
+    }
+
     /// <summary>Counts an entry out. An empty queue holds no bytes, whatever a damaged row claimed.</summary>
     public static void Leave(SqliteSession session, string queue, long bytes) =>
         session.Execute(

@@ -55,13 +55,14 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<long> AddAsync(NewEntry entry, CancellationToken cancellationToken)
+    public async ValueTask<AddedEntry> AddAsync(NewEntry entry, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(entry);
 
         // Encoded by the caller's thread: the writer's is the one that everybody waits for.
         var row = EntryRow.From(entry);
-        return await WriteAsync(session => Add(session, entry, row), cancellationToken).ConfigureAwait(false);
+        var (added, refusal) = await WriteAsync(session => TryAdd(session, entry, row), cancellationToken).ConfigureAwait(false);
+        return added ?? throw refusal!;
     }
 
     /// <inheritdoc/>
@@ -338,9 +339,37 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
     }
 
-    private long Add(SqliteSession session, NewEntry entry, EntryRow row)
+    // Planned before anything changes, and a refusal is no failure: those who share the commit are not to run again for it.
+    private (AddedEntry? Added, QueueStoreException? Refusal) TryAdd(SqliteSession session, NewEntry entry, EntryRow row)
     {
         var now = Now;
+        var excess = entry.Limits is { } limits ? QueueTable.ExcessOf(session, entry.Queue, limits, row.BodyLength) : default;
+        if (excess.IsNone)
+        {
+            return (new AddedEntry(Add(session, entry, row, now), []), null);
+        }
+
+        if (FindDisplaced(session, entry, row, excess, now) is not { } displaced)
+        {
+            return (null, entry.Limits!.Refuse(entry.Queue, row.BodyLength, excess));
+        }
+
+        var dropped = displaced.ConvertAll(head => Drop(session, head, new DeathCertificate(DeadLetterReason.DroppedForSpace), now));
+        return (new AddedEntry(Add(session, entry, row, now), dropped), null);
+    }
+
+    /// <summary>The entries that are to leave for a new one; <see langword="null"/> when they cannot make enough room.</summary>
+    private static List<LaneTable.Head>? FindDisplaced(SqliteSession session, NewEntry entry, EntryRow row, QueueExcess excess, long now)
+    {
+        var limits = entry.Limits!;
+        // Asked first, or a queue of which too much is being sent would be read to its end in vain.
+        return limits.MayDropFor(row.BodyLength) && LaneTable.ExcessWithoutIdle(session, entry.Queue, limits, row.BodyLength, now).IsNone
+            ? EntryTable.FindDisplaced(session, entry.Queue, limits.WhenFull, excess, now)
+            : null;
+    }
+
+    private static long Add(SqliteSession session, NewEntry entry, EntryRow row, long now)
+    {
         Adopt(session, row.BodyId);
         var start = new EntryStart(
             QueueTable.Enter(session, entry.Queue, entry.Priority, entry.End, row.BodyLength),
@@ -447,15 +476,15 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     private List<DeadLetter> Expire(SqliteSession session, string queue, int limit)
     {
         var now = Now;
-        var letters = new List<DeadLetter>();
-        foreach (var head in EntryTable.FindExpired(session, queue, limit, now))
-        {
-            // Asked again for each: the one before may have made this one the head of its lane.
-            Bury(session, head, LaneTable.IsHead(session, head), new DeathCertificate(DeadLetterReason.Expired), now);
-            letters.Add(DeadLetterTable.Find(session, queue, head.EntryId)!);
-        }
+        return EntryTable.FindExpired(session, queue, limit, now)
+            .ConvertAll(head => Drop(session, head, new DeathCertificate(DeadLetterReason.Expired), now));
+    }
 
-        return letters;
+    private static DeadLetter Drop(SqliteSession session, LaneTable.Head head, DeathCertificate death, long now)
+    {
+        // Asked now: one that was dropped before may have made this one the head of its lane.
+        Bury(session, head, LaneTable.IsHead(session, head), death, now);
+        return DeadLetterTable.Find(session, head.Queue, head.EntryId)!;
     }
 
     private bool Requeue(SqliteSession session, string queue, long id, DateTimeOffset expiresAt)

@@ -1,0 +1,17 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>What happens when a new entry does not fit into its queue.</summary>
+public enum WhenFull
+{
+    /// <summary>The new entry is refused (<see cref="StoreFault.QueueFull"/>), and the queue stays as it is.</summary>
+    RefuseNew,
+
+    /// <summary>The first entries of the queue make room, as dead letters (<see cref="DeadLetterReason.DroppedForSpace"/>).</summary>
+    DropOldest,
+
+    /// <summary>
+    /// The entries that expire first make room, as dead letters (<see cref="DeadLetterReason.DroppedForSpace"/>); those that expire
+    /// at one time in the order in which they were queued.
+    /// </summary>
+    DropFirstToExpire,
+}
