@@ -44,6 +44,12 @@ public sealed class BackgroundSyncOptions
     public TimeSpan MaxRetentionTime { get; set; } = TimeSpan.FromDays(7);
 
     /// <summary>
+    /// Whether an entry that has expired is deleted, as in Workbox, instead of becoming a dead letter. Default:
+    /// <see langword="false"/>. The event (<see cref="Queues.EntryEventKind.Dead"/>), the metric and the log tell of it all the same.
+    /// </summary>
+    public bool DiscardExpired { get; set; }
+
+    /// <summary>
     /// How many attempts that may have reached the server are made before an entry becomes a dead letter. Default: 1,000.
     /// An attempt that could not reach its server costs nothing.
     /// </summary>
@@ -176,7 +182,7 @@ public sealed class BackgroundSyncOptions
     public Func<ReplayedContext, CancellationToken, Task>? OnReplayed { get; set; }
 
     /// <summary>
-    /// Called when an entry has become a dead letter, beside the sending. Default: none. What it throws is logged; it has 30 s.
+    /// Called when an entry has become a dead letter, or expired and was discarded (<see cref="DiscardExpired"/>), beside the sending. Default: none. What it throws is logged; it has 30 s.
     /// </summary>
     public Func<DeadLetter, CancellationToken, Task>? OnEntryDead { get; set; }
 

@@ -18,7 +18,10 @@ public enum EntryEventKind
     /// <summary>The attempt failed; <see cref="EntryEvent.NextAttemptAt"/> says when the next one is due.</summary>
     WillRetry = 5,
 
-    /// <summary>The entry became a <see cref="EntryEvent.DeadLetter"/>.</summary>
+    /// <summary>
+    /// The entry became a <see cref="EntryEvent.DeadLetter"/>; one that has expired was deleted instead where
+    /// <see cref="BackgroundSyncOptions.DiscardExpired"/> says so.
+    /// </summary>
     Dead = 6,
 
     /// <summary>The queue sends nothing; <see cref="EntryEvent.Reason"/> says why.</summary>

@@ -53,4 +53,7 @@ internal sealed partial class EntryEvents
 
     [LoggerMessage(2015, LogLevel.Information, "Queue '{Queue}': entry {EntryId} was being sent at the stop and was given back")]
     private partial void LogGivenBack(string queue, long entryId);
+
+    [LoggerMessage(2030, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} was discarded, {Reason}: {Error}")]
+    private partial void LogDiscarded(string queue, long entryId, DeadLetterReason reason, string? error);
 }

@@ -57,21 +57,31 @@ internal sealed partial class EntryEvents(
         Dead(entry.Queue, entry.Id, entry, death);
     }
 
-    public void Dead(string queue, long id, StoredEntry? entry, DeathCertificate death) => Dead(new DeadLetter
-    {
-        Id = id,
-        Queue = queue,
-        Entry = entry,
-        Reason = death.Reason,
-        Error = death.Error,
-        StatusCode = death.StatusCode,
-        DiedAt = timeProvider.GetUtcNow(),
-    });
+    public void Dead(string queue, long id, StoredEntry? entry, DeathCertificate death) => Dead(
+        new DeadLetter
+        {
+            Id = id,
+            Queue = queue,
+            Entry = entry,
+            Reason = death.Reason,
+            Error = death.Error,
+            StatusCode = death.StatusCode,
+            DiedAt = timeProvider.GetUtcNow(),
+        },
+        death.IsKept);
 
-    public void Dead(DeadLetter letter)
+    public void Dead(DeadLetter letter, bool isKept = true)
     {
         metrics.Died(letter.Queue, letter.Reason);
-        LogDead(letter.Queue, letter.Id, letter.Reason, letter.StatusCode, letter.Error);
+        if (isKept)
+        {
+            LogDead(letter.Queue, letter.Id, letter.Reason, letter.StatusCode, letter.Error);
+        }
+        else
+        {
+            LogDiscarded(letter.Queue, letter.Id, letter.Reason, letter.Error);
+        }
+
         Publish(EntryEventKind.Dead, letter.Queue, letter.Id, happened => happened with
         {
             Request = letter.Entry?.Request,

@@ -34,10 +34,10 @@ internal sealed class EntryTaker(
         IReadOnlyList<DeadLetter> expired;
         do
         {
-            expired = await store.ExpireAsync(queue, Batch, cancellationToken).ConfigureAwait(false);
+            expired = await store.ExpireAsync(queue, Batch, keep: !options.DiscardExpired, cancellationToken).ConfigureAwait(false);
             foreach (var letter in expired)
             {
-                events.Dead(letter);
+                events.Dead(letter, isKept: !options.DiscardExpired);
             }
         }
         while (expired.Count == Batch);

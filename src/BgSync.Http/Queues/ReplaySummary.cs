@@ -2,7 +2,7 @@ namespace BgSync.Http.Queues;
 
 /// <summary>What a replay by hand has come to.</summary>
 /// <param name="Delivered">Entries that were delivered while it ran.</param>
-/// <param name="Dead">Entries that became dead letters while it ran.</param>
+/// <param name="Dead">Entries that became dead letters, or expired and were discarded, while it ran.</param>
 /// <param name="Remaining">Entries that still stand in the queue.</param>
 /// <param name="Completed">Whether all that could be sent was tried before the deadline.</param>
 public readonly record struct ReplaySummary(long Delivered, long Dead, long Remaining, bool Completed)

@@ -24,11 +24,11 @@ internal sealed class QueueHousekeeper(
         IReadOnlyList<DeadLetter> expired;
         do
         {
-            expired = await store.ExpireAsync(queue, Batch, cancellationToken).ConfigureAwait(false);
+            expired = await store.ExpireAsync(queue, Batch, keep: !options.DiscardExpired, cancellationToken).ConfigureAwait(false);
             foreach (var letter in expired)
             {
                 tally.Died();
-                events.Dead(letter);
+                events.Dead(letter, isKept: !options.DiscardExpired);
             }
         }
         while (expired.Count == Batch);

@@ -28,7 +28,7 @@ internal sealed class ReplaySender(
     {
         if (entry.ExpiresAt < timeProvider.GetUtcNow())
         {
-            return new ReplayOutcome.Dead(new(DeadLetterReason.Expired, entry.LastError));
+            return new ReplayOutcome.Dead(new(DeadLetterReason.Expired, entry.LastError, IsKept: !options.DiscardExpired));
         }
 
         HttpRequestMessage request;

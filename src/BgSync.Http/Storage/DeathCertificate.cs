@@ -5,4 +5,6 @@ namespace BgSync.Http.Storage;
 /// <param name="Error">What went wrong, without secrets.</param>
 /// <param name="StatusCode">The status of the last reply, if there was one.</param>
 /// <param name="Reply">The last reply, if there was one and more than its status is kept.</param>
-public sealed record DeathCertificate(DeadLetterReason Reason, string? Error = null, int? StatusCode = null, StoredReply? Reply = null);
+/// <param name="IsKept">Whether the dead letter is kept; otherwise the entry is removed with its body.</param>
+public sealed record DeathCertificate(
+    DeadLetterReason Reason, string? Error = null, int? StatusCode = null, StoredReply? Reply = null, bool IsKept = true);

@@ -68,7 +68,8 @@ public interface IQueueStore : IAsyncDisposable
     ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Moves a leased entry with its body to the dead letters, and writes its receipt; the next one of its lane is due at once.
+    /// Moves a leased entry with its body to the dead letters, or removes it (<see cref="DeathCertificate.IsKept"/>), and writes its
+    /// receipt; the next one of its lane is due at once.
     /// </summary>
     /// <returns><see langword="false"/> when the lease was lost; nothing is moved then.</returns>
     ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken);
@@ -77,8 +78,12 @@ public interface IQueueStore : IAsyncDisposable
     /// Moves entries that are older than their retention to the dead letters as <see cref="DeadLetterReason.Expired"/>, oldest
     /// first, <paramref name="limit"/> at most, and writes their receipts. A leased entry is left alone.
     /// </summary>
-    /// <returns>What was moved.</returns>
-    ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken);
+    /// <param name="queue">The queue's name.</param>
+    /// <param name="limit">How many at most.</param>
+    /// <param name="keep">Whether the dead letters are kept; otherwise the entries are removed with their bodies.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>What was moved, or removed.</returns>
+    ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, bool keep, CancellationToken cancellationToken);
 
     /// <summary>
     /// Makes every lane of this queue that waits for its backoff due now. A wait that the server asked for

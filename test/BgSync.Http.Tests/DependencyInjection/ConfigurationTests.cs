@@ -23,6 +23,7 @@ public sealed class ConfigurationTests
               "Overtaking": "Never",
               "AttemptTimeout": "00:00:10",
               "MaxRetentionTime": "2.00:00:00",
+              "DiscardExpired": true,
               "MaxAttempts": 7,
               "MinBackoff": "00:00:02",
               "MaxBackoff": "00:03:00",
@@ -51,6 +52,7 @@ public sealed class ConfigurationTests
         Assert.Equal(Overtaking.Never, options.Overtaking);
         Assert.Equal(TimeSpan.FromSeconds(10), options.AttemptTimeout);
         Assert.Equal(TimeSpan.FromDays(2), options.MaxRetentionTime);
+        Assert.True(options.DiscardExpired);
         Assert.Equal(7, options.MaxAttempts);
         Assert.Equal(TimeSpan.FromSeconds(2), options.MinBackoff);
         Assert.Equal(TimeSpan.FromMinutes(3), options.MaxBackoff);

@@ -42,8 +42,8 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken) =>
         Do(nameof(BuryAsync)).BuryAsync(lease, death, cancellationToken);
 
-    public ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken) =>
-        Do(nameof(ExpireAsync)).ExpireAsync(queue, limit, cancellationToken);
+    public ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, bool keep, CancellationToken cancellationToken) =>
+        Do(nameof(ExpireAsync)).ExpireAsync(queue, limit, keep, cancellationToken);
 
     public ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken) =>
         Do(nameof(ClearBackoffAsync)).ClearBackoffAsync(queue, cancellationToken);

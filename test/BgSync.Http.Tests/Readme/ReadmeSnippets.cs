@@ -423,6 +423,8 @@ public sealed class ReadmeSnippets : IDisposable
             sync.MaxBytes = 100 * 1024 * 1024;                      // the bodies together
             sync.WhenFull = WhenFull.DropOldest;                    // or DropFirstToExpire, or RefuseNew, the default
 
+            sync.DiscardExpired = true;                             // deleted at the end of its retention, as in Workbox; event and log tell
+
             sync.MaxEntries = 1;
         });
 

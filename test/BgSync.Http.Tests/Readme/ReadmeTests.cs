@@ -55,6 +55,7 @@ public sealed class ReadmeTests
         TimeSpan { Days: > 0 and var days } => days == 1 ? "1 day" : $"{days} days",
         TimeSpan { TotalMinutes: >= 1 and var minutes } => $"{minutes} min",
         TimeSpan time => $"{time.TotalSeconds} s",
+        bool flag => flag ? "true" : "false",
         int and > 1024 and var length when length % 1024 == 0 => $"{length / 1024} KiB",
         int number => number.ToString("N0", CultureInfo.InvariantCulture),
         RouteCollection { Count: 0 } => "none",

@@ -409,7 +409,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         }
 
         Clock.Advance(TimeSpan.FromSeconds(1));
-        await store.ExpireAsync(Queue, 10, Cancellation);
+        await store.ExpireAsync(Queue, 10, keep: true, Cancellation);
         await store.CompleteAsync((await LeaseOneAsync(store)).Lease, new Delivery(200), Cancellation);
         var victim = await LeaseOneAsync(store);
         await store.BuryAsync(victim.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);

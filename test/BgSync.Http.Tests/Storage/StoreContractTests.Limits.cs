@@ -243,6 +243,43 @@ public abstract partial class StoreContractTests
         }
     }
 
+    [Fact]
+    public async Task What_has_expired_is_removed_with_its_body_where_it_is_not_kept()
+    {
+        var expired = Clock.GetUtcNow();
+        await Store.AddAsync(Sized("/1", 3, limits: null) with { ExpiresAt = expired, Attempts = 2, LastError = "HTTP 503" }, Cancellation);
+        var streamed = await AddStreamedAsync(Entry("/2") with { ExpiresAt = expired }, new byte[10], 5);
+        await Store.AddAsync(Entry("/3"), Cancellation);
+        Clock.Advance(TimeSpan.FromMilliseconds(1));
+
+        var removed = await Store.ExpireAsync(Queue, 10, keep: false, Cancellation);
+
+        Assert.Equal(["/1", "/2"], removed.Select(letter => letter.Entry!.Request.Uri.AbsolutePath));
+        Assert.All(removed, letter => Assert.Equal((DeadLetterReason.Expired, Clock.GetUtcNow()), (letter.Reason, letter.DiedAt)));
+        Assert.Equal((2, "HTTP 503"), (removed[0].Entry!.Attempts, removed[0].Entry!.LastError));
+        Assert.Empty(await ReadDeadAsync());
+        Assert.Null(await ReadBodyAsync(streamed));
+        Assert.Equal(new QueueCounts(1, 0, 0), await Store.CountAsync(Queue, Cancellation));
+        await AssertDrainsAsync("/3");
+    }
+
+    [Fact]
+    public async Task A_leased_entry_is_removed_where_its_death_is_not_kept()
+    {
+        var id = await AddStreamedAsync(Entry("/1"), new byte[10], 5);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+        var death = new DeathCertificate(DeadLetterReason.Expired, IsKept: false);
+
+        var lease = (await LeaseOneAsync()).Lease;
+        Assert.True(await Store.BuryAsync(lease, death, Cancellation));
+        Assert.False(await Store.BuryAsync(lease, death, Cancellation));
+
+        Assert.Empty(await ReadDeadAsync());
+        Assert.Null(await ReadBodyAsync(id));
+        Assert.Equal(new QueueCounts(1, 0, 0), await Store.CountAsync(Queue, Cancellation));
+        await AssertDrainsAsync("/2");
+    }
+
     private NewEntry Sized(string path, int bytes, QueueLimits? limits) =>
         Entry(path) with { Body = EntryBody.FromBytes(new byte[bytes]), Limits = limits };
 

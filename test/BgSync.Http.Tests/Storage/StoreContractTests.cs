@@ -718,10 +718,10 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await Store.AddAsync(Entry("/second") with { ExpiresAt = now + TimeSpan.FromSeconds(2) }, Cancellation);
 
         Clock.Advance(TimeSpan.FromSeconds(2));
-        Assert.Empty(await Store.ExpireAsync(Queue, 10, Cancellation));
+        Assert.Empty(await Store.ExpireAsync(Queue, 10, keep: true, Cancellation));
         Clock.Advance(TimeSpan.FromSeconds(5));
-        var first = await Store.ExpireAsync(Queue, 1, Cancellation);
-        var rest = await Store.ExpireAsync(Queue, 10, Cancellation);
+        var first = await Store.ExpireAsync(Queue, 1, keep: true, Cancellation);
+        var rest = await Store.ExpireAsync(Queue, 10, keep: true, Cancellation);
 
         Assert.Equal(["/second"], first.Select(letter => letter.Entry!.Request.Uri.AbsolutePath));
         Assert.Equal(["/head"], rest.Select(letter => letter.Entry!.Request.Uri.AbsolutePath));
@@ -740,7 +740,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await Store.AddAsync(Entry("/3"), Cancellation);
         Clock.Advance(TimeSpan.FromSeconds(2));
 
-        Assert.Equal(2, (await Store.ExpireAsync(Queue, 10, Cancellation)).Count);
+        Assert.Equal(2, (await Store.ExpireAsync(Queue, 10, keep: true, Cancellation)).Count);
 
         await AssertDrainsAsync("/3");
         Assert.Empty(await Store.GetScheduleAsync(Queue, Cancellation));
@@ -753,7 +753,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         var lease = (await LeaseOneAsync()).Lease;
         Clock.Advance(LeaseTime);
 
-        Assert.Equal(1, Assert.Single(await Store.ExpireAsync(Queue, 10, Cancellation)).Entry!.Attempts);
+        Assert.Equal(1, Assert.Single(await Store.ExpireAsync(Queue, 10, keep: true, Cancellation)).Entry!.Attempts);
         Assert.False(await Store.CompleteAsync(lease, null, Cancellation));
     }
 
@@ -1162,7 +1162,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         Clock.Advance(TimeSpan.FromMilliseconds(1));
         Assert.Equal(new QueueCounts(2, 0, 0, Expired: 1), await Store.CountAsync(Queue, Cancellation));
 
-        await Store.ExpireAsync(Queue, 10, Cancellation);
+        await Store.ExpireAsync(Queue, 10, keep: true, Cancellation);
         Assert.Equal(new QueueCounts(1, 1, 0), await Store.CountAsync(Queue, Cancellation));
     }
 

@@ -124,7 +124,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken) =>
+    public ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, bool keep, CancellationToken cancellationToken) =>
         RunAsync<IReadOnlyList<DeadLetter>>(
             () =>
             [
@@ -133,7 +133,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                     .OrderBy(static entry => entry.ExpiresAt)
                     .Take(limit)
                     .ToList()
-                    .Select(entry => Drop(entry, new DeathCertificate(DeadLetterReason.Expired))),
+                    .Select(entry => Drop(entry, new DeathCertificate(DeadLetterReason.Expired, IsKept: keep))),
             ],
             cancellationToken);
 
@@ -502,7 +502,15 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             Reply = death.Reply,
             DiedAt = Now,
         };
-        QueueOf(entry.Queue).Dead.Add(letter);
+        if (death.IsKept)
+        {
+            QueueOf(entry.Queue).Dead.Add(letter);
+        }
+        else
+        {
+            Forget(entry);
+        }
+
         QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(letter);
         return letter;
     }

@@ -129,8 +129,8 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, CancellationToken cancellationToken) =>
-        await WriteAsync(session => Expire(session, queue, limit), cancellationToken).ConfigureAwait(false);
+    public async ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, bool keep, CancellationToken cancellationToken) =>
+        await WriteAsync(session => Expire(session, queue, limit, keep), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken) =>
@@ -462,6 +462,12 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     private static void Bury(SqliteSession session, LaneTable.Head head, bool isHead, DeathCertificate death, long now)
     {
+        if (!death.IsKept)
+        {
+            Remove(session, head, isHead, now);
+            return;
+        }
+
         var (_, bodyLength) = EntryTable.FindBody(session, head.EntryId);
         DeadLetterTable.Insert(session, head, death, now);
         ReceiptTable.Insert(session, head, death, now);
@@ -473,18 +479,29 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
     }
 
-    private List<DeadLetter> Expire(SqliteSession session, string queue, int limit)
+    private List<DeadLetter> Expire(SqliteSession session, string queue, int limit, bool keep)
     {
         var now = Now;
         return EntryTable.FindExpired(session, queue, limit, now)
-            .ConvertAll(head => Drop(session, head, new DeathCertificate(DeadLetterReason.Expired), now));
+            .ConvertAll(head => Drop(session, head, new DeathCertificate(DeadLetterReason.Expired, IsKept: keep), now));
     }
 
     private static DeadLetter Drop(SqliteSession session, LaneTable.Head head, DeathCertificate death, long now)
     {
+        var letter = new DeadLetter
+        {
+            Id = head.EntryId,
+            Queue = head.Queue,
+            Entry = EntryTable.Find(session, head.EntryId)?.Decode(head.EntryId, head.Attempts, head.LastError, out _),
+            Reason = death.Reason,
+            Error = death.Error,
+            StatusCode = death.StatusCode,
+            DiedAt = UnixTime.ToTime(now),
+        };
+
         // Asked now: one that was dropped before may have made this one the head of its lane.
         Bury(session, head, LaneTable.IsHead(session, head), death, now);
-        return DeadLetterTable.Find(session, head.Queue, head.EntryId)!;
+        return letter;
     }
 
     private bool Requeue(SqliteSession session, string queue, long id, DateTimeOffset expiresAt)
