@@ -55,6 +55,18 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     public int MaxAttempts { get; set; } = 1000;
 
+    /// <summary>
+    /// After how many attempts that failed, and may have reached the server, an entry no longer holds back its lane: the lane goes on,
+    /// and the entry is tried beside it, in a lane of its own named <c>&lt;lane&gt;#&lt;id&gt;</c>, until it is delivered, has expired
+    /// or was tried <see cref="MaxAttempts"/> times. Default: <see langword="null"/>, never. Range: 1 to less than
+    /// <see cref="MaxAttempts"/>.
+    /// </summary>
+    /// <remarks>
+    /// Order holds among those that stay. Live requests of the lane are not held back by it either (<see cref="Overtaking.Never"/>).
+    /// Should it become a dead letter and be put back, it is put back into its own lane.
+    /// </remarks>
+    public int? SkipAfterAttempts { get; set; }
+
     /// <summary>The first step of the backoff: a retry waits up to this long, the next up to twice as long. Default: 1 s.</summary>
     public TimeSpan MinBackoff { get; set; } = TimeSpan.FromSeconds(1);
 

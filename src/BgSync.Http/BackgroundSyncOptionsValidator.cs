@@ -54,6 +54,16 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
         RequireZeroOrPositive(options.TriggerJitter, nameof(options.TriggerJitter));
         RequireZeroOrPositive(options.ShutdownGrace, nameof(options.ShutdownGrace));
         Require(options.MaxAttempts >= 1, nameof(options.MaxAttempts), options.MaxAttempts, "set 1 or more, or int.MaxValue for no limit");
+        Require(
+            options.SkipAfterAttempts is null or >= 1,
+            nameof(options.SkipAfterAttempts),
+            options.SkipAfterAttempts,
+            "set 1 or more, or null for never");
+        Require(
+            options.SkipAfterAttempts is not { } skip || skip < options.MaxAttempts || options.MaxAttempts < 1,
+            nameof(options.SkipAfterAttempts),
+            options.SkipAfterAttempts,
+            $"set it below MaxAttempts ({options.MaxAttempts}), after which the entry is dead");
         Require(options.MaxConcurrentLanes >= 1, nameof(options.MaxConcurrentLanes), options.MaxConcurrentLanes, "set 1 or more");
         Require(
             options.InlineBodyLength is >= 0 and <= MaxInlineBodyLength,

@@ -14,7 +14,8 @@ public enum Overtaking
     /// A request waits for those before it as long as an attempt may take, and is queued after that. A handler inside must not
     /// send another watched request of the same lane: that one would wait for the first. Processes that share a store keep this
     /// order among the requests that are queued, not among those that they are sending live, and what is pushed by hand does not
-    /// wait for a live request that is under way.
+    /// wait for a live request that is under way. An entry that has left its lane
+    /// (<see cref="BackgroundSyncOptions.SkipAfterAttempts"/>) holds back nobody.
     /// </remarks>
     Never,
 }

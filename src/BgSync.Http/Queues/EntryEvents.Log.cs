@@ -56,4 +56,7 @@ internal sealed partial class EntryEvents
 
     [LoggerMessage(2030, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} was discarded, {Reason}: {Error}")]
     private partial void LogDiscarded(string queue, long entryId, DeadLetterReason reason, string? error);
+
+    [LoggerMessage(2031, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} has failed in attempt {Attempt}, and its lane goes on without it")]
+    private partial void LogLeavesLane(string queue, long entryId, int attempt);
 }

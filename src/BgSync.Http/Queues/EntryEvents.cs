@@ -39,15 +39,20 @@ internal sealed partial class EntryEvents(
         Publish(EntryEventKind.Delivered, entry, happened => happened with { StatusCode = status });
     }
 
-    public void WillRetry(StoredEntry entry, TimeSpan delay, string? error, int? status, TimeSpan took)
+    public void WillRetry(StoredEntry entry, Retry retry, int? status, TimeSpan took)
     {
         metrics.Replayed(entry, "retry", status, took);
-        LogWillRetry(entry.Queue, entry.Id, delay, error);
+        LogWillRetry(entry.Queue, entry.Id, retry.Delay, retry.Error);
+        if (retry.LeavesLane)
+        {
+            LogLeavesLane(entry.Queue, entry.Id, entry.Attempts + 1);
+        }
+
         Publish(EntryEventKind.WillRetry, entry, happened => happened with
         {
             StatusCode = status,
-            Reason = error,
-            NextAttemptAt = happened.At + delay,
+            Reason = retry.LeavesLane ? $"{retry.Error} Its lane goes on without it." : retry.Error,
+            NextAttemptAt = happened.At + retry.Delay,
         });
     }
 

@@ -90,12 +90,13 @@ internal sealed partial class EntryReplayer(
 
                 return completed;
             case ReplayOutcome.Again again:
-                if (await RescheduleAsync(lease, again.Retry, cancellationToken).ConfigureAwait(false))
+                if (!await RescheduleAsync(lease, again.Retry, cancellationToken).ConfigureAwait(false))
                 {
-                    events.WillRetry(entry, again.Retry.Delay, again.Retry.Error, again.Status, took);
+                    return false;
                 }
 
-                return false;
+                events.WillRetry(entry, again.Retry, again.Status, took);
+                return again.Retry.LeavesLane;
             case ReplayOutcome.Pause wanted:
                 // Paused first: once the entry is back in its lane it would be taken up again.
                 await pause.BeginAsync(wanted.Reason).ConfigureAwait(false);

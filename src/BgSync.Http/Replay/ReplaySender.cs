@@ -80,7 +80,7 @@ internal sealed class ReplaySender(
             if (either.IsCancellationRequested)
             {
                 gates.Silent(entry.Request.Origin);
-                return AtOnce("The network changed while the origin was silent.", counts: true);
+                return AtOnce(entry, "The network changed while the origin was silent.", counts: true);
             }
 
             var failure = attempt?.Explain(e) ?? e;
@@ -198,11 +198,12 @@ internal sealed class ReplaySender(
     private ReplayOutcome.Again Unreachable(StoredEntry entry, string error, bool counts)
     {
         gates.Unreachable(entry.Request.Origin, options);
-        return AtOnce(error, counts);
+        return AtOnce(entry, error, counts);
     }
 
     /// <summary>Due as soon as the origin is open: it is the origin that waits, and not the lane.</summary>
-    private static ReplayOutcome.Again AtOnce(string error, bool counts) => new(new Retry(TimeSpan.Zero, counts, error), null);
+    private ReplayOutcome.Again AtOnce(StoredEntry entry, string error, bool counts) =>
+        new(new Retry(TimeSpan.Zero, counts, error, LeavesLane: counts && IsToBeSkipped(entry)), null);
 
     private ReplayOutcome Again(StoredEntry entry, string error, TimeSpan? asked, int? status)
     {
@@ -213,8 +214,13 @@ internal sealed class ReplaySender(
         }
 
         var delay = asked ?? Backoff.Wait(attempts, options.MinBackoff, options.MaxBackoff, options.Randomizer());
-        return new ReplayOutcome.Again(new Retry(delay, CountsAsAttempt: true, error, AskedByServer: asked is not null), status);
+        var retry = new Retry(delay, CountsAsAttempt: true, error, AskedByServer: asked is not null, LeavesLane: IsToBeSkipped(entry));
+        return new ReplayOutcome.Again(retry, status);
     }
+
+    /// <summary>Whether the lane of an entry goes on without it after this attempt.</summary>
+    private bool IsToBeSkipped(StoredEntry entry) =>
+        entry.Attempts + 1 >= options.SkipAfterAttempts && !OwnLane.Is(entry.Lane, entry.Id);
 
     /// <summary>A request that this machine cannot even write to the wire will not be written another time.</summary>
     private static bool IsDefect(Exception failure) =>

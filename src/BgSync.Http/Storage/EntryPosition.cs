@@ -15,6 +15,12 @@ internal static class EntryPosition
     /// <param name="number">Counted up at the back of the queue, and down at its front.</param>
     public static long At(EntryPriority priority, long number) => ((long)-(int)priority << BandBits) + number;
 
+    /// <summary>The first position of a priority's band.</summary>
+    public static long FirstOf(EntryPriority priority) => At(priority, -(1L << (BandBits - 1)));
+
+    /// <summary>The last position of a priority's band.</summary>
+    public static long LastOf(EntryPriority priority) => At(priority, (1L << (BandBits - 1)) - 1);
+
     /// <summary>The band of a position: the lower, the more urgent.</summary>
     public static long BandOf(long position) => (position + (1L << (BandBits - 1))) >> BandBits;
 }

@@ -63,7 +63,10 @@ public interface IQueueStore : IAsyncDisposable
     /// <returns><see langword="false"/> when the lease was lost; nothing is removed then.</returns>
     ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken);
 
-    /// <summary>Gives a lease back: the entry stays the head of its lane and is due again as <paramref name="retry"/> says.</summary>
+    /// <summary>
+    /// Gives a lease back: the entry stays the head of its lane, or leaves it (<see cref="Retry.LeavesLane"/>), so that the next one is
+    /// due at once, and is itself due again as <paramref name="retry"/> says.
+    /// </summary>
     /// <returns><see langword="false"/> when the lease was lost; nothing changes then.</returns>
     ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken);
 

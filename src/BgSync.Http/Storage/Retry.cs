@@ -5,4 +5,9 @@ namespace BgSync.Http.Storage;
 /// <param name="CountsAsAttempt">Whether the attempt may have reached the server.</param>
 /// <param name="Error">What went wrong, without secrets; <see langword="null"/> leaves the last one as it is.</param>
 /// <param name="AskedByServer">Whether the server asked for the wait (<c>Retry-After</c>), so that only time ends it.</param>
-public sealed record Retry(TimeSpan Delay, bool CountsAsAttempt, string? Error = null, bool AskedByServer = false);
+/// <param name="LeavesLane">
+/// Whether the entry leaves its lane, which goes on without it, for one of its own, named <c>&lt;lane&gt;#&lt;id&gt;</c>. It keeps its
+/// position and its attempts. One that is in a lane of its own stays there.
+/// </param>
+public sealed record Retry(
+    TimeSpan Delay, bool CountsAsAttempt, string? Error = null, bool AskedByServer = false, bool LeavesLane = false);

@@ -6,7 +6,9 @@ public enum WhenFull
     /// <summary>The new entry is refused (<see cref="StoreFault.QueueFull"/>), and the queue stays as it is.</summary>
     RefuseNew,
 
-    /// <summary>The first entries of the queue make room, as dead letters (<see cref="DeadLetterReason.DroppedForSpace"/>).</summary>
+    /// <summary>
+    /// The first of the least urgent entries make room, as dead letters (<see cref="DeadLetterReason.DroppedForSpace"/>).
+    /// </summary>
     DropOldest,
 
     /// <summary>

@@ -25,6 +25,7 @@ public sealed class ConfigurationTests
               "MaxRetentionTime": "2.00:00:00",
               "DiscardExpired": true,
               "MaxAttempts": 7,
+              "SkipAfterAttempts": 6,
               "MinBackoff": "00:00:02",
               "MaxBackoff": "00:03:00",
               "MaxRetryAfter": "01:00:00",
@@ -53,7 +54,7 @@ public sealed class ConfigurationTests
         Assert.Equal(TimeSpan.FromSeconds(10), options.AttemptTimeout);
         Assert.Equal(TimeSpan.FromDays(2), options.MaxRetentionTime);
         Assert.True(options.DiscardExpired);
-        Assert.Equal(7, options.MaxAttempts);
+        Assert.Equal((7, 6), (options.MaxAttempts, options.SkipAfterAttempts));
         Assert.Equal(TimeSpan.FromSeconds(2), options.MinBackoff);
         Assert.Equal(TimeSpan.FromMinutes(3), options.MaxBackoff);
         Assert.Equal(TimeSpan.FromHours(1), options.MaxRetryAfter);

@@ -242,6 +242,25 @@ public sealed class ReadmeSnippets : IDisposable
     }
 
     [Fact]
+    public async Task Go_on_without_one_that_keeps_failing()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
+        {
+            sync.SkipAfterAttempts = 10;
+        }).AddHttpMessageHandler(() => new AnsweringHandler(() => _wire.IsOnline ? HttpStatusCode.BadGateway : null));
+        await QueueOneAsync();
+        _wire.IsOnline = true;
+
+        for (var attempt = 1; attempt <= 10; attempt++)
+        {
+            Assert.Equal("", (await Queue("orders").GetAllAsync().SingleAsync()).Lane);
+            await Queue("orders").ReplayAsync(Timeout.InfiniteTimeSpan);
+        }
+
+        Assert.Equal("#1", (await Queue("orders").GetAllAsync().SingleAsync()).Lane);
+    }
+
+    [Fact]
     public async Task What_one_request_asks_for()
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders");

@@ -1,4 +1,7 @@
+using BgSync.Http.Queues;
+using BgSync.Http.Storage;
 using BgSync.Http.Tests.Infrastructure;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -186,6 +189,109 @@ public sealed class LaneTests : ReplayFixture
         // The origin could not be reached: the backoff's first step.
         Assert.Equal([Clock.GetUtcNow().AddSeconds(1), null], entries.Select(entry => entry.DueAt));
         Assert.All(entries, entry => Assert.StartsWith("ConnectionError", entry.LastError, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_failing_head_blocks_its_lane_by_default()
+    {
+        await using var server = BadServer();
+        await using var app = Create();
+        await QueueWhileDownAsync(app, server, "bad", "1", "2");
+
+        await ReplayAsync(app, 10);
+
+        Assert.Equal(10, server.Requests.Count);
+        Assert.All(server.Requests, request => Assert.Equal("bad", request.Text));
+    }
+
+    [Fact]
+    public async Task After_so_many_attempts_the_lane_goes_on_without_its_head()
+    {
+        var observer = new RecordingObserver();
+        await using var server = BadServer();
+        await using var app = Create(
+            sync => sync.SkipAfterAttempts = 3, services: services => services.AddSingleton<IBackgroundSyncObserver>(observer));
+        await QueueWhileDownAsync(app, server, "bad", "1", "2");
+
+        await ReplayAsync(app, 2);
+        Assert.Equal(["bad", "bad"], server.Requests.Select(request => request.Text));
+        await ReplayAsync(app, 1);
+
+        Assert.Equal(["bad", "bad", "bad", "1", "2"], server.Requests.Select(request => request.Text));
+        var skipped = Assert.Single(await app.EntriesAsync());
+        Assert.Equal(("#1", 3, 1), (skipped.Lane, skipped.Attempts, skipped.Id));
+        Assert.Equal(Clock.GetUtcNow().AddSeconds(4), skipped.DueAt);
+        Assert.Single(app.Logs.Lines, line => line.EventId == 2031);
+        await Eventually.TrueAsync(() => observer.Events.Count(told => told.Kind == EntryEventKind.Delivered) == 2, "all is told");
+        Assert.Equal(
+            [false, false, true],
+            observer.Events.Where(told => told.Kind == EntryEventKind.WillRetry)
+                .Select(told => told.Reason!.EndsWith("Its lane goes on without it.", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_skipped_entry_is_tried_on_after_a_restart_and_dies_by_its_attempts()
+    {
+        using var directory = new TempDirectory();
+        await using var server = BadServer();
+        static void Skip(BackgroundSyncOptions sync) => (sync.SkipAfterAttempts, sync.MaxAttempts) = (2, 4);
+        await using (var app = Create(Skip, directory))
+        {
+            await QueueWhileDownAsync(app, server, "bad", "1");
+            await ReplayAsync(app, 2);
+        }
+
+        await using var restarted = Create(Skip, directory);
+        await QueueWhileDownAsync(restarted, server, "2");
+        await ReplayAsync(restarted, 3);
+
+        Assert.Equal(["1", "2"], server.Requests.Select(request => request.Text).Where(text => text != "bad"));
+        Assert.Equal(4, server.Requests.Count(request => request.Text == "bad"));
+        var letter = Assert.Single(await restarted.DeadLettersAsync());
+        Assert.Equal((DeadLetterReason.Exhausted, "#1"), (letter.Reason, letter.Entry!.Lane));
+        Assert.Single(restarted.Logs.Lines, line => line.EventId == 2005);
+        Assert.DoesNotContain(restarted.Logs.Lines, line => line.EventId == 2031);
+    }
+
+    [Fact]
+    public async Task Being_offline_skips_nobody()
+    {
+        await using var app = Create(static sync => sync.SkipAfterAttempts = 1);
+        await QueueAsync(app, new Uri($"http://127.0.0.1:{RawServer.RefusedPort()}/"), "body");
+
+        await ReplayAsync(app, 3);
+
+        Assert.Equal("", Assert.Single(await app.EntriesAsync()).Lane);
+    }
+
+    [Fact]
+    public async Task A_skipped_entry_holds_back_no_live_request_of_its_lane()
+    {
+        await using var server = BadServer();
+        await using var app = Create(static sync => (sync.SkipAfterAttempts, sync.Overtaking) = (2, Overtaking.Never));
+        await QueueWhileDownAsync(app, server, "bad", "1");
+        await QueueAsync(app, server.Uri, "2");
+
+        // The attempt that is made in its place is the one after which the lane goes on.
+        using var reply = await app.Client.PostAsync(server.Uri, new StringContent("3"));
+
+        Assert.Equal(["bad", "bad", "1", "2", "3"], server.Requests.Select(request => request.Text));
+        Assert.Equal("#1", Assert.Single(await app.EntriesAsync()).Lane);
+    }
+
+    /// <summary>Takes all but what says that it is bad.</summary>
+    private static RawServer BadServer() => new(async (connection, cancellationToken) =>
+    {
+        var request = await connection.ReadRequestAsync(cancellationToken);
+        await connection.RespondAsync(request.Text == "bad" ? 500 : 200, "", [], cancellationToken);
+    });
+
+    private static async Task ReplayAsync(TestApplication app, int times)
+    {
+        for (var i = 0; i < times; i++)
+        {
+            await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        }
     }
 
     private static void LaneByPath(BackgroundSyncOptions sync) => sync.LaneBy(request => request.RequestUri!.AbsolutePath);

@@ -31,6 +31,24 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task A_damaged_entry_does_not_leave_its_lane_to_pass_for_a_whole_one()
+    {
+        var store = Open();
+        var (id, _) = await store.AddAsync(Entry("/1"), Cancellation);
+        var lease = (await LeaseOneAsync(store)).Lease;
+        using (var connection = Connect())
+        {
+            Execute(connection, $"UPDATE entry SET uri = uri || 'x' WHERE id = {id}");
+        }
+
+        Assert.True(await store.RescheduleAsync(lease, new Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation));
+
+        var again = await LeaseOneAsync(store);
+        Assert.Equal((id, null), (again.Lease.EntryId, again.Entry));
+        Assert.NotNull(again.Damage);
+    }
+
+    [Fact]
     public async Task A_refusal_costs_those_who_share_its_commit_nothing()
     {
         var store = Open();
@@ -398,7 +416,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
 
         await store.AddAsync(Entry("/2") with { End = QueueEnd.Front }, Cancellation);
         await store.AddAsync(Entry("/2a") with { Priority = EntryPriority.High }, Cancellation);
-        await store.CompleteAsync((await LeaseOneAsync(store)).Lease, Cancellation);
+        await store.CompleteAsync((await LeaseOneAsync(store)).Lease, null, Cancellation);
         await store.AddAsync(Entry("/3", "other") with { ExpiresAt = now }, Cancellation);
         var leased = await store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation);
         await store.AddAsync(Entry("/4") with { End = QueueEnd.Front }, Cancellation);
@@ -441,6 +459,12 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await store.GetReceiptAsync(Queue, long.MaxValue, Cancellation);
         Assert.NotEqual(0, await store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation));
         await store.RemoveAsync(Queue, (await store.AddAsync(Entry("/6"), Cancellation)).Id, null, Cancellation);
+        await store.AddAsync(Entry("/7", "left"), Cancellation);
+        foreach (var lease in await store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation))
+        {
+            await store.RescheduleAsync(lease.Lease, new Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation);
+        }
+
         foreach (var policy in (WhenFull[])[WhenFull.DropOldest, WhenFull.DropFirstToExpire])
         {
             Assert.NotEmpty((await store.AddAsync(Entry() with { Limits = new(1, null, policy) }, Cancellation)).Dropped);

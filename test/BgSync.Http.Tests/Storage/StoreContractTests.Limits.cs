@@ -1,3 +1,4 @@
+using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using Xunit;
 
@@ -78,6 +79,18 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task The_least_urgent_make_room_before_what_is_older()
+    {
+        await Store.AddAsync(Entry("/high") with { Priority = EntryPriority.High }, Cancellation);
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+        await Store.AddAsync(Entry("/low") with { Priority = EntryPriority.Low }, Cancellation);
+
+        Assert.Equal(["/low", "/1"], await DropForAsync(Entry("/3") with { Limits = new(3, null, WhenFull.DropOldest) }));
+        await AssertStandsAsync("/high", "/2", "/3");
+    }
+
+    [Fact]
     public async Task The_first_to_expire_makes_room()
     {
         var now = Clock.GetUtcNow();
@@ -134,7 +147,7 @@ public abstract partial class StoreContractTests
         Assert.Equal(["/2"], await DropForAsync(Entry("/3", "b") with { Limits = limits }));
 
         await AssertStandsAsync("/1", "/3");
-        Assert.True(await Store.CompleteAsync(sending.Lease, Cancellation));
+        Assert.True(await Store.CompleteAsync(sending.Lease, null, Cancellation));
     }
 
     [Theory]
@@ -165,7 +178,7 @@ public abstract partial class StoreContractTests
         var added = await Store.AddAsync(Entry("/2") with { Limits = new(1, null, WhenFull.DropOldest) }, Cancellation);
 
         Assert.Equal(1, Assert.Single(added.Dropped).Entry!.Attempts);
-        Assert.False(await Store.CompleteAsync(lost.Lease, Cancellation));
+        Assert.False(await Store.CompleteAsync(lost.Lease, null, Cancellation));
         await AssertDrainsAsync("/2");
     }
 

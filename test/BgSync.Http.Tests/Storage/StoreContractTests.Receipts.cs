@@ -11,7 +11,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_delivered_entry_leaves_the_receipt_that_was_given()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         var lease = (await LeaseOneAsync()).Lease;
         Clock.Advance(TimeSpan.FromSeconds(1));
 
@@ -32,7 +32,7 @@ public abstract partial class StoreContractTests
 
         async Task AssertKeptAsync(Delivery delivery)
         {
-            var id = await Store.AddAsync(Entry(), Cancellation);
+            var id = await AddAsync(Entry());
             await Store.CompleteAsync((await LeaseOneAsync()).Lease, delivery, Cancellation);
             var receipt = await GetReceiptAsync(id);
             Assert.Equal(delivery.StatusCode, receipt.StatusCode);
@@ -43,7 +43,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_delivery_that_was_not_given_leaves_no_receipt()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
 
         Assert.Null(await Store.GetReceiptAsync(Queue, id, Cancellation));
@@ -52,7 +52,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_delivery_whose_lease_was_lost_leaves_no_receipt()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         var lost = (await LeaseOneAsync()).Lease;
         Clock.Advance(LeaseTime);
         await LeaseOneAsync();
@@ -65,7 +65,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task The_receipt_of_a_live_entry_says_that_it_is_queued_in_flight_too()
     {
-        var id = await Store.AddAsync(Entry() with { Timestamp = Clock.GetUtcNow().AddDays(-1) }, Cancellation);
+        var id = await AddAsync(Entry() with { Timestamp = Clock.GetUtcNow().AddDays(-1) });
         await AssertQueuedAsync();
         await LeaseOneAsync();
         await AssertQueuedAsync();
@@ -78,7 +78,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_dead_letter_and_its_receipt_keep_the_last_reply()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         var lease = (await LeaseOneAsync()).Lease;
 
         await Store.BuryAsync(lease, new(DeadLetterReason.Rejected, "HTTP 201", 201, _reply), Cancellation);
@@ -93,10 +93,10 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task An_expired_entry_leaves_a_receipt_that_says_so()
     {
-        var id = await Store.AddAsync(Entry() with { ExpiresAt = Clock.GetUtcNow() }, Cancellation);
+        var id = await AddAsync(Entry() with { ExpiresAt = Clock.GetUtcNow() });
         Clock.Advance(TimeSpan.FromMilliseconds(1));
 
-        await Store.ExpireAsync(Queue, 10, Cancellation);
+        await Store.ExpireAsync(Queue, 10, keep: true, Cancellation);
 
         var receipt = await GetReceiptAsync(id);
         Assert.Equal((ReceiptState.Dead, DeadLetterReason.Expired, null), (receipt.State, receipt.Reason, receipt.StatusCode));
@@ -152,7 +152,7 @@ public abstract partial class StoreContractTests
     {
         var delivered = await DeliverOneAsync();
         var dead = await BuryOneAsync();
-        var live = await Store.AddAsync(Entry(), Cancellation);
+        var live = await AddAsync(Entry());
 
         foreach (var id in (long[])[delivered, dead, live])
         {
@@ -199,7 +199,7 @@ public abstract partial class StoreContractTests
     public async Task The_receipt_that_a_live_entry_waits_for_is_not_forgotten()
     {
         var first = await DeliverOneAsync();
-        var waiting = await Store.AddAsync(Entry() with { Prerequisite = first }, Cancellation);
+        var waiting = await AddAsync(Entry() with { Prerequisite = first });
 
         Assert.Equal(0, await Store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation));
         await Store.RemoveAsync(Queue, waiting, null, Cancellation);
@@ -211,14 +211,14 @@ public abstract partial class StoreContractTests
 
     private async Task<long> DeliverOneAsync()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         await Store.CompleteAsync((await LeaseOneAsync()).Lease, new Delivery(200), Cancellation);
         return id;
     }
 
     private async Task<long> BuryOneAsync()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Exhausted), Cancellation);
         return id;
     }

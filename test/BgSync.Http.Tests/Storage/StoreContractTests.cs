@@ -328,7 +328,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         Assert.Equal(Clock.GetUtcNow(), Assert.Single(await Store.GetScheduleAsync(Queue, Cancellation)).DueAt);
         var first = await LeaseOneAsync();
         Assert.Equal(("/2", 0, urgent), (first.Entry!.Request.Uri.AbsolutePath, first.Entry.Attempts, first.Entry.Priority));
-        await Store.CompleteAsync(first.Lease, Cancellation);
+        await Store.CompleteAsync(first.Lease, null, Cancellation);
 
         // As the next of any lane, it is due at once.
         var displaced = (await LeaseOneAsync()).Entry!;
@@ -361,7 +361,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
 
         Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
         Assert.True(isDelivered
-            ? await Store.CompleteAsync(sending, Cancellation)
+            ? await Store.CompleteAsync(sending, null, Cancellation)
             : await Store.RescheduleAsync(sending, new Retry(TimeSpan.FromMinutes(5), true), Cancellation));
 
         await AssertDrainsAsync(isDelivered ? ["/3", "/2"] : ["/3", "/1", "/2"]);
@@ -375,7 +375,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         Clock.Advance(LeaseTime);
         await AddAsync("/2", EntryPriority.High);
 
-        Assert.False(await Store.CompleteAsync(lost, Cancellation));
+        Assert.False(await Store.CompleteAsync(lost, null, Cancellation));
         await AssertDrainsAsync("/2");
         Assert.Equal(1, (await LeaseOneAsync()).Entry!.Attempts);
     }
@@ -441,7 +441,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     {
         await Store.AddAsync(Entry("/1", "b"), Cancellation);
         await Store.AddAsync(Entry("/2", "b") with { Priority = EntryPriority.High }, Cancellation);
-        var id = await Store.AddAsync(Entry("/3", "a") with { Priority = EntryPriority.High }, Cancellation);
+        var id = await AddAsync(Entry("/3", "a") with { Priority = EntryPriority.High });
 
         await MoveAsync(id, "b");
 
@@ -1266,7 +1266,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     }
 
     private async Task<long> AddAsync(string path, EntryPriority priority = EntryPriority.Normal) =>
-        await Store.AddAsync(Entry(path) with { Priority = priority }, Cancellation);
+        await AddAsync(Entry(path) with { Priority = priority });
 
     private async Task MoveAsync(long id, string lane)
     {

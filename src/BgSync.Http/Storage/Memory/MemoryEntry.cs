@@ -47,6 +47,8 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
         };
     }
 
+    public void MoveTo(string lane) => _written = _written with { Revision = Revision + 1, Lane = lane };
+
     public void Requeue(DateTimeOffset expiresAt, DateTimeOffset now)
     {
         _written = _written with { ExpiresAt = expiresAt };

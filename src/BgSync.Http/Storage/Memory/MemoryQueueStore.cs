@@ -108,10 +108,18 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             lease,
             lane =>
             {
+                var entry = lane.Head;
                 lane.EndLease(retry.CountsAsAttempt);
-                lane.Head.LastError = retry.Error ?? lane.Head.LastError;
+                entry.LastError = retry.Error ?? entry.LastError;
                 lane.Wait(After(retry.Delay), retry.AskedByServer, Now);
-                lane.YieldToFront(Now);
+                if (retry.LeavesLane && !OwnLane.Is(entry.Lane, entry.Id))
+                {
+                    Move(entry, OwnLane.NameFor(entry.Lane, entry.Id));
+                }
+                else
+                {
+                    lane.YieldToFront(Now);
+                }
             },
             cancellationToken);
     }
@@ -405,7 +413,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         {
             var idle = live.Where(entry => !LaneOf(entry).IsLeasing(entry, Now));
             var ordered = limits.WhenFull == WhenFull.DropOldest
-                ? idle
+                ? idle.OrderByDescending(static entry => EntryPosition.BandOf(entry.Position))
                 : idle.OrderBy(static entry => entry.ExpiresAt).ThenBy(static entry => entry.Id);
             foreach (var entry in ordered.TakeWhile(_ => !left.IsNone))
             {
@@ -438,6 +446,15 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         Remove(entry);
         entry.Replace(edited, bytes);
         entry.NotBefore = entry.AskedByServer ? entry.NotBefore : Now;
+        queue.Live.Add(entry.Position, entry);
+        EnterLane(queue, entry);
+    }
+
+    private void Move(MemoryEntry entry, string lane)
+    {
+        var queue = QueueOf(entry.Queue);
+        Remove(entry);
+        entry.MoveTo(lane);
         queue.Live.Add(entry.Position, entry);
         EnterLane(queue, entry);
     }

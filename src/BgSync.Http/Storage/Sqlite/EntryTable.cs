@@ -1,3 +1,4 @@
+using BgSync.Http.Requests;
 using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -82,23 +83,23 @@ internal static class EntryTable
     /// <returns><see langword="null"/> when all together do not make enough.</returns>
     public static List<LaneTable.Head>? FindDisplaced(SqliteSession session, string queue, WhenFull order, QueueExcess excess, long now)
     {
-        using var reader = session.Query(
-            $"""
-            SELECT entry.queue, entry.lane, entry.id, entry.position,
-                coalesce(lane.attempts + (lane.lease_token IS NOT NULL), entry.attempts),
-                iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
-                entry.body_length
-            FROM entry
-            LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
-            WHERE entry.queue = $queue AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
-            ORDER BY {(order == WhenFull.DropOldest ? "entry.position" : "entry.expires_at, entry.id")}
-            """,
-            ("$queue", queue), ("$now", now));
         var displaced = new List<LaneTable.Head>();
-        while (!excess.IsNone && reader.Read())
+        if (order == WhenFull.DropFirstToExpire)
         {
-            displaced.Add(LaneTable.ReadHead(reader));
-            excess = excess.Without(reader.GetInt64(6));
+            using var idle = session.Query($"{SelectIdle} ORDER BY entry.expires_at, entry.id", ("$queue", queue), ("$now", now));
+            excess = Displace(idle, excess, displaced);
+            return excess.IsNone ? displaced : null;
+        }
+
+        foreach (var priority in (ReadOnlySpan<EntryPriority>)[EntryPriority.Low, EntryPriority.Normal, EntryPriority.High])
+        {
+            using var idle = session.Query(
+                $"{SelectIdle} AND entry.position BETWEEN $first AND $last ORDER BY entry.position",
+                ("$queue", queue),
+                ("$now", now),
+                ("$first", EntryPosition.FirstOf(priority)),
+                ("$last", EntryPosition.LastOf(priority)));
+            excess = Displace(idle, excess, displaced);
         }
 
         return excess.IsNone ? displaced : null;
@@ -200,6 +201,29 @@ internal static class EntryTable
         }
 
         return (entries, rows == limit || bytes >= PageBytes ? next : null);
+    }
+
+    private const string SelectIdle =
+        """
+        SELECT entry.queue, entry.lane, entry.id, entry.position,
+            coalesce(lane.attempts + (lane.lease_token IS NOT NULL), entry.attempts),
+            iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
+            entry.body_length
+        FROM entry
+        LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
+        WHERE entry.queue = $queue AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+        """;
+
+    /// <returns>What is still too much.</returns>
+    private static QueueExcess Displace(SqliteDataReader idle, QueueExcess excess, List<LaneTable.Head> displaced)
+    {
+        while (!excess.IsNone && idle.Read())
+        {
+            displaced.Add(LaneTable.ReadHead(idle));
+            excess = excess.Without(idle.GetInt64(6));
+        }
+
+        return excess;
     }
 
     private static string SelectDescribed { get; } =

@@ -117,7 +117,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     {
         ArgumentNullException.ThrowIfNull(retry);
         return await SettleAsync(
-            lease, (session, head) => LaneTable.Reschedule(session, head, retry, Now), cancellationToken).ConfigureAwait(false);
+            lease, (session, head) => Reschedule(session, head, retry, Now), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -406,6 +406,29 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         };
     }
 
+    private static void Reschedule(SqliteSession session, LaneTable.Head head, Retry retry, long now)
+    {
+        // A damaged row is left as it is: sealed anew it would pass for a whole one.
+        if (!retry.LeavesLane
+            || OwnLane.Is(head.Lane, head.EntryId)
+            || EntryTable.Find(session, head.EntryId) is not { IsWhole: true } row)
+        {
+            LaneTable.Reschedule(session, head, retry, now);
+            return;
+        }
+
+        var moved = (row with { Lane = OwnLane.NameFor(head.Lane, head.EntryId) }).Sealed();
+        var start = new EntryStart(
+            head.Position,
+            head.Attempts + (retry.CountsAsAttempt ? 1 : 0),
+            retry.Error ?? head.LastError,
+            UnixTime.After(now, retry.Delay),
+            retry.AskedByServer);
+        EntryTable.Update(session, head.EntryId, moved, start);
+        LaneTable.Enter(session, moved, head.EntryId, start, now);
+        LaneTable.Promote(session, head.Queue, head.Lane, now);
+    }
+
     private static void Remove(SqliteSession session, LaneTable.Head head, bool isHead, long now)
     {
         var (bodyId, bodyLength) = EntryTable.FindBody(session, head.EntryId);
@@ -462,6 +485,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     private static void Bury(SqliteSession session, LaneTable.Head head, bool isHead, DeathCertificate death, long now)
     {
+        ReceiptTable.Insert(session, head, death, now);
         if (!death.IsKept)
         {
             Remove(session, head, isHead, now);
@@ -470,7 +494,6 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
         var (_, bodyLength) = EntryTable.FindBody(session, head.EntryId);
         DeadLetterTable.Insert(session, head, death, now);
-        ReceiptTable.Insert(session, head, death, now);
         EntryTable.Delete(session, head.EntryId);
         QueueTable.Leave(session, head.Queue, bodyLength);
         if (isHead)
