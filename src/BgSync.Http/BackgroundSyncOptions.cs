@@ -73,6 +73,17 @@ public sealed class BackgroundSyncOptions
     /// <summary>The longest wait of the backoff. Default: 5 min.</summary>
     public TimeSpan MaxBackoff { get; set; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>
+    /// Fixed waits in the place of the backoff: the first failure waits the first, the second the second, and the last repeats.
+    /// Default: none, which means the exponential backoff. Each is a positive time of 49 days at most.
+    /// </summary>
+    /// <remarks>
+    /// <see cref="Timeout.InfiniteTimeSpan"/> may be the last: nothing is tried again then until the network is back, a live request
+    /// succeeds, the application starts, something is replayed by hand or a request is queued, as in Workbox a push registers the
+    /// sync anew. The waits of a server that cannot be reached, and of <see cref="OnSync"/>, begin from the first again after that.
+    /// </remarks>
+    public IList<TimeSpan> RetryDelays { get; } = [];
+
     /// <summary>The longest wait that a server may ask for with <c>Retry-After</c>; a longer one is cut to it. Default: 1 day.</summary>
     public TimeSpan MaxRetryAfter { get; set; } = TimeSpan.FromDays(1);
 
@@ -172,7 +183,9 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     /// <remarks>
     /// One call at a time. When it throws, or leaves due entries behind, it is called again after the backoff, or when the network
-    /// or a server comes back. One that does not return in 5 min is cancelled, and left behind as if it had thrown.
+    /// or a server comes back. One that does not return in 5 min is cancelled, and left behind as if it had thrown. After
+    /// <see cref="MaxAttempts"/> calls that threw, or an endless wait of <see cref="RetryDelays"/>, only a trigger calls it again: the
+    /// network or a server that is back, a start, or a new entry.
     /// </remarks>
     public Func<SyncContext, CancellationToken, Task>? OnSync { get; set; }
 
@@ -215,5 +228,22 @@ public sealed class BackgroundSyncOptions
     {
         ArgumentNullException.ThrowIfNull(lane);
         Lane = lane;
+    }
+
+    /// <summary>Whether the waits end in one that only a trigger ends.</summary>
+    internal bool WaitsEndlessly => RetryDelays is [.., var last] && last == Timeout.InfiniteTimeSpan;
+
+    /// <summary>How long to wait after a failure.</summary>
+    /// <param name="failures">How many failures there were, the last one included; 1 or more.</param>
+    /// <returns><see cref="TimeSpan.MaxValue"/> for a wait that only a trigger ends.</returns>
+    internal TimeSpan WaitAfter(int failures)
+    {
+        if (RetryDelays.Count == 0)
+        {
+            return Backoff.Wait(failures, MinBackoff, MaxBackoff, Randomizer());
+        }
+
+        var wait = RetryDelays[Math.Min(failures, RetryDelays.Count) - 1];
+        return wait == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : wait;
     }
 }

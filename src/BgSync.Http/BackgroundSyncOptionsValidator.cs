@@ -47,6 +47,16 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             nameof(options.MinBackoff),
             options.MinBackoff,
             $"set it to MaxBackoff ({options.MaxBackoff}) at most");
+        for (var i = 0; i < options.RetryDelays.Count; i++)
+        {
+            var delay = options.RetryDelays[i];
+            Require(
+                (delay > TimeSpan.Zero && delay <= _longest) || (delay == Timeout.InfiniteTimeSpan && i == options.RetryDelays.Count - 1),
+                $"{nameof(options.RetryDelays)}[{i}]",
+                delay,
+                "set a positive time of 49 days at most, or Timeout.InfiniteTimeSpan as the last one only");
+        }
+
         RequirePositive(options.MaxRetryAfter, nameof(options.MaxRetryAfter));
         RequirePositive(options.ReplayInterval, nameof(options.ReplayInterval));
         RequirePositive(options.LeaseDuration, nameof(options.LeaseDuration));

@@ -67,6 +67,7 @@ internal static class EntryTable
         { IsLeased: true } => "sending",
         { NextTry: null } => "waits", // for the one before it in its lane
         { NextTry: { } due } when due <= now => "now",
+        { NextTry: { } due } when due == DateTimeOffset.MaxValue => "on a trigger",
         { NextTry: { } due } => string.Create(CultureInfo.InvariantCulture, $"in {(due - now).TotalSeconds:0.0} s"),
     };
 

@@ -55,6 +55,7 @@ internal static class QueueServices
         var timeProvider = provider.GetRequiredService<TimeProvider>();
         var tally = new ReplayTally();
         var pause = new CredentialsPause(queue, store, events, timeProvider);
+        var endless = new EndlessWaits(queue, options, store, gates);
         var pipeline = new ReplayPipeline(
             queue,
             client,
@@ -67,7 +68,7 @@ internal static class QueueServices
         var sync = new SyncHook(queue, options, scopes, timeProvider, provider.GetRequiredService<ILogger<SyncHook>>());
         var sender = new ReplaySender(options, store, pipeline, gates, hooks, attemptTimeout, timeProvider);
         var replayer = new EntryReplayer(
-            queue, options, store, sender, pause, events, tally, timeProvider, provider.GetRequiredService<ILogger<EntryReplayer>>());
+            queue, options, store, sender, pause, endless, events, tally, timeProvider, provider.GetRequiredService<ILogger<EntryReplayer>>());
         var leases = new LaneLeases(queue, options, store);
         var lanes = new LaneReplayer(queue, store, leases, replayer, pause);
         var housekeeper = new QueueHousekeeper(queue, options, store, events, tally, timeProvider);
@@ -81,6 +82,7 @@ internal static class QueueServices
             lanes,
             housekeeper,
             pause,
+            endless,
             sync,
             tally,
             timeProvider,

@@ -34,7 +34,7 @@ internal sealed class BackgroundSyncQueue(
     public async Task<long> EnqueueAsync(WatchedRequest request, LiveFailure failure)
     {
         var id = await _intake.AddAsync(request, QueueEnd.Back, failure, CancellationToken.None).ConfigureAwait(false);
-        replayer.Wake();
+        replayer.WakeForNew();
         return id;
     }
 
@@ -184,7 +184,7 @@ internal sealed class BackgroundSyncQueue(
         if (requeued)
         {
             events.Requeued(name, id);
-            replayer.Wake();
+            replayer.WakeForNew();
         }
 
         return requeued;
@@ -227,7 +227,7 @@ internal sealed class BackgroundSyncQueue(
         var captured = _intake.Capture(request, timestamp ?? timeProvider.GetUtcNow());
         var id = await ByHandAsync(_intake.AddAsync(captured, end, failure: null, cancellationToken), cancellationToken).ConfigureAwait(false);
         request.SetBackgroundSyncEntryId(id);
-        replayer.Wake();
+        replayer.WakeForNew();
         return id;
     }
 

@@ -30,7 +30,10 @@ public sealed record EntryEvent
     /// <summary>Why, in words, without secrets.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>When the entry may be sent next; a server that cannot be reached may make it later.</summary>
+    /// <summary>
+    /// When the entry may be sent next; a server that cannot be reached may make it later. <see cref="DateTimeOffset.MaxValue"/> when
+    /// only a trigger brings it about.
+    /// </summary>
     public DateTimeOffset? NextAttemptAt { get; init; }
 
     /// <summary>What the entry became.</summary>

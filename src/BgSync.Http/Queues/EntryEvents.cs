@@ -42,7 +42,16 @@ internal sealed partial class EntryEvents(
     public void WillRetry(StoredEntry entry, Retry retry, int? status, TimeSpan took)
     {
         metrics.Replayed(entry, "retry", status, took);
-        LogWillRetry(entry.Queue, entry.Id, retry.Delay, retry.Error);
+        var isEndless = retry.Delay == TimeSpan.MaxValue;
+        if (isEndless)
+        {
+            LogWaitsForTrigger(entry.Queue, entry.Id, retry.Error);
+        }
+        else
+        {
+            LogWillRetry(entry.Queue, entry.Id, retry.Delay, retry.Error);
+        }
+
         if (retry.LeavesLane)
         {
             LogLeavesLane(entry.Queue, entry.Id, entry.Attempts + 1);
@@ -52,7 +61,7 @@ internal sealed partial class EntryEvents(
         {
             StatusCode = status,
             Reason = retry.LeavesLane ? $"{retry.Error} Its lane goes on without it." : retry.Error,
-            NextAttemptAt = happened.At + retry.Delay,
+            NextAttemptAt = isEndless ? DateTimeOffset.MaxValue : happened.At + retry.Delay,
         });
     }
 

@@ -47,8 +47,10 @@ internal sealed class EntryIntake(
             async (body, token) =>
             {
                 var attempts = failure is { Counts: true } ? 1 : 0;
-                var wait = failure?.RetryAfter ?? (attempts > 0 ? BackoffFor(attempts) : TimeSpan.Zero);
+                var wait = failure?.RetryAfter ?? (attempts > 0 ? options.WaitAfter(attempts) : TimeSpan.Zero);
                 var hold = request.NotBefore - timeProvider.GetUtcNow();
+                // A wait without end is over when the time comes that the caller asked for.
+                wait = wait == TimeSpan.MaxValue && hold > TimeSpan.Zero ? TimeSpan.Zero : wait;
                 var entry = new NewEntry
                 {
                     Queue = queue,
@@ -127,7 +129,4 @@ internal sealed class EntryIntake(
             return await storeEntry(body, watchdog.Token).ConfigureAwait(false);
         }
     }
-
-    private TimeSpan BackoffFor(int failures) =>
-        Backoff.Wait(failures, options.MinBackoff, options.MaxBackoff, options.Randomizer());
 }

@@ -6,6 +6,9 @@ internal interface IQueueReplayer
     /// <summary>Says that the queue has changed, so that the loop looks at it.</summary>
     void Wake();
 
+    /// <summary>Says that an entry is new, which also ends the waits that have no end of their own.</summary>
+    void WakeForNew();
+
     /// <summary>Says that the server of an origin could not be reached, or was, by a live request.</summary>
     void ReportLive(Uri uri, bool reached, bool accepted);
 

@@ -13,6 +13,7 @@ internal sealed partial class EntryReplayer(
     IQueueStore store,
     ReplaySender sender,
     CredentialsPause pause,
+    EndlessWaits endless,
     EntryEvents events,
     ReplayTally tally,
     TimeProvider timeProvider,
@@ -93,6 +94,11 @@ internal sealed partial class EntryReplayer(
                 if (!await RescheduleAsync(lease, again.Retry, cancellationToken).ConfigureAwait(false))
                 {
                     return false;
+                }
+
+                if (again.Retry.Delay == TimeSpan.MaxValue)
+                {
+                    endless.Begin();
                 }
 
                 events.WillRetry(entry, again.Retry, again.Status, took);

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using BgSync.Http.Outcomes;
 
 namespace BgSync.Http.Replay;
 
@@ -8,7 +7,10 @@ namespace BgSync.Http.Replay;
 /// What this process knows of each origin's reachability. Being offline is a property of the origin, not of an entry: so it costs
 /// no attempt and no write, one probe finds out for all that wait, and a network event ends the wait for all at once.
 /// </summary>
-/// <remarks>Thread-safe. An origin that nothing is known of is sent one probe first.</remarks>
+/// <remarks>
+/// Thread-safe. An origin that nothing is known of is sent one probe first. Queues share their backoff; one with fixed waits
+/// (<see cref="BackgroundSyncOptions.RetryDelays"/>) counts its own, so that nobody else moves its schedule.
+/// </remarks>
 internal sealed class OriginGates(TimeProvider timeProvider)
 {
     /// <summary>How long a probe is left alone: a network that comes up changes several times in a row.</summary>
@@ -33,13 +35,14 @@ internal sealed class OriginGates(TimeProvider timeProvider)
     /// <summary>How many entries may be sent to an origin now, up to <paramref name="wanted"/>; one if it is to be probed.</summary>
     /// <param name="origin">The origin.</param>
     /// <param name="wanted">One or more.</param>
+    /// <param name="options">Whose waits apply.</param>
     /// <param name="wait">How long until another look makes sense; <see cref="Timeout.InfiniteTimeSpan"/> until a probe is answered.</param>
-    public int Admit(string origin, int wanted, out TimeSpan wait)
+    public int Admit(string origin, int wanted, BackgroundSyncOptions options, out TimeSpan wait)
     {
         var gate = GateOf(origin);
         lock (gate)
         {
-            wait = gate.NotBefore - timeProvider.GetUtcNow();
+            wait = gate.WaitsOf(options).NotBefore - timeProvider.GetUtcNow();
             switch (gate.State)
             {
                 case State.Open:
@@ -83,7 +86,12 @@ internal sealed class OriginGates(TimeProvider timeProvider)
     public void Answered(string origin) => Change(origin, gate =>
     {
         var opens = gate.State != State.Open;
-        (gate.State, gate.Failures, gate.NotBefore) = (State.Open, 0, default);
+        gate.State = State.Open;
+        foreach (var waits in gate.AllWaits)
+        {
+            waits.Restart();
+        }
+
         return opens;
     });
 
@@ -94,27 +102,67 @@ internal sealed class OriginGates(TimeProvider timeProvider)
         return true;
     });
 
-    /// <summary>The origin could not be reached: nothing is sent to it until the backoff is over.</summary>
+    /// <summary>The origin could not be reached: nothing is sent to it until the wait is over.</summary>
     /// <param name="origin">The origin.</param>
-    /// <param name="options">Whose backoff applies.</param>
+    /// <param name="options">Whose waits apply.</param>
     public void Unreachable(string origin, BackgroundSyncOptions options) => Change(origin, gate =>
     {
         var now = timeProvider.GetUtcNow();
-        // Many that fail together are one failure.
-        if (gate.State != State.Unknown || gate.NotBefore <= now)
+        var waits = gate.WaitsOf(options);
+        if (waits.IsEndless)
         {
-            gate.NotBefore = now + Backoff.Wait(++gate.Failures, options.MinBackoff, options.MaxBackoff, options.Randomizer());
+            // Whoever failed was not sent by the schedule, which has ended: another one begins.
+            waits.Restart();
+        }
+
+        // Many that fail together are one failure.
+        if (gate.State != State.Unknown || waits.NotBefore <= now)
+        {
+            var wait = options.WaitAfter(++waits.Failures);
+            waits.NotBefore = wait == TimeSpan.MaxValue ? DateTimeOffset.MaxValue : now + wait;
             gate.State = State.Unknown;
         }
 
         return false;
     });
 
-    /// <summary>Until when nothing is sent to an origin.</summary>
-    public DateTimeOffset ClosedUntil(string origin) => _gates.TryGetValue(origin, out var gate) ? gate.NotBefore : default;
+    /// <summary>Until when nothing is sent to an origin; <see cref="DateTimeOffset.MaxValue"/> until a trigger comes.</summary>
+    /// <param name="origin">The origin.</param>
+    /// <param name="options">Whose waits apply.</param>
+    public DateTimeOffset ClosedUntil(string origin, BackgroundSyncOptions options)
+    {
+        if (!_gates.TryGetValue(origin, out var gate))
+        {
+            return default;
+        }
 
-    /// <summary>The network has changed: every origin is probed again after <paramref name="wait"/>, with a fresh backoff.</summary>
-    public void RetryAfter(TimeSpan wait)
+        lock (gate)
+        {
+            return gate.WaitsOf(options).NotBefore;
+        }
+    }
+
+    /// <summary>Ends the waits of a queue that have no end of their own: its schedule begins anew.</summary>
+    public void EndEndlessWaits(BackgroundSyncOptions options)
+    {
+        foreach (var origin in _gates.Keys)
+        {
+            Change(origin, gate =>
+            {
+                if (gate.WaitsOf(options) is { IsEndless: true } waits)
+                {
+                    waits.Restart();
+                }
+
+                return false;
+            });
+        }
+    }
+
+    /// <summary>The network has changed: every origin is probed again after <paramref name="wait"/>, and its waits begin anew.</summary>
+    /// <param name="wait">How long it may take.</param>
+    /// <param name="options">Whose waits are meant.</param>
+    public void RetryAfter(TimeSpan wait, BackgroundSyncOptions options)
     {
         var now = timeProvider.GetUtcNow();
         var at = now + wait;
@@ -124,8 +172,9 @@ internal sealed class OriginGates(TimeProvider timeProvider)
             Change(origin, gate =>
             {
                 hanging = gate.State == State.Probing && now - gate.ProbedAt >= _patience ? gate.Probe : null;
-                gate.Failures = 0;
-                gate.NotBefore = gate.NotBefore < at ? gate.NotBefore : at;
+                var waits = gate.WaitsOf(options);
+                waits.Failures = 0;
+                waits.NotBefore = waits.NotBefore < at ? waits.NotBefore : at;
                 return gate.State != State.Open;
             });
             hanging?.Cancel();
@@ -162,10 +211,39 @@ internal sealed class OriginGates(TimeProvider timeProvider)
     [SuppressMessage("Design", "CA1001", Justification = "A source without a timer or a wait handle holds nothing to be disposed of.")]
     private sealed class Gate
     {
+        private readonly Waits _shared = new();
+        private readonly Dictionary<BackgroundSyncOptions, Waits> _own = [];
+
         public State State;
-        public int Failures;
-        public DateTimeOffset NotBefore;
         public DateTimeOffset ProbedAt;
         public CancellationTokenSource Probe = new();
+
+        public IEnumerable<Waits> AllWaits => _own.Values.Prepend(_shared);
+
+        public Waits WaitsOf(BackgroundSyncOptions options)
+        {
+            if (options.RetryDelays.Count == 0)
+            {
+                return _shared;
+            }
+
+            if (!_own.TryGetValue(options, out var own))
+            {
+                _own.Add(options, own = new());
+            }
+
+            return own;
+        }
+    }
+
+    /// <summary>What the failures of an origin have come to.</summary>
+    private sealed class Waits
+    {
+        public int Failures;
+        public DateTimeOffset NotBefore;
+
+        public bool IsEndless => NotBefore == DateTimeOffset.MaxValue;
+
+        public void Restart() => (Failures, NotBefore) = (0, default);
     }
 }

@@ -21,6 +21,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private readonly LaneReplayer _lanes;
     private readonly QueueHousekeeper _housekeeper;
     private readonly CredentialsPause _pause;
+    private readonly EndlessWaits _endless;
     private readonly SyncHook _sync;
     private readonly ReplayTally _tally;
     private readonly TimeProvider _timeProvider;
@@ -47,6 +48,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         LaneReplayer lanes,
         QueueHousekeeper housekeeper,
         CredentialsPause pause,
+        EndlessWaits endless,
         SyncHook sync,
         ReplayTally tally,
         TimeProvider timeProvider,
@@ -61,6 +63,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         _lanes = lanes;
         _housekeeper = housekeeper;
         _pause = pause;
+        _endless = endless;
         _sync = sync;
         _tally = tally;
         _timeProvider = timeProvider;
@@ -84,9 +87,11 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     public void Wake() => _signal.Set(ReplayTriggers.Changed);
 
+    public void WakeForNew() => _signal.Set(ReplayTriggers.Changed | ReplayTriggers.Added);
+
     public void Trigger(ReplayTriggers trigger) => _signal.Set(trigger);
 
-    public DateTimeOffset ClosedUntil(string origin) => _gates.ClosedUntil(origin);
+    public DateTimeOffset ClosedUntil(string origin) => _gates.ClosedUntil(origin, _options);
 
     public void ReportLive(Uri uri, bool reached, bool accepted)
     {
@@ -101,7 +106,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             _gates.Answered(RequestSnapshot.OriginOf(uri));
         }
 
-        if (accepted && _pause.Waits)
+        if (accepted && (_pause.Waits || _endless.AreKnown))
         {
             _signal.Set(ReplayTriggers.LiveSuccess);
         }
@@ -223,7 +228,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 _waiters.Begin();
             }
 
-            if (triggers != ReplayTriggers.Changed)
+            if ((triggers & ~ReplayTriggers.Added) != ReplayTriggers.Changed)
             {
                 LogTriggered(_queue, triggers);
             }
@@ -254,14 +259,15 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     {
         if (triggers.HasFlag(ReplayTriggers.Manual))
         {
-            _gates.RetryAfter(TimeSpan.Zero);
-            await _store.ClearBackoffAsync(_queue, cancellationToken).ConfigureAwait(false);
+            _gates.RetryAfter(TimeSpan.Zero, _options);
+            await _store.ClearBackoffAsync(_queue, onlyEndless: false, cancellationToken).ConfigureAwait(false);
         }
         else if (triggers.HasFlag(ReplayTriggers.Network))
         {
-            _gates.RetryAfter(Jitter());
+            _gates.RetryAfter(Jitter(), _options);
         }
 
+        await _endless.EndAsync(triggers, cancellationToken).ConfigureAwait(false);
         await _housekeeper.KeepAsync(cancellationToken).ConfigureAwait(false);
     }
 
@@ -275,7 +281,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
 
         var schedule = await _store.GetScheduleAsync(_queue, stop).ConfigureAwait(false);
-        var dueAt = schedule.Select(origin => Max(origin.DueAt, _gates.ClosedUntil(origin.Origin)))
+        var dueAt = schedule.Select(origin => Max(origin.DueAt, ClosedUntil(origin.Origin)))
             .DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
         return (Min(Interval(), _sync.Consider(triggers, dueAt, token => ReplayDueAsync(token, stop), Wake, stop)), false);
     }
@@ -309,7 +315,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 continue;
             }
 
-            var admitted = _gates.Admit(origin, free, out until);
+            var admitted = _gates.Admit(origin, free, _options, out until);
             if (admitted == 0)
             {
                 busy |= until == Timeout.InfiniteTimeSpan;

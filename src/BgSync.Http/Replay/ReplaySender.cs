@@ -213,7 +213,7 @@ internal sealed class ReplaySender(
             return new ReplayOutcome.Dead(new(DeadLetterReason.Exhausted, error, status));
         }
 
-        var delay = asked ?? Backoff.Wait(attempts, options.MinBackoff, options.MaxBackoff, options.Randomizer());
+        var delay = asked ?? options.WaitAfter(attempts);
         var retry = new Retry(delay, CountsAsAttempt: true, error, AskedByServer: asked is not null, LeavesLane: IsToBeSkipped(entry));
         return new ReplayOutcome.Again(retry, status);
     }

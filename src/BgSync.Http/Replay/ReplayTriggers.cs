@@ -27,4 +27,7 @@ internal enum ReplayTriggers
 
     /// <summary>The application's own replay asks for the default one.</summary>
     Sync = 64,
+
+    /// <summary>An entry is new.</summary>
+    Added = 128,
 }

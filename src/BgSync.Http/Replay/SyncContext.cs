@@ -11,12 +11,14 @@ public sealed class SyncContext
         IBackgroundSyncQueue queue,
         ReplayReason reason,
         int attempt,
+        bool isLast,
         IServiceProvider services,
         Func<CancellationToken, Task<ReplaySummary>> replay)
     {
         Queue = queue;
         Reason = reason;
         Attempt = attempt;
+        IsLast = isLast;
         Services = services;
         _replay = replay;
     }
@@ -27,8 +29,17 @@ public sealed class SyncContext
     /// <summary>Why the queue is replayed now.</summary>
     public ReplayReason Reason { get; }
 
-    /// <summary>Which call this is since the last one that did not throw, from 1.</summary>
+    /// <summary>
+    /// Which call this is since the last one that did not throw, or since the trigger that followed on <see cref="IsLast"/>, from 1.
+    /// </summary>
     public int Attempt { get; }
+
+    /// <summary>
+    /// Whether, should this call throw, there is no other before a trigger: the network or a server that is back, a start or a new
+    /// entry. So it is at <see cref="BackgroundSyncOptions.MaxAttempts"/>, and before an endless wait of
+    /// <see cref="BackgroundSyncOptions.RetryDelays"/>. The <c>lastChance</c> of the browser's <c>sync</c> event.
+    /// </summary>
+    public bool IsLast { get; }
 
     /// <summary>The application's services, in a scope that ends with the call.</summary>
     public IServiceProvider Services { get; }

@@ -1,4 +1,3 @@
-using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -7,7 +6,8 @@ namespace BgSync.Http.Replay;
 
 /// <summary>
 /// Calls the application's own replay (<see cref="BackgroundSyncOptions.OnSync"/>) when entries are due: one call at a time, and
-/// after one that threw, or left due entries behind, no other before the backoff is over or a trigger comes.
+/// after one that threw, or left due entries behind, no other before the wait is over or a trigger comes; after the last of them
+/// only a trigger helps.
 /// </summary>
 /// <remarks>Used by its loop only, except for the call itself.</remarks>
 internal sealed partial class SyncHook(
@@ -15,6 +15,9 @@ internal sealed partial class SyncHook(
 {
     /// <summary>Triggers that end the wait for the next call.</summary>
     private const ReplayTriggers Urgent = ReplayTriggers.Network | ReplayTriggers.OriginReachable | ReplayTriggers.LiveSuccess;
+
+    /// <summary>Triggers that end a wait which has no end of its own.</summary>
+    private const ReplayTriggers Renewing = Urgent | ReplayTriggers.Start | ReplayTriggers.Added;
 
     /// <summary>How long a call may take.</summary>
     private static readonly TimeSpan _limit = TimeSpan.FromMinutes(5);
@@ -28,6 +31,9 @@ internal sealed partial class SyncHook(
 
     /// <summary>Whether the application has a replay of its own.</summary>
     public bool IsSet => options.OnSync is not null;
+
+    /// <summary>Whether the next call, or the one under way, is followed by none before a trigger should it throw.</summary>
+    private bool IsLast => _failures + 1 >= options.MaxAttempts || (options.WaitsEndlessly && _inVain + 1 >= options.RetryDelays.Count);
 
     /// <summary>Begins a call, if it is time for one.</summary>
     /// <param name="triggers">Why the queue is looked at.</param>
@@ -54,13 +60,19 @@ internal sealed partial class SyncHook(
         if (_call is { Result: var succeeded })
         {
             _call = null;
+            var wasLast = !succeeded && IsLast;
             _failures = succeeded ? 0 : _failures + 1;
+            // What came while it ran is no fault of a call that succeeded, the first time.
+            var inVain = succeeded && _triggers.HasFlag(ReplayTriggers.Added) ? _inVain : _inVain + 1;
             _inVain = succeeded && dueAt > now ? 0 : _inVain + 1;
-            _notBefore = _inVain == 0
-                ? now
-                : now + Backoff.Wait(_inVain, options.MinBackoff, options.MaxBackoff, options.Randomizer());
+            _notBefore = _inVain == 0 || inVain == 0 ? now : After(now, wasLast ? TimeSpan.MaxValue : options.WaitAfter(inVain));
             // The call itself has reached it.
             _triggers &= ~ReplayTriggers.OriginReachable;
+        }
+
+        if (_notBefore == DateTimeOffset.MaxValue && (_triggers & Renewing) != 0)
+        {
+            (_notBefore, _failures, _inVain) = (now, 0, 0);
         }
 
         var at = dueAt > _notBefore || (_triggers & Urgent) != 0 ? dueAt : _notBefore;
@@ -71,7 +83,8 @@ internal sealed partial class SyncHook(
 
         var reason = ReasonOf(_triggers);
         _triggers = default;
-        _call = Task.Run(() => CallAsync(reason, _failures + 1, replay, ended, stop), CancellationToken.None);
+        var (attempt, isLast) = (_failures + 1, IsLast);
+        _call = Task.Run(() => CallAsync(reason, attempt, isLast, replay, ended, stop), CancellationToken.None);
         return TimeSpan.MaxValue;
     }
 
@@ -86,9 +99,11 @@ internal sealed partial class SyncHook(
         _ => ReplayReason.Due,
     };
 
+    private static DateTimeOffset After(DateTimeOffset now, TimeSpan wait) => wait == TimeSpan.MaxValue ? DateTimeOffset.MaxValue : now + wait;
+
     /// <returns>Whether it succeeded.</returns>
     private async Task<bool> CallAsync(
-        ReplayReason reason, int attempt, Func<CancellationToken, Task<ReplaySummary>> replay, Action ended, CancellationToken stop)
+        ReplayReason reason, int attempt, bool isLast, Func<CancellationToken, Task<ReplaySummary>> replay, Action ended, CancellationToken stop)
     {
         try
         {
@@ -100,7 +115,7 @@ internal sealed partial class SyncHook(
                     async token =>
                     {
                         var self = services.GetRequiredKeyedService<IBackgroundSyncQueue>(queue);
-                        await options.OnSync!(new(self, reason, attempt, services, replay), token).ConfigureAwait(false);
+                        await options.OnSync!(new(self, reason, attempt, isLast, services, replay), token).ConfigureAwait(false);
                     },
                     _limit,
                     timeProvider,
@@ -111,7 +126,11 @@ internal sealed partial class SyncHook(
         }
         catch (Exception e)
         {
-            if (!stop.IsCancellationRequested)
+            if (!stop.IsCancellationRequested && isLast)
+            {
+                LogFailedForNow(e, queue, attempt, e.Message);
+            }
+            else if (!stop.IsCancellationRequested)
             {
                 LogFailed(e, queue, attempt, e.Message);
             }

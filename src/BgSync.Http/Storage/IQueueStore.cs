@@ -92,8 +92,11 @@ public interface IQueueStore : IAsyncDisposable
     /// Makes every lane of this queue that waits for its backoff due now. A wait that the server asked for
     /// (<see cref="Retry.AskedByServer"/>) stays.
     /// </summary>
+    /// <param name="queue">The queue's name.</param>
+    /// <param name="onlyEndless">Whether only those are meant whose wait has no end of its own (<see cref="TimeSpan.MaxValue"/>).</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns>How many lanes were made due.</returns>
-    ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken);
+    ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken);
 
     /// <summary>
     /// Voids the leases of owners known to be dead, and removes the bodies that they began and never named. The attempt that was

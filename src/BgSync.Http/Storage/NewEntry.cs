@@ -37,7 +37,10 @@ public sealed record NewEntry
     /// <summary>When the entry expires; <see cref="DateTimeOffset.MaxValue"/> for never. It survives exactly at that time.</summary>
     public DateTimeOffset ExpiresAt { get; init; } = DateTimeOffset.MaxValue;
 
-    /// <summary>How long the entry waits before its first replay, should it head its lane. Default: zero.</summary>
+    /// <summary>
+    /// How long the entry waits before its first replay, should it head its lane; <see cref="TimeSpan.MaxValue"/> until its backoff is
+    /// cleared. Default: zero.
+    /// </summary>
     public TimeSpan Delay { get; init; }
 
     /// <summary>

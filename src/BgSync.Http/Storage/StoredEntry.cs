@@ -51,8 +51,8 @@ public sealed record StoredEntry
     public string? LastError { get; init; }
 
     /// <summary>
-    /// When the entry may be sent next; <see langword="null"/> for one that waits behind another of its lane. While it is leased,
-    /// the time at which the lease ends.
+    /// When the entry may be sent next; <see langword="null"/> for one that waits behind another of its lane,
+    /// and <see cref="DateTimeOffset.MaxValue"/> for one that waits for a trigger. While it is leased, the time at which the lease ends.
     /// </summary>
     public DateTimeOffset? DueAt { get; init; }
 

@@ -28,6 +28,7 @@ public sealed class ConfigurationTests
               "SkipAfterAttempts": 6,
               "MinBackoff": "00:00:02",
               "MaxBackoff": "00:03:00",
+              "RetryDelays": [ "00:00:10", "00:01:00", "-00:00:00.001" ],
               "MaxRetryAfter": "01:00:00",
               "ReplayInterval": "00:00:20",
               "TriggerJitter": "00:00:03",
@@ -57,6 +58,7 @@ public sealed class ConfigurationTests
         Assert.Equal((7, 6), (options.MaxAttempts, options.SkipAfterAttempts));
         Assert.Equal(TimeSpan.FromSeconds(2), options.MinBackoff);
         Assert.Equal(TimeSpan.FromMinutes(3), options.MaxBackoff);
+        Assert.Equal([TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), Timeout.InfiniteTimeSpan], options.RetryDelays);
         Assert.Equal(TimeSpan.FromHours(1), options.MaxRetryAfter);
         Assert.Equal(TimeSpan.FromSeconds(20), options.ReplayInterval);
         Assert.Equal(TimeSpan.FromSeconds(3), options.TriggerJitter);

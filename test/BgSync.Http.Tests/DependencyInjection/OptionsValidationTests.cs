@@ -25,6 +25,12 @@ public sealed class OptionsValidationTests
         { "MinBackoff is -00:01:00", sync => sync.MinBackoff = -_minute, "set a positive time" },
         { "MinBackoff is 00:06:00", sync => sync.MinBackoff = 6 * _minute, "set it to MaxBackoff (00:05:00) at most" },
         { "MaxBackoff is -00:01:00", sync => sync.MaxBackoff = -_minute, "set a positive time" },
+        { "RetryDelays[0] is 00:00:00", sync => sync.RetryDelays.Add(TimeSpan.Zero), "set a positive time" },
+        { "RetryDelays[1] is 50.00:00:00", sync => AddDelays(sync, _minute, TimeSpan.FromDays(50)), "of 49 days at most" },
+        {
+            "RetryDelays[0] is -00:00:00.0010000", sync => AddDelays(sync, Timeout.InfiniteTimeSpan, _minute),
+            "Timeout.InfiniteTimeSpan as the last one only"
+        },
         { "MaxRetryAfter is -00:01:00", sync => sync.MaxRetryAfter = -_minute, "set a positive time" },
         { "ReplayInterval is 00:00:00", sync => sync.ReplayInterval = TimeSpan.Zero, "set a positive time" },
         { "ReplayInterval is 50.00:00:00", sync => sync.ReplayInterval = TimeSpan.FromDays(50), "of 49 days at most" },
@@ -61,6 +67,8 @@ public sealed class OptionsValidationTests
         sync => sync.MinBackoff = sync.MaxBackoff,
         sync => sync.TriggerJitter = TimeSpan.Zero,
         sync => sync.ShutdownGrace = TimeSpan.Zero,
+        sync => AddDelays(sync, TimeSpan.FromTicks(1), TimeSpan.FromDays(49)),
+        sync => AddDelays(sync, Timeout.InfiniteTimeSpan),
         sync => sync.MaxAttempts = 1,
         sync => sync.SkipAfterAttempts = 1,
         sync => (sync.SkipAfterAttempts, sync.MaxAttempts) = (6, 7),
@@ -141,6 +149,8 @@ public sealed class OptionsValidationTests
         Assert.Contains(instead, failure, StringComparison.Ordinal);
         Assert.Equal("orders", invalid.OptionsName);
     }
+
+    private static void AddDelays(BackgroundSyncOptions options, params TimeSpan[] delays) => Array.ForEach(delays, options.RetryDelays.Add);
 
     private static ServiceProvider Build(Action<BackgroundSyncOptions> configure)
     {

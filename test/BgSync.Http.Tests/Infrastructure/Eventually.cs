@@ -13,6 +13,10 @@ public static class Eventually
     /// <exception cref="TimeoutException">It did not in 30 seconds; the message says what was waited for.</exception>
     public static Task TrueAsync(Func<bool> condition, string what) => TrueAsync(condition, _deadline, () => what);
 
+    /// <summary>Waits until <paramref name="condition"/> holds.</summary>
+    /// <exception cref="TimeoutException">It did not in 30 seconds; the message says what was waited for.</exception>
+    public static Task TrueAsync(Func<bool> condition, Func<string> what) => TrueAsync(condition, _deadline, what);
+
     /// <summary>Waits until <paramref name="condition"/> holds, no longer than <paramref name="deadline"/>.</summary>
     /// <exception cref="TimeoutException">It did not; the message says what was waited for.</exception>
     public static async Task TrueAsync(Func<bool> condition, TimeSpan deadline, Func<string> what)

@@ -7,14 +7,19 @@ namespace BgSync.Http.Tests.Infrastructure;
 public sealed class FakeWire : HttpMessageHandler
 {
     private readonly ConcurrentQueue<HttpRequestMessage> _received = [];
+    private int _attempts;
 
     public bool IsOnline { get; set; }
+
+    /// <summary>How many requests were to be sent, whether they were answered or not.</summary>
+    public int Attempts => Volatile.Read(ref _attempts);
 
     /// <summary>The requests that were answered, in order.</summary>
     public IReadOnlyList<HttpRequestMessage> Received => [.. _received];
 
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
+        Interlocked.Increment(ref _attempts);
         if (!IsOnline)
         {
             throw new HttpRequestException(HttpRequestError.ConnectionError);

@@ -45,8 +45,8 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, bool keep, CancellationToken cancellationToken) =>
         Do(nameof(ExpireAsync)).ExpireAsync(queue, limit, keep, cancellationToken);
 
-    public ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken) =>
-        Do(nameof(ClearBackoffAsync)).ClearBackoffAsync(queue, cancellationToken);
+    public ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
+        Do(nameof(ClearBackoffAsync)).ClearBackoffAsync(queue, onlyEndless, cancellationToken);
 
     public ValueTask<int> ReclaimAsync(CancellationToken cancellationToken) => Do(nameof(ReclaimAsync)).ReclaimAsync(cancellationToken);
 

@@ -51,6 +51,13 @@ public abstract class ReplayFixture
         Assert.Equal(0, counts.Dead);
     }
 
+    /// <summary>Waits until the loop sleeps, and lets time pass to when it wakes.</summary>
+    protected async Task WakeAtAsync(DateTimeOffset at)
+    {
+        await Eventually.TrueAsync(() => Clock.NextTimerAt == at, () => $"the loop sleeps until {at:u} and not {Clock.NextTimerAt:u}");
+        Clock.Advance(at - Clock.GetUtcNow());
+    }
+
     /// <summary>Lets time pass until something happens.</summary>
     protected Task AdvanceUntilAsync(Func<bool> condition, string what) => Eventually.TrueAsync(
         () =>

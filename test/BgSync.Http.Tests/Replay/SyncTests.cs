@@ -10,6 +10,7 @@ namespace BgSync.Http.Tests.Replay;
 public sealed class SyncTests : ReplayFixture
 {
     private readonly List<(ReplayReason Reason, int Attempt)> _calls = [];
+    private readonly List<bool> _isLast = [];
 
     [Fact]
     public async Task It_replaces_the_default_replay_and_can_ask_for_it()
@@ -79,6 +80,70 @@ public sealed class SyncTests : ReplayFixture
 
         await Eventually.TrueAsync(() => _calls.Count == 2, "the hook is called again");
         Assert.Equal((ReplayReason.Network, 1), _calls[1]);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task After_the_last_call_that_failed_only_a_trigger_calls_it_again_and_it_counts_from_1(bool byMaxAttempts)
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var app = await StartAsync(sync =>
+        {
+            sync.ReplayInterval = TimeSpan.FromDays(1);
+            sync.MinBackoff = sync.MaxBackoff = TimeSpan.FromMinutes(5);
+            sync.MaxAttempts = byMaxAttempts ? 3 : sync.MaxAttempts;
+            foreach (var delay in byMaxAttempts ? [] : (TimeSpan[])[TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(5), Timeout.InfiniteTimeSpan])
+            {
+                sync.RetryDelays.Add(delay);
+            }
+
+            sync.OnSync = (context, _) =>
+            {
+                Note(context);
+                throw new InvalidOperationException("Not yet.");
+            };
+        });
+        var made = Clock.GetUtcNow();
+        await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, server.Uri));
+        await WakeAtAsync(made.AddMinutes(5));
+        await WakeAtAsync(made.AddMinutes(10));
+        await Eventually.TrueAsync(() => app.Logs.Lines.Any(line => line.EventId == 3031), "the last call has failed");
+        Assert.Equal([(1, false), (2, false), (3, true)], _calls.Zip(_isLast, (call, isLast) => (call.Attempt, isLast)));
+        await WakeAtAsync(made.AddMinutes(10).AddDays(1.1));
+        await Eventually.TrueAsync(() => Clock.NextTimerAt > Clock.GetUtcNow(), "the loop has looked");
+        Assert.Equal(3, _calls.Count);
+
+        await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, server.Uri));
+
+        await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 3030) == 3, "it is called for the new entry");
+        Assert.Equal((ReplayReason.Due, 1), _calls[3]);
+        app.Network.Raise(NetworkSignal.Available);
+        await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 3030) == 4, "it is called for the network");
+        Assert.Equal((ReplayReason.Network, 2), _calls[4]);
+        Assert.Equal([false, false], _isLast[3..]);
+    }
+
+    [Fact]
+    public async Task What_is_added_while_it_runs_is_replayed_at_once_but_not_over_and_over()
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var app = await StartAsync(sync =>
+        {
+            sync.ReplayInterval = TimeSpan.FromDays(1);
+            sync.MinBackoff = TimeSpan.FromMinutes(1);
+            sync.OnSync = async (context, token) =>
+            {
+                Note(context);
+                await context.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, server.Uri), cancellationToken: token);
+            };
+        });
+
+        await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, server.Uri));
+
+        await Eventually.TrueAsync(() => _calls.Count == 2, "it is called for what it has added");
+        await WakeAtAsync(Clock.GetUtcNow().AddMinutes(1));
+        await Eventually.TrueAsync(() => _calls.Count == 3, "it is called after the backoff");
     }
 
     [Fact]
@@ -166,5 +231,9 @@ public sealed class SyncTests : ReplayFixture
         Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 3030);
     }
 
-    private void Note(SyncContext context) => _calls.Add((context.Reason, context.Attempt));
+    private void Note(SyncContext context)
+    {
+        _isLast.Add(context.IsLast);
+        _calls.Add((context.Reason, context.Attempt));
+    }
 }

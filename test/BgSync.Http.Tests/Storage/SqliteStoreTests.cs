@@ -434,7 +434,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation);
         await store.RequeueAsync(Queue, victim.Lease.EntryId, DateTimeOffset.MaxValue, Cancellation);
         await store.DeleteDeadLetterAsync(Queue, 3, Cancellation);
-        await store.ClearBackoffAsync(Queue, Cancellation);
+        await store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation);
         await store.ReclaimAsync(Cancellation);
         await store.GetScheduleAsync(Queue, Cancellation);
         await store.SetPauseAsync(Queue, null, Cancellation);

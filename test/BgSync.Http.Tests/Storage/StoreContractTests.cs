@@ -264,7 +264,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
 
         Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
-        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, Cancellation));
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
         Clock.Advance(TimeSpan.FromMinutes(5));
         Assert.Equal("/1", (await LeaseOneAsync()).Entry!.Request.Uri.AbsolutePath);
     }
@@ -531,11 +531,42 @@ public abstract partial class StoreContractTests : IAsyncLifetime
             }
         }
 
-        Assert.Equal(2, await Store.ClearBackoffAsync(Queue, Cancellation));
-        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, Cancellation));
+        Assert.Equal(2, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
 
         var due = await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation);
         Assert.Equal(["added", "backoff"], due.Select(leased => leased.Entry!.Lane).Order());
+    }
+
+    [Fact]
+    public async Task A_wait_without_end_ends_when_it_is_cleared_and_no_other_with_it()
+    {
+        await Store.AddAsync(Entry("/1", "endless") with { Delay = TimeSpan.MaxValue, Attempts = 1 }, Cancellation);
+        await Store.AddAsync(Entry("/2", "retried"), Cancellation);
+        await Store.AddAsync(Entry("/3", "backoff") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
+        await Store.AddAsync(Entry("/4", "endless", queue: "other") with { Delay = TimeSpan.MaxValue }, Cancellation);
+        await Store.RescheduleAsync((await LeaseOneAsync()).Lease, new Retry(TimeSpan.MaxValue, true), Cancellation);
+
+        Assert.Equal([DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, Clock.GetUtcNow().AddHours(1)], (await ReadAllAsync()).Select(entry => entry.DueAt));
+        Clock.Advance(TimeSpan.FromMinutes(59));
+        Assert.Equal(2, await Store.ClearBackoffAsync(Queue, onlyEndless: true, Cancellation));
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, onlyEndless: true, Cancellation));
+
+        var due = await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation);
+        Assert.Equal(["endless", "retried"], due.Select(leased => leased.Entry!.Lane).Order());
+        Assert.Equal(DateTimeOffset.MaxValue, Assert.Single(await Store.GetScheduleAsync("other", Cancellation)).DueAt);
+    }
+
+    [Fact]
+    public async Task A_wait_without_end_is_a_backoff_like_any_other()
+    {
+        await Store.AddAsync(Entry() with { Delay = TimeSpan.MaxValue }, Cancellation);
+        Clock.Advance(TimeSpan.FromDays(1000));
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+
+        Assert.Equal(1, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
+
+        await LeaseOneAsync();
     }
 
     [Fact]
@@ -1146,7 +1177,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await MoveAsync(id, "b");
 
         Assert.Empty(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
-        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, Cancellation));
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
         Clock.Advance(TimeSpan.FromHours(1));
         await AssertDrainsAsync("/1");
     }

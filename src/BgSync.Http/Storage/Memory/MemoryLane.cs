@@ -83,9 +83,9 @@ internal sealed class MemoryLane
         _waitsForBackoff = !askedByServer && until > now;
     }
 
-    public bool ClearBackoff(DateTimeOffset now)
+    public bool ClearBackoff(bool onlyEndless, DateTimeOffset now)
     {
-        if (!_waitsForBackoff || VisibleAt <= now)
+        if (!_waitsForBackoff || VisibleAt <= now || (onlyEndless && VisibleAt < DateTimeOffset.MaxValue))
         {
             return false;
         }

@@ -146,8 +146,8 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken) =>
-        RunAsync(() => QueueOf(queue).Lanes.Values.Count(lane => lane.ClearBackoff(Now)), cancellationToken);
+    public ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
+        RunAsync(() => QueueOf(queue).Lanes.Values.Count(lane => lane.ClearBackoff(onlyEndless, Now)), cancellationToken);
 
     /// <inheritdoc/>
     /// <remarks>A store in memory dies with its only owner, so there is never anything to reclaim.</remarks>

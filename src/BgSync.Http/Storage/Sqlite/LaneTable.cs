@@ -172,11 +172,11 @@ internal static class LaneTable
             "SELECT 1 FROM lane WHERE queue = $queue AND name = $lane AND head_id = $id",
             ("$queue", head.Queue), ("$lane", head.Lane), ("$id", head.EntryId)) is not null;
 
-    /// <summary>Makes the lanes due that wait for their backoff.</summary>
-    public static int ClearBackoff(SqliteSession session, string queue, long now) =>
+    /// <summary>Makes the lanes due that wait for their backoff, or only those of them whose wait has no end.</summary>
+    public static int ClearBackoff(SqliteSession session, string queue, bool onlyEndless, long now) =>
         session.Execute(
-            "UPDATE lane SET visible_at = $now, wait = 0 WHERE queue = $queue AND wait = 1 AND visible_at > $now",
-            ("$queue", queue), ("$now", now));
+            "UPDATE lane SET visible_at = $now, wait = 0 WHERE queue = $queue AND wait = 1 AND visible_at > $from",
+            ("$queue", queue), ("$now", now), ("$from", onlyEndless ? UnixTime.LastMoment : now));
 
     /// <summary>Each origin that a head is addressed to, found by jumping from one to the next along the index.</summary>
     public static IReadOnlyList<OriginSchedule> Schedule(SqliteSession session, string queue)

@@ -133,8 +133,8 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         await WriteAsync(session => Expire(session, queue, limit, keep), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public async ValueTask<int> ClearBackoffAsync(string queue, CancellationToken cancellationToken) =>
-        await WriteAsync(session => LaneTable.ClearBackoff(session, queue, Now), cancellationToken).ConfigureAwait(false);
+    public async ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
+        await WriteAsync(session => LaneTable.ClearBackoff(session, queue, onlyEndless, Now), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<int> ReclaimAsync(CancellationToken cancellationToken)

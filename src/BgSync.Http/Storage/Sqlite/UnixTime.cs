@@ -3,12 +3,15 @@ namespace BgSync.Http.Storage.Sqlite;
 /// <summary>Times as they are stored: milliseconds since 1970, and the greatest number for never.</summary>
 internal static class UnixTime
 {
-    private static readonly long _last = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+    private static readonly long _never = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+
+    /// <summary>The last time that is not never.</summary>
+    public static long LastMoment => _never - 1;
 
     public static long Of(DateTimeOffset time) => time == DateTimeOffset.MaxValue ? long.MaxValue : time.ToUnixTimeMilliseconds();
 
     public static DateTimeOffset ToTime(long milliseconds) =>
-        milliseconds >= _last ? DateTimeOffset.MaxValue : DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
+        milliseconds >= _never ? DateTimeOffset.MaxValue : DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
 
     /// <summary>A time that is not before <paramref name="delay"/> has passed.</summary>
     public static long After(long now, TimeSpan delay) =>
