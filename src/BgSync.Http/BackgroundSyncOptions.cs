@@ -178,6 +178,17 @@ public sealed class BackgroundSyncOptions
     public Func<Exception, FailureVerdict> ClassifyFailure { get; set; } = FailureClassifier.Classify;
 
     /// <summary>
+    /// What a reply to a replay means for its entry; <see langword="null"/> leaves it to the built-in rules. Default: none, which
+    /// means these rules: 2xx is delivered, 401, 407 and 511 pause the queue, 408, 425, 429, 5xx and, with a key, 409 are sent again,
+    /// all others are rejected.
+    /// </summary>
+    /// <remarks>
+    /// Called from any thread, when the headers have arrived and <see cref="OnReplayed"/> has returned. What it throws is a failed
+    /// attempt: the entry is sent again after the backoff.
+    /// </remarks>
+    public Func<HttpResponseMessage, ReplyVerdict?>? ClassifyReply { get; set; }
+
+    /// <summary>
     /// Replaces the replay when entries are due and the application runs, as Workbox's <c>onSync</c>. Default: none, which sends
     /// what is due. <see cref="Queues.IBackgroundSyncQueue.ReplayAsync"/> by hand does not call it.
     /// </summary>

@@ -1,17 +1,19 @@
 namespace BgSync.Http.Outcomes;
 
-/// <summary>What a reply to a replayed request means for its entry.</summary>
-internal enum ReplyVerdict
+/// <summary>What a reply to a replayed request means for its entry, as <see cref="BackgroundSyncOptions.ClassifyReply"/> says it.</summary>
+public enum ReplyVerdict
 {
     /// <summary>The server has it: the entry is removed.</summary>
     Delivered,
 
-    /// <summary>The server cannot take it now: it is sent again later.</summary>
+    /// <summary>The server cannot take it now: it is sent again after the backoff, or the <c>Retry-After</c>.</summary>
     Retry,
 
-    /// <summary>Credentials are missing: the queue is paused, and the attempt costs nothing.</summary>
+    /// <summary>
+    /// Credentials are missing: the queue is paused until the next live success or a replay by hand, and the attempt costs nothing.
+    /// </summary>
     Pause,
 
-    /// <summary>The server will never take it: it becomes a dead letter.</summary>
+    /// <summary>The server will never take it: it becomes a dead letter (<c>Rejected</c>).</summary>
     Reject,
 }

@@ -136,7 +136,17 @@ internal sealed class ReplaySender(
     private ReplayOutcome OutcomeOf(StoredEntry entry, SentRequest sent, HttpResponseMessage reply)
     {
         var status = (int)reply.StatusCode;
-        switch (ReplyClassifier.Classify(reply.StatusCode, sent.HasKey))
+        ReplyVerdict verdict;
+        try
+        {
+            verdict = options.ClassifyReply?.Invoke(reply) ?? ReplyClassifier.Classify(reply.StatusCode, sent.HasKey);
+        }
+        catch (Exception e)
+        {
+            return Again(entry, $"{nameof(options.ClassifyReply)} failed. {FailureText.Of(e)}", asked: null, status);
+        }
+
+        switch (verdict)
         {
             case ReplyVerdict.Delivered:
                 return new ReplayOutcome.Delivered(status);

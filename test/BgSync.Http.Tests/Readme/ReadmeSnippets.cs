@@ -213,6 +213,7 @@ public sealed class ReadmeSnippets : IDisposable
             sync.ClassifyFailure = failure => failure is RadioOffException
                 ? FailureVerdict.NotSent
                 : FailureClassifier.Classify(failure);
+            sync.ClassifyReply = reply => reply.StatusCode == HttpStatusCode.Gone ? ReplyVerdict.Delivered : null;
         }).AddHttpMessageHandler(static () => new RadioHandler());
         using var request = new HttpRequestMessage(HttpMethod.Put, "http://api.example.com/orders/7");
         request.Headers.Add("X-Api-Key", "secret");

@@ -1,4 +1,5 @@
 using BgSync.Http.Connectivity;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
 using BgSync.Http.Storage;
 using BgSync.Http.Tests.Infrastructure;
@@ -34,6 +35,58 @@ public sealed class ReplyTests : ReplayFixture
         }
 
         Assert.Equal([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300], waits);
+    }
+
+    [Theory]
+    [InlineData(503, ReplyVerdict.Delivered)]
+    [InlineData(200, ReplyVerdict.Retry)]
+    [InlineData(200, ReplyVerdict.Reject)]
+    [InlineData(404, ReplyVerdict.Pause)]
+    public async Task The_application_may_say_what_a_reply_means(int status, ReplyVerdict verdict)
+    {
+        await using var server = new RawServer(Scripts.Respond(status));
+        await using var app = Create(sync => sync.ClassifyReply = reply => (int)reply.StatusCode == status ? verdict : null);
+        await QueueWhileDownAsync(app, server, "1");
+
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        var counts = await app.Queue.CountAsync();
+        Assert.Equal((verdict is ReplyVerdict.Retry or ReplyVerdict.Pause ? 1 : 0, verdict == ReplyVerdict.Reject ? 1 : 0), (counts.Live, counts.Dead));
+        Assert.Equal(verdict == ReplyVerdict.Pause, await app.Queue.GetPauseAsync() is not null);
+    }
+
+    [Fact]
+    public async Task What_the_application_leaves_open_is_classified_as_ever()
+    {
+        await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503), Scripts.Respond(400)));
+        await using var app = Create(static sync => sync.ClassifyReply = static _ => null);
+        await QueueWhileDownAsync(app, server, "1");
+
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        Assert.Equal("The server answered 503.", Assert.Single(await app.EntriesAsync()).LastError);
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(DeadLetterReason.Rejected, Assert.Single(await app.DeadLettersAsync()).Reason);
+    }
+
+    [Fact]
+    public async Task An_application_that_cannot_say_what_a_reply_means_does_not_lose_the_entry()
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var app = Create(static sync =>
+        {
+            sync.MaxAttempts = 2;
+            sync.ClassifyReply = static _ => throw new NotSupportedException("What is this?");
+        });
+        await QueueWhileDownAsync(app, server, "1");
+
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        var entry = Assert.Single(await app.EntriesAsync());
+        Assert.Equal((1, "ClassifyReply failed. NotSupportedException: What is this?"), (entry.Attempts, entry.LastError));
+        Assert.Equal(Clock.GetUtcNow().AddSeconds(1), entry.DueAt);
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(DeadLetterReason.Exhausted, Assert.Single(await app.DeadLettersAsync()).Reason);
     }
 
     [Theory]
