@@ -21,7 +21,7 @@ internal sealed partial class EntryEvents
     [LoggerMessage(2004, LogLevel.Information, "Queue '{Queue}': entry {EntryId} will be sent again in {Delay}: {Error}")]
     private partial void LogWillRetry(string queue, long entryId, TimeSpan delay, string? error);
 
-    [LoggerMessage(2030, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} waits for the network, a live success, a start, a new entry or a replay by hand: {Error}")]
+    [LoggerMessage(2016, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} waits for the network, a live success, a start, a new entry or a replay by hand: {Error}")]
     private partial void LogWaitsForTrigger(string queue, long entryId, string? error);
 
     [LoggerMessage(2005, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} became a dead letter, {Reason} (status {Status}): {Error}")]

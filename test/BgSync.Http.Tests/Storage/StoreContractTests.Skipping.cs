@@ -52,7 +52,7 @@ public abstract partial class StoreContractTests
         await Store.RescheduleAsync((await LeaseOneAsync()).Lease, _skipping, Cancellation);
         await Store.RescheduleAsync((await LeaseOneAsync()).Lease, _skipping with { AskedByServer = true }, Cancellation);
 
-        Assert.Equal(1, await Store.ClearBackoffAsync(Queue, Cancellation));
+        Assert.Equal(1, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
 
         await AssertDrainsAsync("/1");
         Assert.Empty(await LeaseAllAsync());
