@@ -154,6 +154,19 @@ public sealed class BackgroundSyncOptions
     public WhenFull WhenFull { get; set; } = WhenFull.RefuseNew;
 
     /// <summary>
+    /// How many dead letters the queue keeps; the first to die are deleted before the others. Default: <see langword="null"/>, no
+    /// limit. Range: 0 and more.
+    /// </summary>
+    /// <remarks>They are counted once in a <see cref="ReplayInterval"/>, so that there may be more in between.</remarks>
+    public int? MaxDeadLetters { get; set; }
+
+    /// <summary>
+    /// How long a dead letter is kept before it is deleted with its body, counted from its death. Default:
+    /// <see cref="Timeout.InfiniteTimeSpan"/>, until the application deletes it. Looked at once in a <see cref="ReplayInterval"/>.
+    /// </summary>
+    public TimeSpan DeadLetterRetention { get; set; } = Timeout.InfiniteTimeSpan;
+
+    /// <summary>
     /// The largest body, in bytes, that is kept in memory and beside its entry; a larger one goes to and from the disk in chunks.
     /// Default: 64 KiB. Range: 0 to 1 MiB.
     /// </summary>

@@ -92,6 +92,16 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             "set a number of entries of 1 or more, or null for no limit");
         Require(options.MaxBytes is null or >= 0, nameof(options.MaxBytes), options.MaxBytes, "set a number of bytes, or null for no limit");
         Require(
+            options.MaxDeadLetters is null or >= 0,
+            nameof(options.MaxDeadLetters),
+            options.MaxDeadLetters,
+            "set a number of dead letters, or null for no limit");
+        Require(
+            options.DeadLetterRetention > TimeSpan.Zero || options.DeadLetterRetention == Timeout.InfiniteTimeSpan,
+            nameof(options.DeadLetterRetention),
+            options.DeadLetterRetention,
+            "set a positive time, or Timeout.InfiniteTimeSpan for ever");
+        Require(
             Enum.IsDefined(options.WhenFull),
             nameof(options.WhenFull),
             options.WhenFull,

@@ -39,7 +39,7 @@ public enum EntryEventKind
     /// <summary>A dead letter was queued again.</summary>
     Requeued = 11,
 
-    /// <summary>A dead letter was deleted.</summary>
+    /// <summary>A dead letter was deleted, by the application or, as <see cref="EntryEvent.Reason"/> says, by a limit.</summary>
     Deleted = 12,
 
     /// <summary>The application took the entry out of the queue.</summary>

@@ -39,8 +39,8 @@ internal sealed partial class EntryEvents
     [LoggerMessage(2009, LogLevel.Information, "Queue '{Queue}': dead letter {EntryId} queued again")]
     private partial void LogRequeued(string queue, long entryId);
 
-    [LoggerMessage(2010, LogLevel.Information, "Queue '{Queue}': dead letter {EntryId} deleted")]
-    private partial void LogDeleted(string queue, long entryId);
+    [LoggerMessage(2010, LogLevel.Information, "Queue '{Queue}': dead letter {EntryId} deleted: {Reason}")]
+    private partial void LogDeleted(string queue, long entryId, string reason);
 
     [LoggerMessage(2011, LogLevel.Information, "Queue '{Queue}': entry {EntryId} taken out by hand")]
     private partial void LogTaken(string queue, long entryId);

@@ -162,10 +162,10 @@ internal sealed partial class EntryEvents(
         Publish(EntryEventKind.Edited, queue, id);
     }
 
-    public void Deleted(string queue, long id)
+    public void Deleted(string queue, long id, string? reason = null)
     {
-        LogDeleted(queue, id);
-        Publish(EntryEventKind.Deleted, queue, id);
+        LogDeleted(queue, id, reason ?? "by hand");
+        Publish(EntryEventKind.Deleted, queue, id, happened => happened with { Reason = reason });
     }
 
     private void Publish(EntryEventKind kind, StoredEntry entry, Func<EntryEvent, EntryEvent>? more = null) => Publish(

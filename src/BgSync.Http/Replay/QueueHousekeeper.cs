@@ -3,11 +3,14 @@ using BgSync.Http.Storage;
 
 namespace BgSync.Http.Replay;
 
-/// <summary>Now and then voids the leases of dead processes, and moves what is past its retention to the dead letters.</summary>
+/// <summary>
+/// Now and then voids the leases of dead processes, moves what is past its retention to the dead letters, and deletes dead letters
+/// that are too old or too many.
+/// </summary>
 internal sealed class QueueHousekeeper(
     string queue, BackgroundSyncOptions options, IQueueStore store, EntryEvents events, ReplayTally tally, TimeProvider timeProvider)
 {
-    /// <summary>Entries expired at a time, so that other writes get their turn.</summary>
+    /// <summary>Entries expired, or dead letters deleted, at a time, so that other writes get their turn.</summary>
     private const int Batch = 100;
 
     private DateTimeOffset _next;
@@ -21,6 +24,13 @@ internal sealed class QueueHousekeeper(
         }
 
         await store.ReclaimAsync(cancellationToken).ConfigureAwait(false);
+        await ExpireAsync(cancellationToken).ConfigureAwait(false);
+        await TrimAsync(cancellationToken).ConfigureAwait(false);
+        _next = timeProvider.GetUtcNow() + options.ReplayInterval;
+    }
+
+    private async Task ExpireAsync(CancellationToken cancellationToken)
+    {
         IReadOnlyList<DeadLetter> expired;
         do
         {
@@ -32,6 +42,36 @@ internal sealed class QueueHousekeeper(
             }
         }
         while (expired.Count == Batch);
-        _next = timeProvider.GetUtcNow() + options.ReplayInterval;
+    }
+
+    /// <summary>One limit after the other, so that each deletion has its reason.</summary>
+    private async Task TrimAsync(CancellationToken cancellationToken)
+    {
+        var retention = options.DeadLetterRetention;
+        if (retention != Timeout.InfiniteTimeSpan && retention <= timeProvider.GetUtcNow() - DateTimeOffset.MinValue)
+        {
+            var reason = $"It was older than {retention} ({nameof(options.DeadLetterRetention)}).";
+            await TrimAsync(timeProvider.GetUtcNow() - retention, keep: null, reason, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (options.MaxDeadLetters is { } most)
+        {
+            var reason = $"There were more than {most} ({nameof(options.MaxDeadLetters)}).";
+            await TrimAsync(DateTimeOffset.MinValue, most, reason, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task TrimAsync(DateTimeOffset diedBefore, long? keep, string reason, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<long> deleted;
+        do
+        {
+            deleted = await store.TrimDeadLettersAsync(queue, diedBefore, keep, Batch, cancellationToken).ConfigureAwait(false);
+            foreach (var id in deleted)
+            {
+                events.Deleted(queue, id, reason);
+            }
+        }
+        while (deleted.Count == Batch);
     }
 }

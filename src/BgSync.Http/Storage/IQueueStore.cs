@@ -158,6 +158,18 @@ public interface IQueueStore : IAsyncDisposable
     /// <returns><see langword="false"/> when this queue has no dead letter of that id.</returns>
     ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Deletes dead letters with their bodies, the first to die first, as long as the next one died too early or there are too many.
+    /// </summary>
+    /// <param name="queue">The queue's name.</param>
+    /// <param name="diedBefore">Those that died before this time are deleted.</param>
+    /// <param name="keep">How many dead letters may stay; <see langword="null"/> for no limit.</param>
+    /// <param name="limit">How many are deleted at most.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The ids of those that were deleted, the first to die first.</returns>
+    ValueTask<IReadOnlyList<long>> TrimDeadLettersAsync(
+        string queue, DateTimeOffset diedBefore, long? keep, int limit, CancellationToken cancellationToken);
+
     /// <summary>What became of an entry.</summary>
     /// <returns><see langword="null"/> when this queue never had an entry of that id, when it was removed by hand, and when its receipt
     /// was not written or is forgotten.</returns>

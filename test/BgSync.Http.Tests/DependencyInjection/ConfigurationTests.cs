@@ -42,6 +42,8 @@ public sealed class ConfigurationTests
               "MaxEntries": 5000000000,
               "MaxBytes": 6000000000,
               "WhenFull": "DropFirstToExpire",
+              "MaxDeadLetters": 8,
+              "DeadLetterRetention": "3.00:00:00",
               "InlineBodyLength": 1024,
               "EnqueueTimeout": "00:00:40",
               "QueuedStatuses": [ "ServiceUnavailable", "429" ]
@@ -70,6 +72,7 @@ public sealed class ConfigurationTests
         Assert.Equal(5_000_000_000, options.MaxBodyLength);
         Assert.Equal((5_000_000_000, 6_000_000_000), (options.MaxEntries, options.MaxBytes));
         Assert.Equal(WhenFull.DropFirstToExpire, options.WhenFull);
+        Assert.Equal((8, TimeSpan.FromDays(3)), (options.MaxDeadLetters, options.DeadLetterRetention));
         Assert.Equal(1024, options.InlineBodyLength);
         Assert.Equal(TimeSpan.FromSeconds(40), options.EnqueueTimeout);
         Assert.Equal([HttpStatusCode.TooManyRequests, HttpStatusCode.ServiceUnavailable], options.QueuedStatuses.Order());

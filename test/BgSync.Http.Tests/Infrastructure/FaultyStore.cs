@@ -80,6 +80,10 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken) =>
         Do(nameof(DeleteDeadLetterAsync)).DeleteDeadLetterAsync(queue, id, cancellationToken);
 
+    public ValueTask<IReadOnlyList<long>> TrimDeadLettersAsync(
+        string queue, DateTimeOffset diedBefore, long? keep, int limit, CancellationToken cancellationToken) =>
+        Do(nameof(TrimDeadLettersAsync)).TrimDeadLettersAsync(queue, diedBefore, keep, limit, cancellationToken);
+
     public ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken) =>
         Do(nameof(GetReceiptAsync)).GetReceiptAsync(queue, id, cancellationToken);
 

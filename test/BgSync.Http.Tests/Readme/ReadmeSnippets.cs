@@ -443,7 +443,9 @@ public sealed class ReadmeSnippets : IDisposable
             sync.MaxBytes = 100 * 1024 * 1024;                      // the bodies together
             sync.WhenFull = WhenFull.DropOldest;                    // or DropFirstToExpire, or RefuseNew, the default
 
-            sync.DiscardExpired = true;                             // deleted at the end of its retention, as in Workbox; event and log tell
+            sync.MaxDeadLetters = 100;                              // the first to die go first
+            sync.DeadLetterRetention = TimeSpan.FromDays(30);
+            sync.DiscardExpired = true;                             // what expires is deleted and no dead letter, as in Workbox
 
             sync.MaxEntries = 1;
         });

@@ -52,6 +52,7 @@ public sealed class ReadmeTests
     private static string Describe(object? value) => value switch
     {
         null => "null",
+        TimeSpan time when time == Timeout.InfiniteTimeSpan => "for ever",
         TimeSpan { Days: > 0 and var days } => days == 1 ? "1 day" : $"{days} days",
         TimeSpan { TotalMinutes: >= 1 and var minutes } => $"{minutes} min",
         TimeSpan time => $"{time.TotalSeconds} s",

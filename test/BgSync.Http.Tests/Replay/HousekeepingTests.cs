@@ -55,6 +55,78 @@ public sealed class HousekeepingTests : ReplayFixture
         await AssertDiscardedAsync(app);
     }
 
+    [Fact]
+    public async Task A_dead_letter_is_deleted_when_it_is_older_than_its_retention_and_not_before()
+    {
+        await using var app = Create(static sync => sync.DeadLetterRetention = TimeSpan.FromDays(1), services: Observe);
+        await DieAsync(app, 1);
+
+        Clock.Advance(TimeSpan.FromDays(1));
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        Assert.Equal(1, (await app.Queue.CountAsync()).Dead);
+        Clock.Advance(TimeSpan.FromMinutes(2));
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(default, await app.Queue.CountAsync());
+        await _observer.ToldAsync(EntryEventKind.Deleted);
+        var deleted = _observer.The(EntryEventKind.Deleted);
+        Assert.Equal((1, "It was older than 1.00:00:00 (DeadLetterRetention)."), (deleted.EntryId, deleted.Reason));
+        Assert.Single(app.Logs.Lines, line => line.EventId == 2010 && line.Message.Contains("DeadLetterRetention", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task More_dead_letters_than_are_kept_are_deleted_the_first_to_die_first_in_batches()
+    {
+        await using var app = Create(static sync => sync.MaxDeadLetters = 2, services: Observe);
+        await DieAsync(app, 205);
+
+        Clock.Advance(TimeSpan.FromMinutes(2));
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal([204, 205], (await app.DeadLettersAsync()).Select(letter => letter.Id));
+        await Eventually.TrueAsync(
+            () => _observer.Events.Count(told => told.Kind == EntryEventKind.Deleted) == 203, "every deletion is told");
+        Assert.All(
+            _observer.Events.Where(told => told.Kind == EntryEventKind.Deleted),
+            told => Assert.Equal("There were more than 2 (MaxDeadLetters).", told.Reason));
+    }
+
+    [Fact]
+    public async Task House_is_kept_once_in_a_replay_interval_by_a_queue_that_is_paused_too()
+    {
+        await using var app = Create(static sync => sync.MaxDeadLetters = 0);
+        await app.Sync.StartAsync();
+        await app.Queue.PauseAsync("Night.");
+        await DieAsync(app, 1);
+
+        await AdvanceUntilAsync(() => app.Queue.CountAsync().AsTask().GetAwaiter().GetResult().Dead == 0, "the dead letter is deleted");
+    }
+
+    [Fact]
+    public async Task Dead_letters_are_kept_for_ever_by_default()
+    {
+        await using var app = Create();
+        await DieAsync(app, 1);
+
+        Clock.Advance(TimeSpan.FromDays(10_000));
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(1, (await app.Queue.CountAsync()).Dead);
+    }
+
+    /// <summary>Makes dead letters of requests that have expired already.</summary>
+    private async Task DieAsync(TestApplication app, int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, _dead);
+            await app.Queue.PushAsync(request, Clock.GetUtcNow().AddDays(-8));
+        }
+
+        Assert.Null(await app.Queue.ShiftAsync());
+        Assert.Equal(count, (await app.Queue.CountAsync()).Dead);
+    }
+
     private static void DiscardAfterAMinute(BackgroundSyncOptions sync) =>
         (sync.DiscardExpired, sync.MaxRetentionTime) = (true, TimeSpan.FromMinutes(1));
 

@@ -91,6 +91,27 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task What_is_discarded_or_trimmed_leaves_no_body_behind()
+    {
+        var store = Open();
+        for (var i = 0; i < 3; i++)
+        {
+            await using var body = await store.BeginBodyAsync(Cancellation);
+            await body.WriteAsync(new byte[10], Cancellation);
+            await store.AddAsync(
+                Entry(lane: $"{i}") with { Body = EntryBody.FromWriter(body), ExpiresAt = Clock.GetUtcNow() }, Cancellation);
+        }
+
+        await store.BuryAsync((await LeaseOneAsync(store)).Lease, new(DeadLetterReason.Expired, IsKept: false), Cancellation);
+        await store.BuryAsync((await LeaseOneAsync(store)).Lease, new(DeadLetterReason.Expired), Cancellation);
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        await store.ExpireAsync(Queue, 10, keep: false, Cancellation);
+        await store.TrimDeadLettersAsync(Queue, Clock.GetUtcNow(), keep: null, 10, Cancellation);
+
+        Assert.Equal(0, await store.QueryWriterAsync("SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM body_chunk)"));
+    }
+
+    [Fact]
     public async Task One_bad_operation_of_a_batch_fails_alone()
     {
         var store = Open();
@@ -470,6 +491,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
             Assert.NotEmpty((await store.AddAsync(Entry() with { Limits = new(1, null, policy) }, Cancellation)).Dropped);
         }
 
+        Assert.Single(await store.TrimDeadLettersAsync(Queue, DateTimeOffset.MinValue, 0, 1, Cancellation));
         Assert.NotEqual(0, await store.ClearAsync(Queue, 10, Cancellation));
     }
 

@@ -293,6 +293,70 @@ public abstract partial class StoreContractTests
         await AssertDrainsAsync("/2");
     }
 
+    [Fact]
+    public async Task Dead_letters_are_trimmed_that_died_before_a_time_and_not_at_it()
+    {
+        var ids = await BuryAsync(3, TimeSpan.FromMinutes(1));
+        var secondDied = (await ReadDeadAsync())[1].DiedAt;
+
+        Assert.Equal([ids[0]], await Store.TrimDeadLettersAsync(Queue, secondDied, keep: null, 10, Cancellation));
+
+        Assert.Equal(ids[1..], (await ReadDeadAsync()).Select(letter => letter.Id));
+        Assert.Equal(new QueueCounts(0, 2, 0), await Store.CountAsync(Queue, Cancellation));
+        Assert.Empty(await Store.TrimDeadLettersAsync("other", DateTimeOffset.MaxValue, keep: 0, 10, Cancellation));
+    }
+
+    [Fact]
+    public async Task Dead_letters_are_trimmed_that_are_too_many_the_first_to_die_first()
+    {
+        var ids = await BuryAsync(4, TimeSpan.Zero);
+
+        Assert.Empty(await Store.TrimDeadLettersAsync(Queue, DateTimeOffset.MinValue, keep: 4, 10, Cancellation));
+        Assert.Equal([ids[0]], await Store.TrimDeadLettersAsync(Queue, DateTimeOffset.MinValue, keep: 2, 1, Cancellation));
+        Assert.Equal([ids[1]], await Store.TrimDeadLettersAsync(Queue, DateTimeOffset.MinValue, keep: 2, 10, Cancellation));
+
+        Assert.Equal(ids[2..], (await ReadDeadAsync()).Select(letter => letter.Id));
+        Assert.Equal(ids[2..], await Store.TrimDeadLettersAsync(Queue, DateTimeOffset.MinValue, keep: 0, 10, Cancellation));
+        Assert.Equal(default, await Store.CountAsync(Queue, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_dead_letter_that_died_again_is_trimmed_by_its_last_death()
+    {
+        var ids = await BuryAsync(2, TimeSpan.FromMinutes(1));
+        await Store.RequeueAsync(Queue, ids[0], DateTimeOffset.MaxValue, Cancellation);
+        await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+
+        Assert.Equal([ids[1]], await Store.TrimDeadLettersAsync(Queue, Clock.GetUtcNow(), keep: null, 10, Cancellation));
+
+        Assert.Equal(ids[0], Assert.Single(await ReadDeadAsync()).Id);
+    }
+
+    [Fact]
+    public async Task What_is_trimmed_is_gone_with_its_body()
+    {
+        var id = await AddStreamedAsync(Entry(), new byte[10], 5);
+        await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+
+        await Store.TrimDeadLettersAsync(Queue, DateTimeOffset.MaxValue, keep: null, 10, Cancellation);
+
+        Assert.Null(await ReadBodyAsync(id));
+        Assert.False(await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation));
+    }
+
+    private async Task<long[]> BuryAsync(int count, TimeSpan apart)
+    {
+        var ids = new long[count];
+        for (var i = 0; i < count; i++)
+        {
+            ids[i] = await AddAsync(Entry("/" + i));
+            await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+            Clock.Advance(apart);
+        }
+
+        return ids;
+    }
+
     private NewEntry Sized(string path, int bytes, QueueLimits? limits) =>
         Entry(path) with { Body = EntryBody.FromBytes(new byte[bytes]), Limits = limits };
 

@@ -261,6 +261,24 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             cancellationToken);
 
     /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<long>> TrimDeadLettersAsync(
+        string queue, DateTimeOffset diedBefore, long? keep, int limit, CancellationToken cancellationToken) =>
+        RunAsync<IReadOnlyList<long>>(
+            () =>
+            {
+                var dead = QueueOf(queue).Dead;
+                var surplus = keep is null ? 0 : dead.Count - keep;
+                var trimmed = dead.TakeWhile((letter, index) => index < surplus || letter.DiedAt < diedBefore)
+                    .Take(limit)
+                    .Select(static letter => letter.Id)
+                    .ToList();
+                dead.RemoveRange(0, trimmed.Count);
+                trimmed.ForEach(id => Forget(_entries[id]));
+                return trimmed;
+            },
+            cancellationToken);
+
+    /// <inheritdoc/>
     public ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken) =>
         RunAsync(() => FindReceipt(queue, id), cancellationToken);
 

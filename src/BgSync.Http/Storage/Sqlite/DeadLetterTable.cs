@@ -56,6 +56,21 @@ internal static class DeadLetterTable
         QueueTable.CountDead(session, queue, -1);
     }
 
+    /// <summary>The first dead letters of a queue to die: when, and which streamed body they have.</summary>
+    public static List<(long Id, long? BodyId, long DiedAt)> FindFirst(SqliteSession session, string queue, int limit)
+    {
+        using var reader = session.Query(
+            "SELECT id, body_id, died_at FROM dead_letter WHERE queue = $queue ORDER BY ordinal LIMIT $limit",
+            ("$queue", queue), ("$limit", limit));
+        var letters = new List<(long, long?, long)>();
+        while (reader.Read())
+        {
+            letters.Add((reader.GetInt64(0), reader.IsDBNull(1) ? null : reader.GetInt64(1), reader.GetInt64(2)));
+        }
+
+        return letters;
+    }
+
     /// <summary>The next dead letters of a queue after an ordinal.</summary>
     /// <returns>The letters, and the ordinal to go on from; <see langword="null"/> at the end.</returns>
     public static (List<DeadLetter> Letters, long? Next) ReadPage(SqliteSession session, string queue, long after)

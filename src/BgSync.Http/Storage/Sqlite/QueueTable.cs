@@ -49,6 +49,10 @@ internal static class QueueTable
         session.Execute(
             "UPDATE queue SET dead = max(dead + $change, 0) WHERE name = $queue", ("$queue", queue), ("$change", change));
 
+    /// <summary>The dead letters of a queue.</summary>
+    public static long CountDead(SqliteSession session, string queue) =>
+        session.QueryInt64("SELECT dead FROM queue WHERE name = $queue", ("$queue", queue)) ?? 0;
+
     public static QueueCounts Count(SqliteSession session, string queue, long now)
     {
         using var reader = session.Query(

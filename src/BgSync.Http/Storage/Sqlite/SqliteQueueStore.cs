@@ -239,6 +239,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         await WriteAsync(session => DeleteDeadLetter(session, queue, id), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<long>> TrimDeadLettersAsync(
+        string queue, DateTimeOffset diedBefore, long? keep, int limit, CancellationToken cancellationToken) =>
+        await WriteAsync(session => Trim(session, queue, UnixTime.Of(diedBefore), keep, limit), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
     public async ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken) =>
         await ReadAsync(session => ReceiptTable.Find(session, queue, id), cancellationToken).ConfigureAwait(false);
 
@@ -555,6 +560,20 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         BodyTable.Delete(session, DeadLetterTable.FindRow(session, id)?.BodyId);
         DeadLetterTable.Delete(session, queue, id);
         return true;
+    }
+
+    private static List<long> Trim(SqliteSession session, string queue, long diedBefore, long? keep, int limit)
+    {
+        var surplus = keep is null ? 0 : QueueTable.CountDead(session, queue) - keep.Value;
+        return DeadLetterTable.FindFirst(session, queue, limit)
+            .TakeWhile((letter, index) => index < surplus || letter.DiedAt < diedBefore)
+            .Select(letter =>
+            {
+                BodyTable.Delete(session, letter.BodyId);
+                DeadLetterTable.Delete(session, queue, letter.Id);
+                return letter.Id;
+            })
+            .ToList();
     }
 
     private int Reclaim(SqliteSession session)
