@@ -1,13 +1,16 @@
 using BgSync.Http.Connectivity;
 using BgSync.Http.Queues;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Replay;
 
 /// <summary>Starts and stops the loops of all queues, and tells them of the network.</summary>
-internal sealed class BackgroundSyncService(IServiceProvider services, QueueRegistrations registrations, INetworkStatus network)
+internal sealed partial class BackgroundSyncService(
+    IServiceProvider services, QueueRegistrations registrations, INetworkStatus network, ILogger<BackgroundSyncService> logger)
     : IBackgroundSync, IDisposable
 {
+    private readonly ILogger<BackgroundSyncService> _logger = logger;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private Run? _run;
 
@@ -16,7 +19,7 @@ internal sealed class BackgroundSyncService(IServiceProvider services, QueueRegi
         await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            _run ??= new Run(Loops(), network);
+            _run ??= Begin(Loops());
         }
         finally
         {
@@ -55,6 +58,22 @@ internal sealed class BackgroundSyncService(IServiceProvider services, QueueRegi
         _gate.Dispose();
     }
 
+    private Run Begin(ReplayLoop[] loops) => new(loops, Subscribe(loops));
+
+    /// <returns><see langword="null"/> when the network cannot be listened to: time alone is enough.</returns>
+    private IDisposable? Subscribe(ReplayLoop[] loops)
+    {
+        try
+        {
+            return network.Subscribe(_ => Array.ForEach(loops, static loop => loop.Trigger(ReplayTriggers.Network)));
+        }
+        catch (Exception e)
+        {
+            LogNetworkNotHeard(e, e.Message);
+            return null;
+        }
+    }
+
     private ReplayLoop[] Loops() => [.. registrations.Queues.Select(queue => services.GetRequiredKeyedService<ReplayLoop>(queue))];
 
     /// <summary>What runs between a start and a stop.</summary>
@@ -62,24 +81,23 @@ internal sealed class BackgroundSyncService(IServiceProvider services, QueueRegi
     {
         private readonly CancellationTokenSource _shutdown = new();
         private readonly CancellationTokenSource _abort = new();
-        private readonly IDisposable _subscription;
+        private readonly IDisposable? _subscription;
         private readonly Task _loops;
 
-        public Run(ReplayLoop[] loops, INetworkStatus network)
+        public Run(ReplayLoop[] loops, IDisposable? subscription)
         {
+            _subscription = subscription;
             // Nothing of whoever starts the service, a trace or a transaction, belongs to what is sent later.
             using (ExecutionContext.SuppressFlow())
             {
                 _loops = Task.WhenAll(loops.Select(loop =>
                     Task.Run(() => loop.RunAsync(ReplayTriggers.Start, _shutdown.Token, _abort.Token))));
             }
-
-            _subscription = network.Subscribe(_ => Array.ForEach(loops, static loop => loop.Trigger(ReplayTriggers.Network)));
         }
 
         public async Task StopAsync(CancellationToken cancellationToken)
         {
-            _subscription.Dispose();
+            _subscription?.Dispose();
             using (cancellationToken.UnsafeRegister(static abort => ((CancellationTokenSource)abort!).Cancel(), _abort))
             {
                 await _shutdown.CancelAsync().ConfigureAwait(false);
@@ -90,7 +108,7 @@ internal sealed class BackgroundSyncService(IServiceProvider services, QueueRegi
         /// <summary>Ends it where nobody has stopped it: whoever listens to the network is kept alive by it.</summary>
         public void Dispose()
         {
-            _subscription.Dispose();
+            _subscription?.Dispose();
             _shutdown.Cancel();
             _abort.Cancel();
             _shutdown.Dispose();
