@@ -71,6 +71,7 @@ public sealed class OptionsValidationTests
         sync => sync.ShutdownGrace = TimeSpan.Zero,
         sync => AddDelays(sync, TimeSpan.FromTicks(1), TimeSpan.FromDays(49)),
         sync => AddDelays(sync, Timeout.InfiniteTimeSpan),
+        sync => sync.UseWorkboxDefaults(),
         sync => sync.MaxAttempts = 1,
         sync => sync.SkipAfterAttempts = 1,
         sync => (sync.SkipAfterAttempts, sync.MaxAttempts) = (6, 7),
