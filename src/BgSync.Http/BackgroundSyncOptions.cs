@@ -231,7 +231,8 @@ public sealed class BackgroundSyncOptions
     public Func<ReplayedContext, CancellationToken, Task>? OnReplayed { get; set; }
 
     /// <summary>
-    /// Called when an entry has become a dead letter, or expired and was discarded (<see cref="DiscardExpired"/>), beside the sending. Default: none. What it throws is logged; it has 30 s.
+    /// Called when an entry has become a dead letter, or expired and was discarded (<see cref="DiscardExpired"/>), beside the sending.
+    /// Default: none. What it throws is logged; it has 30 s.
     /// </summary>
     public Func<DeadLetter, CancellationToken, Task>? OnEntryDead { get; set; }
 

@@ -19,11 +19,20 @@ public sealed record QueueLimits(long? MaxEntries, long? MaxBytes, WhenFull When
     internal bool MayDropFor(long newBytes) => WhenFull != WhenFull.RefuseNew && !(newBytes > MaxBytes);
 
     /// <summary>Says why a new entry was refused, and what to do about it.</summary>
-    internal QueueStoreException Refuse(string queue, long newBytes, QueueExcess excess) => new(
-        StoreFault.QueueFull,
-        newBytes > MaxBytes ? $"The body of {newBytes} bytes is larger than all that queue '{queue}' may hold (MaxBytes is {MaxBytes}). Raise MaxBytes."
-        : excess.Entries > 0 ? $"Queue '{queue}' is full (MaxEntries is {MaxEntries}). {Advise("MaxEntries")}"
-        : $"Queue '{queue}' has no room for a body of {newBytes} bytes (MaxBytes is {MaxBytes}). {Advise("MaxBytes")}");
+    internal QueueStoreException Refuse(string queue, long newBytes, QueueExcess excess) =>
+        new(StoreFault.QueueFull, Explain(queue, newBytes, excess));
+
+    private string Explain(string queue, long newBytes, QueueExcess excess)
+    {
+        if (newBytes > MaxBytes)
+        {
+            return $"The body of {newBytes} bytes is larger than all that queue '{queue}' may hold (MaxBytes is {MaxBytes}). Raise MaxBytes.";
+        }
+
+        return excess.Entries > 0
+            ? $"Queue '{queue}' is full (MaxEntries is {MaxEntries}). {Advise("MaxEntries")}"
+            : $"Queue '{queue}' has no room for a body of {newBytes} bytes (MaxBytes is {MaxBytes}). {Advise("MaxBytes")}";
+    }
 
     private string Advise(string limit) => WhenFull == WhenFull.RefuseNew
         ? $"Raise {limit}, or have WhenFull drop entries that wait."
