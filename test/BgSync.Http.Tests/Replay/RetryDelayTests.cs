@@ -114,7 +114,7 @@ public sealed class RetryDelayTests : ReplayFixture
 
         await WaitsForTriggerAsync(app, () => Posts() == 2);
         Assert.Equal((2, "The server answered 503."), (await FirstAsync(app)) is var entry ? (entry.Attempts, entry.LastError) : default);
-        Assert.Contains(app.Logs.Lines, line => line.EventId == 2030);
+        Assert.Contains(app.Logs.Lines, line => line.EventId == 2016);
         Assert.NotEmpty(trigger);
 
         int Posts() => server.Requests.Count(request => request.Method == "POST");
