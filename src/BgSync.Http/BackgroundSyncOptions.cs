@@ -263,9 +263,9 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     /// <remarks>
     /// Sets <see cref="ClassifyReply"/>, <see cref="QueuedStatuses"/>, <see cref="LaneBy"/>, <see cref="Overtaking"/>,
-    /// <see cref="RetryDelays"/>, <see cref="MaxAttempts"/>, <see cref="MaxRetentionTime"/> and <see cref="WhenQueued"/>; what is set
-    /// after it wins. What Workbox has not and costs nothing stays: leases, idempotency keys, secrets that are not stored, and a
-    /// network event that ends the wait for a server that could not be reached.
+    /// <see cref="RetryDelays"/>, <see cref="MaxAttempts"/>, <see cref="MaxRetentionTime"/>, <see cref="DiscardExpired"/> and
+    /// <see cref="WhenQueued"/>; what is set after it wins. What Workbox has not and costs nothing stays: leases, idempotency keys,
+    /// secrets that are not stored, and a network event that ends the wait for a server that could not be reached.
     /// </remarks>
     public void UseWorkboxDefaults()
     {
