@@ -56,6 +56,9 @@ internal sealed class BackgroundSyncQueue(
     public ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken = default) =>
         store.OpenBodyAsync(name, id, cancellationToken);
 
+    public ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(long id, CancellationToken cancellationToken = default) =>
+        store.GetHistoryAsync(name, id, cancellationToken);
+
     public async ValueTask<bool> RemoveAsync(long id, CancellationToken cancellationToken = default)
     {
         var isRemoved = IsDone(id, await store.RemoveAsync(name, id, revision: null, cancellationToken).ConfigureAwait(false));

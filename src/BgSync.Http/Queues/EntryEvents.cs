@@ -65,13 +65,14 @@ internal sealed partial class EntryEvents(
         });
     }
 
-    public void Died(StoredEntry entry, DeathCertificate death, TimeSpan took)
+    public void Died(StoredEntry entry, DeathCertificate death, IReadOnlyList<FailedAttempt> history, TimeSpan took)
     {
         metrics.Replayed(entry, "dead", death.StatusCode, took);
-        Dead(entry.Queue, entry.Id, entry, death);
+        Dead(entry.Queue, entry.Id, entry, death, history);
     }
 
-    public void Dead(string queue, long id, StoredEntry? entry, DeathCertificate death) => Dead(
+    public void Dead(
+        string queue, long id, StoredEntry? entry, DeathCertificate death, IReadOnlyList<FailedAttempt> history) => Dead(
         new DeadLetter
         {
             Id = id,
@@ -80,6 +81,7 @@ internal sealed partial class EntryEvents(
             Reason = death.Reason,
             Error = death.Error,
             StatusCode = death.StatusCode,
+            History = history,
             DiedAt = timeProvider.GetUtcNow(),
         },
         death.IsKept);

@@ -66,6 +66,7 @@ internal sealed class EntryIntake(
                     DelayAskedByServer = failure?.RetryAfter is not null || hold > TimeSpan.Zero,
                     Attempts = attempts,
                     LastError = failure is null ? null : FailureText.Of(failure.Exception),
+                    LastStatusCode = failure?.StatusCode,
                     Metadata = request.Metadata,
                     TraceParent = request.TraceParent,
                 };

@@ -56,6 +56,14 @@ public interface IBackgroundSyncQueue
     /// <returns><see langword="null"/> when this queue has neither of that id.</returns>
     ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken = default);
 
+    /// <summary>
+    /// Reads the failed attempts at an entry or a dead letter (<see cref="DeadLetter.History"/>), oldest first: the last 20 that the
+    /// server has answered or may have seen, the live one included. They are kept until the entry is delivered, taken or removed, or its
+    /// dead letter deleted; put back, it keeps them.
+    /// </summary>
+    /// <returns>None when there were none, or when this queue has neither of that id.</returns>
+    ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(long id, CancellationToken cancellationToken = default);
+
     /// <summary>Removes an entry.</summary>
     /// <returns><see langword="false"/> when this queue has no entry of that id.</returns>
     /// <exception cref="EntryInFlightException">It is being sent; nothing was changed.</exception>

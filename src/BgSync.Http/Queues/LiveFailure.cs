@@ -10,4 +10,7 @@ internal sealed record LiveFailure(Exception Exception, FailureVerdict Verdict, 
 {
     /// <summary>Whether it was an attempt, which may have reached the server.</summary>
     public bool Counts => Verdict == FailureVerdict.MaybeProcessed;
+
+    /// <summary>The status of the reply, if there was one.</summary>
+    public int? StatusCode => (int?)(Exception as HttpRequestException)?.StatusCode;
 }

@@ -38,7 +38,7 @@ internal sealed partial class EntryReplayer(
             var buried = await BuryAsync(leased.Lease, death, cancellationToken).ConfigureAwait(false);
             if (buried)
             {
-                events.Dead(queue, leased.Lease.EntryId, leased.Entry, death);
+                events.Dead(queue, leased.Lease.EntryId, leased.Entry, death, await HistoryOfAsync(leased.Lease.EntryId).ConfigureAwait(false));
             }
 
             return buried;
@@ -106,13 +106,13 @@ internal sealed partial class EntryReplayer(
             case ReplayOutcome.Pause wanted:
                 // Paused first: once the entry is back in its lane it would be taken up again.
                 await pause.BeginAsync(wanted.Reason).ConfigureAwait(false);
-                await RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason), cancellationToken).ConfigureAwait(false);
+                await RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason, StatusCode: wanted.Status), cancellationToken).ConfigureAwait(false);
                 return false;
             case ReplayOutcome.Dead dead:
                 var buried = await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
                 if (buried)
                 {
-                    events.Died(entry, dead.Death, took);
+                    events.Died(entry, dead.Death, await HistoryOfAsync(entry.Id).ConfigureAwait(false), took);
                 }
 
                 return buried;
@@ -133,6 +133,20 @@ internal sealed partial class EntryReplayer(
         }
 
         return held;
+    }
+
+    /// <summary>What whoever is told of a dead letter may see of it.</summary>
+    private async ValueTask<IReadOnlyList<FailedAttempt>> HistoryOfAsync(long id)
+    {
+        try
+        {
+            return await store.GetHistoryAsync(queue, id, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (QueueStoreException)
+        {
+            // It is buried, and is to be told of in any case.
+            return [];
+        }
     }
 
     /// <summary>Repeats a write until the store takes it: a delivered entry that is not removed would be sent again.</summary>

@@ -224,7 +224,7 @@ internal sealed class ReplaySender(
         }
 
         var delay = asked ?? options.WaitAfter(attempts);
-        var retry = new Retry(delay, CountsAsAttempt: true, error, AskedByServer: asked is not null, LeavesLane: IsToBeSkipped(entry));
+        var retry = new Retry(delay, CountsAsAttempt: true, error, asked is not null, LeavesLane: IsToBeSkipped(entry), status);
         return new ReplayOutcome.Again(retry, status);
     }
 

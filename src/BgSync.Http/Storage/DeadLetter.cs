@@ -24,6 +24,9 @@ public sealed record DeadLetter
     /// <summary>The last reply with the start of its body, if there was one and more than its status is kept.</summary>
     public StoredReply? Reply { get; init; }
 
+    /// <summary>The failed attempts, the last 20 of them, oldest first; the live one and the one that it died of included.</summary>
+    public IReadOnlyList<FailedAttempt> History { get; init; } = [];
+
     /// <summary>When it became a dead letter.</summary>
     public required DateTimeOffset DiedAt { get; init; }
 }

@@ -7,7 +7,12 @@ namespace BgSync.Http.Storage;
 /// <para>Thread-safe. A method that changes something returns only when the change is on stable storage.
 /// The store opens itself at the first call, and again after a call that failed to open it.</para>
 /// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end, beyond all of its
-/// <see cref="NewEntry.Priority"/>, and the more urgent ones stand before the others. Entries change only by hand; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
+/// <see cref="NewEntry.Priority"/>, and the more urgent ones stand before the others. Entries change only
+/// by hand; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
+/// <para>The last 20 failed attempts at an entry are kept, as <see cref="FailedAttempt"/>s, until it is delivered or removed, or its dead
+/// letter deleted: the one that it was added with (<see cref="NewEntry.LastError"/>, unless <see cref="NewEntry.Attempts"/> is zero),
+/// those after which it was rescheduled with an error (and that count, or were answered), and the one that it died of (rejected,
+/// exhausted, maybe processed).</para>
 /// <para>A lease belongs to the store instance that took it. It is void when its time is up, and at once when the process that
 /// took it is known to be dead (<see cref="ReclaimAsync"/>). Whoever lost a lease is told so by a <see langword="false"/>.</para>
 /// </remarks>
@@ -115,6 +120,10 @@ public interface IQueueStore : IAsyncDisposable
     /// <returns><see langword="null"/> when this queue has no readable entry of that id.</returns>
     ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken);
 
+    /// <summary>Reads the failed attempts at an entry or a dead letter, oldest first.</summary>
+    /// <returns>None when there were none, or when this queue has neither of that id.</returns>
+    ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken);
+
     /// <summary>Removes an entry with its body, readable or not, unless it is in flight.</summary>
     /// <param name="queue">The queue's name.</param>
     /// <param name="id">The entry's id.</param>
@@ -149,7 +158,7 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Puts a dead letter back at the end of its lane, behind all of its priority, as an entry with no attempts and a new expiry; its
-    /// id stays, its receipt is forgotten.
+    /// id and its history stay, its receipt is forgotten.
     /// </summary>
     /// <returns><see langword="false"/> when this queue has no readable dead letter of that id.</returns>
     ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken);

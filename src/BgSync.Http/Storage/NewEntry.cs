@@ -55,6 +55,9 @@ public sealed record NewEntry
     /// <summary>The failure that brought the request here, without secrets; <see langword="null"/> if there was none.</summary>
     public string? LastError { get; init; }
 
+    /// <summary>The status of the reply that brought the request here; <see langword="null"/> if there was none.</summary>
+    public int? LastStatusCode { get; init; }
+
     /// <summary>The caller's own notes, never sent. Workbox's <c>metadata</c>.</summary>
     public IReadOnlyDictionary<string, string>? Metadata { get; init; }
 
@@ -66,4 +69,7 @@ public sealed record NewEntry
 
     /// <summary>The W3C <c>traceparent</c> of the live attempt, to be linked on replay.</summary>
     public string? TraceParent { get; init; }
+
+    /// <summary>Whether its last attempt is the first of the <see cref="FailedAttempt"/>s that are kept.</summary>
+    internal bool HasFailedAttempt => Attempts > 0 && LastError is not null;
 }

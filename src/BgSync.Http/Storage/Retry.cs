@@ -9,5 +9,10 @@ namespace BgSync.Http.Storage;
 /// Whether the entry leaves its lane, which goes on without it, for one of its own, named <c>&lt;lane&gt;#&lt;id&gt;</c>. It keeps its
 /// position and its attempts. One that is in a lane of its own stays there.
 /// </param>
+/// <param name="StatusCode">The status of the reply, if there was one.</param>
 public sealed record Retry(
-    TimeSpan Delay, bool CountsAsAttempt, string? Error = null, bool AskedByServer = false, bool LeavesLane = false);
+    TimeSpan Delay, bool CountsAsAttempt, string? Error = null, bool AskedByServer = false, bool LeavesLane = false, int? StatusCode = null)
+{
+    /// <summary>Whether it is one of the <see cref="FailedAttempt"/>s that are kept: not one broken off, nor one made offline.</summary>
+    internal bool IsFailedAttempt => Error is not null && (CountsAsAttempt || StatusCode is not null);
+}

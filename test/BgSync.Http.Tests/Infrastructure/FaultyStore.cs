@@ -56,6 +56,9 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
         Do(nameof(FindAsync)).FindAsync(queue, id, cancellationToken);
 
+    public ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(GetHistoryAsync)).GetHistoryAsync(queue, id, cancellationToken);
+
     public ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
         Do(nameof(RemoveAsync)).RemoveAsync(queue, id, revision, cancellationToken);
 

@@ -379,6 +379,11 @@ public sealed class ReadmeSnippets : IDisposable
         await foreach (var letter in queue.GetDeadLettersAsync())
         {
             Show($"{letter.Entry?.Request.Uri}: {letter.Reason}, {letter.Error}");
+            foreach (var attempt in letter.History)             // the last 20, oldest first
+            {
+                Show($"{attempt.At:u} {attempt.StatusCode} {attempt.Error}");
+            }
+
             if (letter.StatusCode == 409)
             {
                 await queue.RequeueAsync(letter.Id);            // to the end of its lane, with no attempts
@@ -389,7 +394,8 @@ public sealed class ReadmeSnippets : IDisposable
             }
         }
 
-        Assert.Equal("http://api.example.com/orders: Rejected, The server answered 409.", Assert.Single(_shown));
+        Assert.Equal("http://api.example.com/orders: Rejected, The server answered 409.", _shown[0]);
+        Assert.EndsWith("Z 409 The server answered 409.", Assert.Single(_shown.Skip(1)), StringComparison.Ordinal);
         Assert.Equal(new QueueCounts(Live: 1, Dead: 0, Bytes: 0), await queue.CountAsync());
     }
 

@@ -268,6 +268,26 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task The_history_is_recovered_with_its_entry_and_with_no_other()
+    {
+        var first = Open();
+        var failed = Entry() with { Attempts = 1, LastError = "HTTP 503", LastStatusCode = 503 };
+        var dead = await first.AddAsync(failed, Cancellation);
+        await first.BuryAsync((await LeaseOneAsync(first)).Lease, new DeathCertificate(DeadLetterReason.Rejected, "no", 422), Cancellation);
+        var live = await first.AddAsync(failed, Cancellation);
+        await first.AddAsync(failed with { Request = Entry("/marker-lost").Request }, Cancellation);
+        await first.DisposeAsync();
+        Flip(DatabasePath, "/marker-lost"u8, 3);
+        BreakRootOf("lane");
+        var store = Open();
+
+        Assert.Equal([503], (await store.GetHistoryAsync(Queue, live, Cancellation)).Select(attempt => attempt.StatusCode));
+        var letter = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
+        Assert.Equal((dead, 2), (letter.Id, letter.History.Count));
+        Assert.Equal(3, Scalar("SELECT count(*) FROM attempt"));
+    }
+
+    [Fact]
     public async Task The_order_of_a_recovered_queue_is_kept_by_what_is_added_to_it()
     {
         var first = Open();

@@ -41,6 +41,8 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Equal(_start + TimeSpan.FromSeconds(3), letter.DiedAt);
         AssertPlain(letter.Entry! with { Attempts = 0 }, 5, "/dead");
         Assert.Equal(1, letter.Entry!.Attempts);
+        Assert.Empty(letter.History);
+        Assert.All(entries.Append(letter.Entry), entry => Assert.Equal(EntryPriority.Normal, entry.Priority));
 
         Assert.Equal(new QueueCounts(4, 1, 10 + 3000), await store.CountAsync(Queue, Cancellation));
         Assert.Null(await store.GetPauseAsync(Queue, Cancellation));

@@ -277,6 +277,36 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task The_history_goes_with_its_entry_however_that_goes()
+    {
+        var store = Open();
+        var removed = await AddFailedAsync("removed");
+        await AddFailedAsync("cleared");
+        await store.AddAsync(Entry(lane: "delivered"), Cancellation);
+        await store.CompleteAsync(await FailAndLeaseAsync("delivered"), Cancellation);
+        var dead = await store.AddAsync(Entry(lane: "dead"), Cancellation);
+        await store.BuryAsync(await FailAndLeaseAsync("dead"), new DeathCertificate(DeadLetterReason.Rejected, "no"), Cancellation);
+        Assert.Equal(4, Scalar("SELECT count(*) FROM attempt"));
+
+        await store.RemoveAsync(Queue, removed, null, Cancellation);
+        await store.ClearAsync(Queue, 10, Cancellation);
+        Assert.Equal(2, Scalar("SELECT count(*) FROM attempt"));
+        await store.DeleteDeadLetterAsync(Queue, dead, Cancellation);
+
+        Assert.Equal(0, Scalar("SELECT count(*) FROM attempt"));
+
+        async Task<long> AddFailedAsync(string lane) =>
+            await store.AddAsync(Entry(lane: lane) with { Attempts = 1, LastError = "reset" }, Cancellation);
+
+        async Task<Lease> FailAndLeaseAsync(string lane)
+        {
+            var leased = (await store.LeaseLaneAsync(Queue, lane, LeaseTime, Cancellation))!;
+            await store.RescheduleAsync(leased.Lease, new Retry(TimeSpan.Zero, true, "HTTP 503", StatusCode: 503), Cancellation);
+            return (await store.LeaseLaneAsync(Queue, lane, LeaseTime, Cancellation))!.Lease;
+        }
+    }
+
+    [Fact]
     public async Task Nobody_else_can_look_into_the_files()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no Unix file modes.");
@@ -444,7 +474,8 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await store.RenewAsync(leased[0].Lease, LeaseTime, Cancellation);
         foreach (var lease in leased)
         {
-            await store.RescheduleAsync(lease.Lease, new Retry(TimeSpan.Zero, true), Cancellation);
+            await store.RescheduleAsync(lease.Lease, new Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation);
+            await store.GetHistoryAsync(Queue, lease.Lease.EntryId, Cancellation);
         }
 
         Clock.Advance(TimeSpan.FromSeconds(1));
@@ -507,7 +538,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
 
     // The bodies that are being written have an index that holds no others.
     [GeneratedRegex(
-        @"^SCAN (?!body USING (COVERING )?INDEX body_owner)(entry|lane|queue|dead_letter|body|body_chunk|receipt)\b"
+        @"^SCAN (?!body USING (COVERING )?INDEX body_owner)(entry|lane|queue|dead_letter|body|body_chunk|receipt|attempt)\b"
         + @"|^SEARCH lane USING PRIMARY KEY \(queue=\?\)|TEMP B-TREE")]
     private static partial Regex WholeTableStep();
 }

@@ -815,6 +815,129 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_failed_attempts_at_an_entry_are_read_back_in_order()
+    {
+        var start = Clock.GetUtcNow();
+        var id = await Store.AddAsync(Entry() with { Attempts = 1, LastError = "refused", LastStatusCode = 503 }, Cancellation);
+        await FailAsync("HTTP 500", 500);
+        await FailAsync("reset");
+
+        FailedAttempt[] expected =
+        [
+            new(start, 503, "refused"),
+            new(start + TimeSpan.FromSeconds(1), 500, "HTTP 500"),
+            new(start + TimeSpan.FromSeconds(2), null, "reset"),
+        ];
+        Assert.Equal(expected, await Store.GetHistoryAsync(Queue, id, Cancellation));
+        Assert.Empty(await Store.GetHistoryAsync("other", id, Cancellation));
+        Assert.Empty(await Store.GetHistoryAsync(Queue, id + 1, Cancellation));
+    }
+
+    [Fact]
+    public async Task What_the_server_has_neither_answered_nor_may_have_seen_is_not_in_the_history()
+    {
+        var id = await Store.AddAsync(Entry() with { LastError = "offline" }, Cancellation);
+        Retry[] retries =
+        [
+            new(TimeSpan.Zero, CountsAsAttempt: false, "offline"),
+            new(TimeSpan.Zero, CountsAsAttempt: true),
+            new(TimeSpan.Zero, CountsAsAttempt: false, "wants credentials", StatusCode: 401),
+        ];
+        foreach (var retry in retries)
+        {
+            await Store.RescheduleAsync((await LeaseOneAsync()).Lease, retry, Cancellation);
+        }
+
+        Assert.Equal([new(Clock.GetUtcNow(), 401, "wants credentials")], await Store.GetHistoryAsync(Queue, id, Cancellation));
+    }
+
+    [Fact]
+    public async Task The_last_20_failed_attempts_are_kept()
+    {
+        var id = await Store.AddAsync(Entry(), Cancellation);
+        for (var i = 1; i <= 25; i++)
+        {
+            await FailAsync($"error {i}");
+        }
+
+        Assert.Equal(
+            Enumerable.Range(6, 20).Select(i => $"error {i}"),
+            (await Store.GetHistoryAsync(Queue, id, Cancellation)).Select(attempt => attempt.Error));
+    }
+
+    [Theory]
+    [InlineData(DeadLetterReason.Rejected, true)]
+    [InlineData(DeadLetterReason.Exhausted, true)]
+    [InlineData(DeadLetterReason.MaybeProcessed, true)]
+    [InlineData(DeadLetterReason.Expired, false)]
+    [InlineData(DeadLetterReason.Unreadable, false)]
+    [InlineData(DeadLetterReason.Dropped, false)]
+    public async Task A_dead_letter_has_its_history_with_the_attempt_that_it_died_of(DeadLetterReason reason, bool isOfAttempt)
+    {
+        var id = await Store.AddAsync(Entry(), Cancellation);
+        await FailAsync("HTTP 503", 503);
+        await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(reason, "the end", 422), Cancellation);
+
+        FailedAttempt before = new(Clock.GetUtcNow(), 503, "HTTP 503");
+        FailedAttempt last = new(Clock.GetUtcNow(), 422, "the end");
+        var letter = Assert.Single(await ReadDeadAsync());
+        Assert.Equal(isOfAttempt ? [before, last] : [before], letter.History);
+        Assert.Equal(letter.History, await Store.GetHistoryAsync(Queue, id, Cancellation));
+    }
+
+    [Fact]
+    public async Task An_entry_that_expires_has_its_history()
+    {
+        await Store.AddAsync(Entry() with { ExpiresAt = Clock.GetUtcNow() + TimeSpan.FromSeconds(1) }, Cancellation);
+        await FailAsync("HTTP 503", 503);
+        Clock.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Equal([503], Assert.Single(await Store.ExpireAsync(Queue, 1, Cancellation)).History.Select(attempt => attempt.StatusCode));
+    }
+
+    [Fact]
+    public async Task Each_of_many_dead_letters_has_its_own_history()
+    {
+        for (var i = 0; i < 150; i++)
+        {
+            await Store.AddAsync(Entry() with { Attempts = i % 2, LastError = $"first {i}" }, Cancellation);
+            await Store.BuryAsync(
+                (await LeaseOneAsync()).Lease,
+                new DeathCertificate(i % 3 == 0 ? DeadLetterReason.Dropped : DeadLetterReason.Rejected, $"last {i}"),
+                Cancellation);
+        }
+
+        Assert.Equal(
+            Enumerable.Range(0, 150).Select(i => string.Join(", ", HistoryOf(i))),
+            (await ReadDeadAsync()).Select(letter => string.Join(", ", letter.History.Select(attempt => attempt.Error))));
+
+        static IEnumerable<string> HistoryOf(int i) => (i % 2, i % 3) switch
+        {
+            (0, 0) => [],
+            (1, 0) => [$"first {i}"],
+            (0, _) => [$"last {i}"],
+            _ => [$"first {i}", $"last {i}"],
+        };
+    }
+
+    [Fact]
+    public async Task A_dead_letter_that_is_put_back_keeps_its_history()
+    {
+        var id = await Store.AddAsync(Entry(), Cancellation);
+        await FailAsync("HTTP 503", 503);
+        await BuryAsync("first");
+        await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation);
+
+        Assert.Equal(["HTTP 503", "first"], (await Store.GetHistoryAsync(Queue, id, Cancellation)).Select(attempt => attempt.Error));
+        await BuryAsync("second");
+
+        Assert.Equal(["HTTP 503", "first", "second"], Assert.Single(await ReadDeadAsync()).History.Select(attempt => attempt.Error));
+
+        async Task BuryAsync(string error) =>
+            await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected, error), Cancellation);
+    }
+
+    [Fact]
     public async Task A_deleted_dead_letter_is_gone_with_its_body()
     {
         var id = await AddStreamedAsync(Entry(), new byte[1000], 1000);
@@ -1294,6 +1417,13 @@ public abstract partial class StoreContractTests : IAsyncLifetime
 
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await Store.AddAsync(Entry(), Cancellation));
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await Store.CountAsync(Queue, Cancellation));
+    }
+
+    private async Task FailAsync(string error, int? statusCode = null)
+    {
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        var retry = new Retry(TimeSpan.Zero, CountsAsAttempt: true, error, StatusCode: statusCode);
+        Assert.True(await Store.RescheduleAsync((await LeaseOneAsync()).Lease, retry, Cancellation));
     }
 
     private async Task<long> AddAsync(string path, EntryPriority priority = EntryPriority.Normal) =>

@@ -33,6 +33,17 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
 
     public bool AskedByServer { get; set; }
 
+    public List<FailedAttempt> History { get; } = [];
+
+    public void Failed(FailedAttempt attempt)
+    {
+        History.Add(attempt);
+        if (History.Count > FailedAttempt.Kept)
+        {
+            History.RemoveAt(0);
+        }
+    }
+
     public StoredEntry Describe() => _written with { Attempts = Attempts, LastError = LastError };
 
     public void Replace(StoredEntry edited, byte[]? body)

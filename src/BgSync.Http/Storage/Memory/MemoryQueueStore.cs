@@ -111,6 +111,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 var entry = lane.Head;
                 lane.EndLease(retry.CountsAsAttempt);
                 entry.LastError = retry.Error ?? entry.LastError;
+                if (retry.IsFailedAttempt)
+                {
+                    entry.Failed(new FailedAttempt(Now, retry.StatusCode, retry.Error));
+                }
+
                 lane.Wait(After(retry.Delay), retry.AskedByServer, Now);
                 if (retry.LeavesLane && !OwnLane.Is(entry.Lane, entry.Id))
                 {
@@ -169,6 +174,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     /// <inheritdoc/>
     public ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
         RunAsync(() => FindLive(queue, id) is { } entry ? LaneOf(entry).Describe(entry, Now) : null, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken) =>
+        RunAsync<IReadOnlyList<FailedAttempt>>(
+            () => _entries.TryGetValue(id, out var entry) && entry.Queue == queue ? [.. entry.History] : [], cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
@@ -409,6 +419,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             NotBefore = After(added.Delay),
             AskedByServer = added.DelayAskedByServer,
         };
+        if (added.HasFailedAttempt)
+        {
+            entry.Failed(new FailedAttempt(Now, added.LastStatusCode, added.LastError));
+        }
+
         _entries.Add(entry.Id, entry);
         Enter(entry, added.End);
         return new AddedEntry(entry.Id, dropped);
@@ -526,6 +541,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     private DeadLetter Bury(MemoryEntry entry, DeathCertificate death)
     {
         Remove(entry);
+        if (death.IsOfAttempt)
+        {
+            entry.Failed(new FailedAttempt(Now, death.StatusCode, death.Error));
+        }
+
         var letter = new DeadLetter
         {
             Id = entry.Id,
@@ -535,6 +555,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             Error = death.Error,
             StatusCode = death.StatusCode,
             Reply = death.Reply,
+            History = [.. entry.History],
             DiedAt = Now,
         };
         if (death.IsKept)

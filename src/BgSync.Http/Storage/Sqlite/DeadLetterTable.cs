@@ -41,7 +41,7 @@ internal static class DeadLetterTable
         using var reader = session.Query(
             $"SELECT {Columns}, {SqliteSchema.EntryColumns} FROM dead_letter WHERE id = $id AND queue = $queue",
             ("$id", id), ("$queue", queue));
-        return reader.Read() ? Read(reader, 0) : null;
+        return reader.Read() ? Read(reader, 0) with { History = AttemptTable.Read(session, queue, id) } : null;
     }
 
     public static EntryRow? FindRow(SqliteSession session, long id)
@@ -90,7 +90,10 @@ internal static class DeadLetterTable
             letters.Add(Read(reader, 1));
         }
 
-        return (letters, letters.Count == PageRows ? last : null);
+        var attempts = AttemptTable.ReadOfDeadLetters(session, queue, after, last);
+        return (
+            letters.ConvertAll(letter => letter with { History = [.. attempts[letter.Id]] }),
+            letters.Count == PageRows ? last : null);
     }
 
     private static DeadLetter Read(SqliteDataReader reader, int first)

@@ -172,6 +172,10 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         await ReadAsync(session => EntryTable.Describe(session, queue, id, Now), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken) =>
+        await ReadAsync(session => AttemptTable.Read(session, queue, id), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
     public async ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
         await ChangeAsync(
             queue,
@@ -384,6 +388,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             entry.DelayAskedByServer);
         var id = EntryTable.Insert(session, row, start);
         LaneTable.Enter(session, row, id, start, now);
+        if (entry.HasFailedAttempt)
+        {
+            AttemptTable.Insert(session, id, now, entry.LastStatusCode, entry.LastError);
+        }
+
         return id;
     }
 
@@ -413,6 +422,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     private static void Reschedule(SqliteSession session, LaneTable.Head head, Retry retry, long now)
     {
+        if (retry.IsFailedAttempt)
+        {
+            AttemptTable.Insert(session, head.EntryId, now, retry.StatusCode, retry.Error);
+        }
+
         // A damaged row is left as it is: sealed anew it would pass for a whole one.
         if (!retry.LeavesLane
             || OwnLane.Is(head.Lane, head.EntryId)
@@ -439,6 +453,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var (bodyId, bodyLength) = EntryTable.FindBody(session, head.EntryId);
         EntryTable.Delete(session, head.EntryId);
         BodyTable.Delete(session, bodyId);
+        AttemptTable.Delete(session, head.EntryId);
         QueueTable.Leave(session, head.Queue, bodyLength);
         if (isHead)
         {
@@ -499,6 +514,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
         var (_, bodyLength) = EntryTable.FindBody(session, head.EntryId);
         DeadLetterTable.Insert(session, head, death, now);
+        if (death.IsOfAttempt)
+        {
+            AttemptTable.Insert(session, head.EntryId, now, death.StatusCode, death.Error);
+        }
+
         EntryTable.Delete(session, head.EntryId);
         QueueTable.Leave(session, head.Queue, bodyLength);
         if (isHead)
@@ -524,6 +544,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             Reason = death.Reason,
             Error = death.Error,
             StatusCode = death.StatusCode,
+            History = AttemptTable.Read(session, head.Queue, head.EntryId),
             DiedAt = UnixTime.ToTime(now),
         };
 
@@ -558,6 +579,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
 
         BodyTable.Delete(session, DeadLetterTable.FindRow(session, id)?.BodyId);
+        AttemptTable.Delete(session, id);
         DeadLetterTable.Delete(session, queue, id);
         return true;
     }

@@ -37,6 +37,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         Copy("receipt", "id", ReceiptTable.Columns, CopyReceipt);
         Copy("body", "id", "owner", CopyBody);
         Copy("body_chunk", "id", "body_id, number, checksum, bytes", CopyChunk);
+        CopyAttempts();
         CountQueues();
         FormLanes(now);
         CopyPauses();
@@ -177,6 +178,22 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
             ("$number", reader.GetInt64(2)),
             ("$checksum", reader.GetInt64(3)),
             ("$bytes", reader.GetValue(4)));
+
+    // Those at what could not be recovered would stay for ever.
+    private void CopyAttempts() =>
+        Scan(
+            "SELECT entry_id, number, at, status_code, error FROM attempt",
+            reader => fresh.Execute(
+                """
+                INSERT OR IGNORE INTO attempt (entry_id, number, at, status_code, error)
+                SELECT $id, $number, $at, $status_code, $error
+                WHERE EXISTS (SELECT 1 FROM entry WHERE id = $id) OR EXISTS (SELECT 1 FROM dead_letter WHERE id = $id)
+                """,
+                ("$id", reader.GetInt64(0)),
+                ("$number", reader.GetInt64(1)),
+                ("$at", reader.GetInt64(2)),
+                ("$status_code", reader.GetValue(3)),
+                ("$error", reader.GetValue(4))));
 
     private void CountQueues()
     {

@@ -254,7 +254,7 @@ internal static class SqliteSchema
     /// <summary>Touches the root of every table, so that a damaged one is found now rather than later.</summary>
     public static void Probe(SqliteSession session)
     {
-        foreach (var table in (ReadOnlySpan<string>)["queue", "lane", "entry", "dead_letter", "body", "body_chunk", "receipt"])
+        foreach (var table in (ReadOnlySpan<string>)["queue", "lane", "entry", "dead_letter", "body", "body_chunk", "receipt", "attempt"])
         {
             // All columns, or an index would be read in place of the table.
             session.QueryInt64($"SELECT * FROM {table} LIMIT 1");
