@@ -272,9 +272,9 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
     {
         var first = Open();
         var failed = Entry() with { Attempts = 1, LastError = "HTTP 503", LastStatusCode = 503 };
-        var dead = await first.AddAsync(failed, Cancellation);
+        var dead = (await first.AddAsync(failed, Cancellation)).Id;
         await first.BuryAsync((await LeaseOneAsync(first)).Lease, new DeathCertificate(DeadLetterReason.Rejected, "no", 422), Cancellation);
-        var live = await first.AddAsync(failed, Cancellation);
+        var live = (await first.AddAsync(failed, Cancellation)).Id;
         await first.AddAsync(failed with { Request = Entry("/marker-lost").Request }, Cancellation);
         await first.DisposeAsync();
         Flip(DatabasePath, "/marker-lost"u8, 3);

@@ -283,20 +283,24 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         var removed = await AddFailedAsync("removed");
         await AddFailedAsync("cleared");
         await store.AddAsync(Entry(lane: "delivered"), Cancellation);
-        await store.CompleteAsync(await FailAndLeaseAsync("delivered"), Cancellation);
-        var dead = await store.AddAsync(Entry(lane: "dead"), Cancellation);
+        await store.CompleteAsync(await FailAndLeaseAsync("delivered"), null, Cancellation);
+        var dead = (await store.AddAsync(Entry(lane: "dead"), Cancellation)).Id;
         await store.BuryAsync(await FailAndLeaseAsync("dead"), new DeathCertificate(DeadLetterReason.Rejected, "no"), Cancellation);
-        Assert.Equal(4, Scalar("SELECT count(*) FROM attempt"));
+        await store.AddAsync(Entry(lane: "trimmed"), Cancellation);
+        await store.BuryAsync(await FailAndLeaseAsync("trimmed"), new DeathCertificate(DeadLetterReason.Rejected, "no"), Cancellation);
+        Assert.Equal(6, Scalar("SELECT count(*) FROM attempt"));
 
         await store.RemoveAsync(Queue, removed, null, Cancellation);
         await store.ClearAsync(Queue, 10, Cancellation);
-        Assert.Equal(2, Scalar("SELECT count(*) FROM attempt"));
+        Assert.Equal(4, Scalar("SELECT count(*) FROM attempt"));
         await store.DeleteDeadLetterAsync(Queue, dead, Cancellation);
+        Assert.Equal(2, Scalar("SELECT count(*) FROM attempt"));
+        Assert.Single(await store.TrimDeadLettersAsync(Queue, DateTimeOffset.MinValue, keep: 0, 10, Cancellation));
 
         Assert.Equal(0, Scalar("SELECT count(*) FROM attempt"));
 
         async Task<long> AddFailedAsync(string lane) =>
-            await store.AddAsync(Entry(lane: lane) with { Attempts = 1, LastError = "reset" }, Cancellation);
+            (await store.AddAsync(Entry(lane: lane) with { Attempts = 1, LastError = "reset" }, Cancellation)).Id;
 
         async Task<Lease> FailAndLeaseAsync(string lane)
         {

@@ -818,7 +818,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     public async Task The_failed_attempts_at_an_entry_are_read_back_in_order()
     {
         var start = Clock.GetUtcNow();
-        var id = await Store.AddAsync(Entry() with { Attempts = 1, LastError = "refused", LastStatusCode = 503 }, Cancellation);
+        var id = await AddAsync(Entry() with { Attempts = 1, LastError = "refused", LastStatusCode = 503 });
         await FailAsync("HTTP 500", 500);
         await FailAsync("reset");
 
@@ -836,7 +836,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task What_the_server_has_neither_answered_nor_may_have_seen_is_not_in_the_history()
     {
-        var id = await Store.AddAsync(Entry() with { LastError = "offline" }, Cancellation);
+        var id = await AddAsync(Entry() with { LastError = "offline" });
         Retry[] retries =
         [
             new(TimeSpan.Zero, CountsAsAttempt: false, "offline"),
@@ -854,7 +854,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task The_last_20_failed_attempts_are_kept()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         for (var i = 1; i <= 25; i++)
         {
             await FailAsync($"error {i}");
@@ -874,7 +874,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [InlineData(DeadLetterReason.Dropped, false)]
     public async Task A_dead_letter_has_its_history_with_the_attempt_that_it_died_of(DeadLetterReason reason, bool isOfAttempt)
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         await FailAsync("HTTP 503", 503);
         await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(reason, "the end", 422), Cancellation);
 
@@ -892,7 +892,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await FailAsync("HTTP 503", 503);
         Clock.Advance(TimeSpan.FromSeconds(1));
 
-        Assert.Equal([503], Assert.Single(await Store.ExpireAsync(Queue, 1, Cancellation)).History.Select(attempt => attempt.StatusCode));
+        Assert.Equal([503], Assert.Single(await Store.ExpireAsync(Queue, 1, keep: true, Cancellation)).History.Select(attempt => attempt.StatusCode));
     }
 
     [Fact]
@@ -923,7 +923,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task A_dead_letter_that_is_put_back_keeps_its_history()
     {
-        var id = await Store.AddAsync(Entry(), Cancellation);
+        var id = await AddAsync(Entry());
         await FailAsync("HTTP 503", 503);
         await BuryAsync("first");
         await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation);

@@ -578,10 +578,15 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             return false;
         }
 
-        BodyTable.Delete(session, DeadLetterTable.FindRow(session, id)?.BodyId);
+        DeleteDeadLetter(session, queue, id, DeadLetterTable.FindRow(session, id)?.BodyId);
+        return true;
+    }
+
+    private static void DeleteDeadLetter(SqliteSession session, string queue, long id, long? bodyId)
+    {
+        BodyTable.Delete(session, bodyId);
         AttemptTable.Delete(session, id);
         DeadLetterTable.Delete(session, queue, id);
-        return true;
     }
 
     private static List<long> Trim(SqliteSession session, string queue, long diedBefore, long? keep, int limit)
@@ -591,8 +596,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             .TakeWhile((letter, index) => index < surplus || letter.DiedAt < diedBefore)
             .Select(letter =>
             {
-                BodyTable.Delete(session, letter.BodyId);
-                DeadLetterTable.Delete(session, queue, letter.Id);
+                DeleteDeadLetter(session, queue, letter.Id, letter.BodyId);
                 return letter.Id;
             })
             .ToList();
