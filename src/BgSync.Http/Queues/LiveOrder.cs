@@ -9,7 +9,7 @@ internal sealed class LiveOrder(
 {
     private static readonly Task<LiveTurn?> _atOnce = Task.FromResult<LiveTurn?>(null);
 
-    private readonly LaneTurns _turns = new();
+    private readonly Turns _turns = new();
 
     /// <summary>Waits until a request may be sent, or queued at least.</summary>
     /// <param name="lane">The request's lane.</param>

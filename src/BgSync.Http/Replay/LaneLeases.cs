@@ -8,7 +8,7 @@ namespace BgSync.Http.Replay;
 /// <remarks>Thread-safe. One lease is taken after another, so that who finds a lane leased knows whether this process has it.</remarks>
 internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQueueStore store)
 {
-    private readonly LaneTurns _turns = new();
+    private readonly Turns _turns = new();
     private readonly ConcurrentDictionary<string, Sending> _sending = new(StringComparer.Ordinal);
 
     /// <summary>Leases the heads of lanes that are due. Not to be cancelled: what is leased must be known, or nobody gives it back.</summary>

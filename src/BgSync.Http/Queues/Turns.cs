@@ -1,20 +1,20 @@
 namespace BgSync.Http.Queues;
 
-/// <summary>Lets those who ask for a lane have it one after another, in the order in which they asked.</summary>
-/// <remarks>Thread-safe. A lane that nobody has or wants costs nothing.</remarks>
-internal sealed class LaneTurns
+/// <summary>Lets those who ask for a thing by its name, such as a lane, have it one after another, in the order in which they asked.</summary>
+/// <remarks>Thread-safe. What nobody has or wants costs nothing.</remarks>
+internal sealed class Turns
 {
     private readonly Dictionary<string, Turn> _last = new(StringComparer.Ordinal);
 
     /// <summary>Waits for a turn, which lasts until it is disposed of.</summary>
-    public async Task<IDisposable> TakeAsync(string lane, CancellationToken cancellationToken)
+    public async Task<IDisposable> TakeAsync(string name, CancellationToken cancellationToken)
     {
-        var turn = new Turn(this, lane);
+        var turn = new Turn(this, name);
         Task before;
         lock (_last)
         {
-            before = _last.TryGetValue(lane, out var last) ? last.Ended : Task.CompletedTask;
-            _last[lane] = turn;
+            before = _last.TryGetValue(name, out var last) ? last.Ended : Task.CompletedTask;
+            _last[name] = turn;
         }
 
         try
@@ -30,7 +30,7 @@ internal sealed class LaneTurns
         }
     }
 
-    private sealed class Turn(LaneTurns turns, string lane) : IDisposable
+    private sealed class Turn(Turns turns, string name) : IDisposable
     {
         private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -40,9 +40,9 @@ internal sealed class LaneTurns
         {
             lock (turns._last)
             {
-                if (turns._last[lane] == this)
+                if (turns._last[name] == this)
                 {
-                    turns._last.Remove(lane);
+                    turns._last.Remove(name);
                 }
             }
 
