@@ -268,7 +268,7 @@ internal sealed class BackgroundSyncQueue(
         RequireAddress(editing.Request);
         var edited = entry with { Lane = editing.Lane, Request = RequestCapture.Capture(editing.Request, options.SecretHeaders) };
         return editing.Request.Content == content
-            ? await store.ReplaceAsync(edited, body: null, cancellationToken).ConfigureAwait(false)
+            ? await store.ReplaceAsync(edited, body: null, TimeSpan.Zero, cancellationToken).ConfigureAwait(false)
             : await ByHandAsync(_intake.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 

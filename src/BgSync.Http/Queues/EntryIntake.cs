@@ -91,7 +91,7 @@ internal sealed class EntryIntake(
             async (body, token) =>
             {
                 var replacement = await body.CompleteAsync(token).ConfigureAwait(false);
-                var change = await store.ReplaceAsync(edited, replacement, token).ConfigureAwait(false);
+                var change = await store.ReplaceAsync(edited, replacement, TimeSpan.Zero, token).ConfigureAwait(false);
                 if (change == EntryChange.Done)
                 {
                     body.Taken();

@@ -120,6 +120,10 @@ public interface IQueueStore : IAsyncDisposable
     /// <returns><see langword="null"/> when this queue has no readable entry of that id.</returns>
     ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken);
 
+    /// <summary>Reads the last entry of a queue, by position, that has a coalescing key and can be read, leased or not.</summary>
+    /// <returns><see langword="null"/> when there is none.</returns>
+    ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken);
+
     /// <summary>Reads the failed attempts at an entry or a dead letter, oldest first.</summary>
     /// <returns>None when there were none, or when this queue has neither of that id.</returns>
     ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken);
@@ -132,13 +136,14 @@ public interface IQueueStore : IAsyncDisposable
     ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Writes the request and the lane of an entry anew, and its body where one is given, unless it is in flight. Its id, position,
-    /// times, notes, priority and attempts stay; in another lane it takes the place of its position.
+    /// Writes all of an entry anew but its id, its position, its priority and its wait, and its body where one is given, unless it is in
+    /// flight. In another lane it takes the place of its position.
     /// </summary>
     /// <param name="edited">The entry as it shall be. Its <see cref="StoredEntry.Revision"/> is that of the one that was read.</param>
     /// <param name="body">The new body; <see langword="null"/> keeps the old one.</param>
+    /// <param name="delay">How long the entry is to wait as if the server had asked for it, should it not wait longer anyway.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, CancellationToken cancellationToken);
+    ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken);
 
     /// <summary>Removes the entries of a queue, the first ones first, <paramref name="limit"/> at most. A leased entry is left alone.</summary>
     /// <returns>How many were removed.</returns>
@@ -158,7 +163,8 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Puts a dead letter back at the end of its lane, behind all of its priority, as an entry with no attempts and a new expiry; its
-    /// id and its history stay, its receipt is forgotten.
+    /// id and its history stay, its receipt is forgotten, and it has no coalescing key any more: whether it reached its server before
+    /// it died is forgotten with its attempts.
     /// </summary>
     /// <returns><see langword="false"/> when this queue has no readable dead letter of that id.</returns>
     ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken);

@@ -8,7 +8,10 @@ public sealed record StoredEntry
     /// <summary>The entry's id: unique in the store, never used again.</summary>
     public required long Id { get; init; }
 
-    /// <summary>Changes with every edit, so that a change which is based on an older reading is told from the others.</summary>
+    /// <summary>
+    /// Changes with every edit and with <see cref="Attempts"/>, so that a change which is based on an older reading is told from the
+    /// others.
+    /// </summary>
     public long Revision { get; init; }
 
     /// <summary>The queue's name.</summary>

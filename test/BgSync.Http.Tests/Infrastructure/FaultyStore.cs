@@ -56,14 +56,18 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
         Do(nameof(FindAsync)).FindAsync(queue, id, cancellationToken);
 
+    public ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
+        Do(nameof(FindLastAsync)).FindLastAsync(queue, coalesceKey, cancellationToken);
+
     public ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken) =>
         Do(nameof(GetHistoryAsync)).GetHistoryAsync(queue, id, cancellationToken);
 
     public ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
         Do(nameof(RemoveAsync)).RemoveAsync(queue, id, revision, cancellationToken);
 
-    public ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, CancellationToken cancellationToken) =>
-        Do(nameof(ReplaceAsync)).ReplaceAsync(edited, body, cancellationToken);
+    public ValueTask<EntryChange> ReplaceAsync(
+        StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken) =>
+        Do(nameof(ReplaceAsync)).ReplaceAsync(edited, body, delay, cancellationToken);
 
     public ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken) =>
         Do(nameof(ClearAsync)).ClearAsync(queue, limit, cancellationToken);

@@ -507,13 +507,14 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await foreach (var entry in store.ReadAsync(Queue, QueueEnd.Back, Cancellation))
         {
             var found = (await store.FindAsync(Queue, entry.Id, Cancellation))!;
-            await store.ReplaceAsync(found, EntryBody.FromBytes(new byte[1]), Cancellation);
+            await store.ReplaceAsync(found, EntryBody.FromBytes(new byte[1]), TimeSpan.Zero, Cancellation);
             found = (await store.FindAsync(Queue, entry.Id, Cancellation))!;
-            Assert.Equal(EntryChange.Done, await store.ReplaceAsync(found with { Lane = "moved" }, null, Cancellation));
+            Assert.Equal(EntryChange.Done, await store.ReplaceAsync(found with { Lane = "moved" }, null, TimeSpan.Zero, Cancellation));
         }
 
         await store.GetReceiptAsync(Queue, long.MaxValue, Cancellation);
         Assert.NotEqual(0, await store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation));
+        await store.FindLastAsync(Queue, "x", Cancellation);
         await store.RemoveAsync(Queue, (await store.AddAsync(Entry("/6"), Cancellation)).Id, null, Cancellation);
         await store.AddAsync(Entry("/7", "left"), Cancellation);
         foreach (var lease in await store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation))

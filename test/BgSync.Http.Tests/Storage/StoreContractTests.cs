@@ -1120,7 +1120,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
 
         Assert.Equal(EntryChange.InFlight, await Store.RemoveAsync(Queue, id, null, Cancellation));
-        Assert.Equal(EntryChange.InFlight, await Store.ReplaceAsync(entry with { Lane = "b" }, EntryBody.Empty, Cancellation));
+        Assert.Equal(EntryChange.InFlight, await Store.ReplaceAsync(entry with { Lane = "b" }, EntryBody.Empty, TimeSpan.Zero, Cancellation));
         Assert.Equal(1, await Store.ClearAsync(Queue, 10, Cancellation));
 
         Assert.Equal(entry.Revision, Assert.Single(await ReadAllAsync()).Revision);
@@ -1137,7 +1137,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         Clock.Advance(LeaseTime);
         var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
 
-        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry, null, Cancellation));
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry, null, TimeSpan.Zero, Cancellation));
 
         Assert.False(await Store.CompleteAsync(lease, null, Cancellation));
         Assert.Equal(1, (await LeaseOneAsync()).Entry!.Attempts);
@@ -1193,7 +1193,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await writer.WriteAsync(bytes, Cancellation);
         var body = isStreamed ? EntryBody.FromWriter(writer) : EntryBody.FromBytes(bytes);
 
-        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Request = request }, body, Cancellation));
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Request = request }, body, TimeSpan.Zero, Cancellation));
 
         var edited = (await ReadAllAsync())[0];
         Assert.NotEqual(entry.Revision, edited.Revision);
@@ -1216,7 +1216,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         var body = RandomNumberGenerator.GetBytes(1000);
         var id = await AddStreamedAsync(Entry(), body, 300);
 
-        await Store.ReplaceAsync((await Store.FindAsync(Queue, id, Cancellation))!, null, Cancellation);
+        await Store.ReplaceAsync((await Store.FindAsync(Queue, id, Cancellation))!, null, TimeSpan.Zero, Cancellation);
 
         Assert.Equal(body, await ReadBodyAsync(id));
         Assert.Equal(new QueueCounts(1, 0, 1000), await Store.CountAsync(Queue, Cancellation));
@@ -1228,15 +1228,15 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         var id = await AddAsync(Entry("/1"));
         var read = (await Store.FindAsync(Queue, id, Cancellation))!;
         var edited = read with { Request = new RequestSnapshot { Method = HttpMethod.Post, Uri = new Uri(Origin + "/edited") } };
-        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(edited, null, Cancellation));
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(edited, null, TimeSpan.Zero, Cancellation));
 
-        Assert.Equal(EntryChange.Outdated, await Store.ReplaceAsync(read, EntryBody.FromBytes(new byte[9]), Cancellation));
+        Assert.Equal(EntryChange.Outdated, await Store.ReplaceAsync(read, EntryBody.FromBytes(new byte[9]), TimeSpan.Zero, Cancellation));
         Assert.Equal(EntryChange.Outdated, await Store.RemoveAsync(Queue, id, read.Revision, Cancellation));
 
         var current = Assert.Single(await ReadAllAsync());
         Assert.Equal("/edited", current.Request.Uri.AbsolutePath);
         Assert.Equal(0, current.BodyLength);
-        Assert.Equal(EntryChange.NotFound, await Store.ReplaceAsync(current with { Queue = "other" }, null, Cancellation));
+        Assert.Equal(EntryChange.NotFound, await Store.ReplaceAsync(current with { Queue = "other" }, null, TimeSpan.Zero, Cancellation));
         Assert.Equal(EntryChange.Done, await Store.RemoveAsync(Queue, id, current.Revision, Cancellation));
     }
 
@@ -1432,7 +1432,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     private async Task MoveAsync(long id, string lane)
     {
         var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
-        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Lane = lane }, null, Cancellation));
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Lane = lane }, null, TimeSpan.Zero, Cancellation));
     }
 
     private async Task AssertDrainsAsync(params string[] paths)

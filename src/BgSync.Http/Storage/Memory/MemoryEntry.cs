@@ -6,6 +6,7 @@ namespace BgSync.Http.Storage.Memory;
 internal sealed class MemoryEntry(StoredEntry written, byte[] body)
 {
     private StoredEntry _written = written;
+    private long _edits;
 
     public long Id => _written.Id;
 
@@ -19,7 +20,7 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
 
     public DateTimeOffset ExpiresAt => _written.ExpiresAt;
 
-    public long Revision => _written.Revision;
+    public string? CoalesceKey => _written.CoalesceKey;
 
     public byte[] Body { get; private set; } = body;
 
@@ -44,25 +45,28 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
         }
     }
 
-    public StoredEntry Describe() => _written with { Attempts = Attempts, LastError = LastError };
+    /// <param name="lostAttempts">Attempts under leases whose time is up, which nobody has counted yet.</param>
+    public StoredEntry Describe(int lostAttempts = 0) => _written with
+    {
+        Revision = (_edits << 32) + Attempts + lostAttempts,
+        Attempts = Attempts + lostAttempts,
+        LastError = LastError,
+    };
 
     public void Replace(StoredEntry edited, byte[]? body)
     {
+        _edits++;
         Body = body ?? Body;
-        _written = _written with
-        {
-            Revision = Revision + 1,
-            Lane = edited.Lane,
-            Request = edited.Request,
-            BodyLength = Body.Length,
-        };
+        _written = edited with { BodyLength = Body.Length, DueAt = null, IsLeased = false };
+        Attempts = edited.Attempts;
+        LastError = edited.LastError;
     }
 
     public void MoveTo(string lane) => _written = _written with { Revision = Revision + 1, Lane = lane };
 
     public void Requeue(DateTimeOffset expiresAt, DateTimeOffset now)
     {
-        _written = _written with { ExpiresAt = expiresAt };
+        _written = _written with { ExpiresAt = expiresAt, CoalesceKey = null };
         Attempts = 0;
         LastError = null;
         NotBefore = now;

@@ -24,7 +24,9 @@ internal sealed class MemoryLane
     public bool MayBeSentByHand(DateTimeOffset now) => VisibleAt <= now || _waitsForBackoff;
 
     public StoredEntry Describe(MemoryEntry entry, DateTimeOffset now) =>
-        entry == Head ? entry.Describe() with { DueAt = VisibleAt, IsLeased = IsLeasing(entry, now) } : entry.Describe();
+        entry == Head
+            ? entry.Describe(Token is not null && VisibleAt <= now ? 1 : 0) with { DueAt = VisibleAt, IsLeased = IsLeasing(entry, now) }
+            : entry.Describe();
 
     /// <summary>Adds an entry; one that stands before the head becomes the head unless that is being sent.</summary>
     public void Enter(MemoryEntry entry, DateTimeOffset now)
@@ -81,6 +83,20 @@ internal sealed class MemoryLane
         Head.NotBefore = VisibleAt = until > now ? until : now;
         Head.AskedByServer = askedByServer && until > now;
         _waitsForBackoff = !askedByServer && until > now;
+    }
+
+    /// <summary>Has an entry wait until a time, as if it had been asked for, unless it waits longer anyway.</summary>
+    public void Hold(MemoryEntry entry, DateTimeOffset until, DateTimeOffset now)
+    {
+        if (entry != Head)
+        {
+            entry.NotBefore = entry.AskedByServer && entry.NotBefore > until ? entry.NotBefore : until;
+            entry.AskedByServer = true;
+        }
+        else if (until > VisibleAt)
+        {
+            Wait(until, askedByServer: true, now);
+        }
     }
 
     public bool ClearBackoff(bool onlyEndless, DateTimeOffset now)

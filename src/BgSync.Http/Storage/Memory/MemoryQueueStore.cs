@@ -176,6 +176,14 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         RunAsync(() => FindLive(queue, id) is { } entry ? LaneOf(entry).Describe(entry, Now) : null, cancellationToken);
 
     /// <inheritdoc/>
+    public ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
+        RunAsync(
+            () => QueueOf(queue).Live.Values.LastOrDefault(entry => entry.CoalesceKey == coalesceKey) is { } last
+                ? LaneOf(last).Describe(last, Now)
+                : null,
+            cancellationToken);
+
+    /// <inheritdoc/>
     public ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken) =>
         RunAsync<IReadOnlyList<FailedAttempt>>(
             () => _entries.TryGetValue(id, out var entry) && entry.Queue == queue ? [.. entry.History] : [], cancellationToken);
@@ -194,10 +202,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, CancellationToken cancellationToken)
+    public ValueTask<EntryChange> ReplaceAsync(
+        StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(edited);
-        return ChangeAsync(edited.Queue, edited.Id, edited.Revision, entry => Replace(entry, edited, body), cancellationToken);
+        return ChangeAsync(edited.Queue, edited.Id, edited.Revision, entry => Replace(entry, edited, body, delay), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -372,7 +381,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                         return EntryChange.NotFound;
                     case var entry when LaneOf(entry).IsLeasing(entry, Now):
                         return EntryChange.InFlight;
-                    case var entry when revision is not null && revision != entry.Revision:
+                    case var entry when revision is not null && revision != LaneOf(entry).Describe(entry, Now).Revision:
                         return EntryChange.Outdated;
                     case var entry:
                         change(entry);
@@ -464,11 +473,17 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         return Bury(entry, death);
     }
 
-    private void Replace(MemoryEntry entry, StoredEntry edited, EntryBody? body)
+    private void Replace(MemoryEntry entry, StoredEntry edited, EntryBody? body, TimeSpan delay)
     {
         var lane = LaneOf(entry);
         var bytes = body is { } given ? BytesOf(given) : null;
+        edited = edited with { Timestamp = ToMilliseconds(edited.Timestamp), ExpiresAt = ToMilliseconds(edited.ExpiresAt) };
         lane.VoidLeaseOf(entry);
+        if (delay > TimeSpan.Zero)
+        {
+            lane.Hold(entry, After(delay), Now);
+        }
+
         if (edited.Lane == entry.Lane)
         {
             entry.Replace(edited, bytes);

@@ -59,7 +59,7 @@ internal sealed record EntryRow
             Queue = entry.Queue,
             Timestamp = UnixTime.Of(entry.Timestamp),
             ExpiresAt = UnixTime.Of(entry.ExpiresAt),
-            Metadata = entry.Metadata is { Count: > 0 } metadata ? HeaderJson.WriteMetadata(metadata) : null,
+            Metadata = Encode(entry.Metadata),
             TraceParent = entry.TraceParent,
             CoalesceKey = entry.CoalesceKey,
             Prerequisite = entry.Prerequisite,
@@ -68,8 +68,23 @@ internal sealed record EntryRow
         return row.With(entry.Lane, entry.Request, entry.Body);
     }
 
+    /// <summary>The same row as it is after an edit, with another body where one is given.</summary>
+    public EntryRow With(StoredEntry edited, EntryBody? body)
+    {
+        var row = this with
+        {
+            Timestamp = UnixTime.Of(edited.Timestamp),
+            ExpiresAt = UnixTime.Of(edited.ExpiresAt),
+            Metadata = Encode(edited.Metadata),
+            TraceParent = edited.TraceParent,
+            CoalesceKey = edited.CoalesceKey,
+            Prerequisite = edited.Prerequisite,
+        };
+        return row.With(edited.Lane, edited.Request, body);
+    }
+
     /// <summary>The same row with another lane and request, and with another body where one is given.</summary>
-    public EntryRow With(string lane, RequestSnapshot request, EntryBody? body)
+    private EntryRow With(string lane, RequestSnapshot request, EntryBody? body)
     {
         var row = this with
         {
@@ -160,7 +175,7 @@ internal sealed record EntryRow
             return new StoredEntry
             {
                 Id = id,
-                Revision = Checksum,
+                Revision = RevisionOf(Checksum, attempts),
                 Queue = Queue!,
                 Lane = Lane!,
                 Priority = (EntryPriority)Priority,
@@ -190,6 +205,12 @@ internal sealed record EntryRow
             return null;
         }
     }
+
+    /// <summary>What tells a reading of an entry from a later one.</summary>
+    public static long RevisionOf(long checksum, int attempts) => unchecked(checksum + attempts);
+
+    private static string? Encode(IReadOnlyDictionary<string, string>? metadata) =>
+        metadata is { Count: > 0 } ? HeaderJson.WriteMetadata(metadata) : null;
 
     private EntryRow With(EntryBody body) => this with
     {

@@ -17,7 +17,7 @@ internal static class EntryTable
     /// <param name="IsHead">Whether it is the head of its lane.</param>
     /// <param name="IsInFlight">Whether it is leased.</param>
     /// <param name="NotBefore">The end of a wait that the server asked for; zero if there is none.</param>
-    /// <param name="Revision">The checksum.</param>
+    /// <param name="Revision">The <see cref="StoredEntry.Revision"/>.</param>
     public sealed record Standing(LaneTable.Head Head, bool IsHead, bool IsInFlight, long NotBefore, long Revision);
 
     /// <summary>Writes an entry, under a new id unless one is given.</summary>
@@ -123,10 +123,14 @@ internal static class EntryTable
             WHERE entry.id = $id AND entry.queue = $queue
             """,
             ("$queue", queue), ("$id", id), ("$now", now));
-        return reader.Read()
-            ? new Standing(
-                LaneTable.ReadHead(reader), reader.GetBoolean(6), reader.GetBoolean(7), reader.GetInt64(8), reader.GetInt64(9))
-            : null;
+        if (!reader.Read())
+        {
+            return null;
+        }
+
+        var head = LaneTable.ReadHead(reader);
+        return new Standing(
+            head, reader.GetBoolean(6), reader.GetBoolean(7), reader.GetInt64(8), EntryRow.RevisionOf(reader.GetInt64(9), head.Attempts));
     }
 
     /// <summary>Entries that are not leased, the first ones first, as the heads that they would be.</summary>
@@ -170,8 +174,24 @@ internal static class EntryTable
     /// <summary>One entry of a queue; <see langword="null"/> when it is not there or cannot be read.</summary>
     public static StoredEntry? Describe(SqliteSession session, string queue, long id, long now)
     {
-        using var reader = session.Query($"{SelectDescribed} WHERE entry.id = $id AND entry.queue = $queue", ("$id", id), ("$queue", queue));
+        using var reader = session.Query(
+            $"{SelectDescribed} WHERE entry.id = $id AND entry.queue = $queue", ("$id", id), ("$queue", queue), ("$now", now));
         return reader.Read() ? Decode(reader, EntryRow.Read(reader, 7), now) : null;
+    }
+
+    /// <summary>The last entry of a queue that has a coalescing key and can be read.</summary>
+    public static StoredEntry? DescribeLast(SqliteSession session, string queue, string coalesceKey, long now)
+    {
+        using var reader = session.Query(
+            $"{SelectDescribed} WHERE entry.queue = $queue AND entry.coalesce_key = $key ORDER BY entry.position DESC",
+            ("$queue", queue), ("$key", coalesceKey), ("$now", now));
+        StoredEntry? last = null;
+        while (last is null && reader.Read())
+        {
+            last = Decode(reader, EntryRow.Read(reader, 7), now);
+        }
+
+        return last;
     }
 
     /// <summary>The next entries of a queue beyond a position, without those that cannot be read.</summary>
@@ -183,7 +203,7 @@ internal static class EntryTable
             from == QueueEnd.Front
                 ? $"{SelectDescribed} WHERE entry.queue = $queue AND entry.position > $after ORDER BY entry.position LIMIT $limit"
                 : $"{SelectDescribed} WHERE entry.queue = $queue AND entry.position < $after ORDER BY entry.position DESC LIMIT $limit",
-            ("$queue", queue), ("$after", after), ("$limit", limit));
+            ("$queue", queue), ("$after", after), ("$limit", limit), ("$now", now));
         var entries = new List<StoredEntry>();
         long? next = null;
         var rows = 0;
@@ -226,10 +246,12 @@ internal static class EntryTable
         return excess;
     }
 
+    // A lease whose time is up was an attempt, though nobody has counted it yet.
     private static string SelectDescribed { get; } =
         $"""
         SELECT entry.id, entry.position, lane.head_id IS NOT NULL, lane.visible_at, lane.lease_token IS NOT NULL,
-            coalesce(lane.attempts, entry.attempts), iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
+            coalesce(lane.attempts + (lane.lease_token IS NOT NULL AND lane.visible_at <= $now), entry.attempts),
+            iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
             {string.Join(", ", SqliteSchema.EntryColumns.Split(", ").Select(static column => "entry." + column))}
         FROM entry
         LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id

@@ -41,13 +41,25 @@ internal static class LaneTable
             HeadParameters(row, id, start, now));
     }
 
-    /// <summary>Says where the head of a lane goes to now, and ends a lease of it whose time is up.</summary>
-    public static void Redirect(SqliteSession session, Head head, string origin) =>
+    /// <summary>Tells a lane what became of its head by a change, and ends a lease of it whose time is up.</summary>
+    public static void Redirect(SqliteSession session, EntryRow row, EntryStart start) =>
         session.Execute(
             $"""
-            UPDATE lane SET origin = $origin, attempts = {AttemptsWithLost}, {EndLease} WHERE queue = $queue AND name = $lane
+            UPDATE lane SET
+                origin = $origin,
+                visible_at = max(visible_at, $not_before),
+                wait = iif($not_before > visible_at, 2, wait),
+                attempts = $attempts,
+                last_error = $last_error,
+                {EndLease}
+            WHERE queue = $queue AND name = $lane
             """,
-            ("$queue", head.Queue), ("$lane", head.Lane), ("$origin", origin));
+            ("$queue", row.Queue),
+            ("$lane", row.Lane),
+            ("$origin", row.Origin),
+            ("$not_before", start.NotBefore),
+            ("$attempts", start.Attempts),
+            ("$last_error", start.LastError));
 
     /// <summary>
     /// Makes the first entry of a lane its head, or removes the lane if there is none. It is due at once, unless the server asked

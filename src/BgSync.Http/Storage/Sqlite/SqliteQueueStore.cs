@@ -172,6 +172,10 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         await ReadAsync(session => EntryTable.Describe(session, queue, id, Now), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
+    public async ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
+        await ReadAsync(session => EntryTable.DescribeLast(session, queue, coalesceKey, Now), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
     public async ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken) =>
         await ReadAsync(session => AttemptTable.Read(session, queue, id), cancellationToken).ConfigureAwait(false);
 
@@ -185,14 +189,15 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public async ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, CancellationToken cancellationToken)
+    public async ValueTask<EntryChange> ReplaceAsync(
+        StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(edited);
         return await ChangeAsync(
             edited.Queue,
             edited.Id,
             edited.Revision,
-            (session, standing) => Replace(session, standing, edited, body),
+            (session, standing) => Replace(session, standing, edited, body, delay),
             cancellationToken).ConfigureAwait(false);
     }
 
@@ -461,12 +466,12 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
     }
 
-    private void Replace(SqliteSession session, EntryTable.Standing standing, StoredEntry edited, EntryBody? body)
+    private void Replace(SqliteSession session, EntryTable.Standing standing, StoredEntry edited, EntryBody? body, TimeSpan delay)
     {
         var now = Now;
         var head = standing.Head;
         var before = EntryTable.Find(session, head.EntryId)!;
-        var row = before.With(edited.Lane, edited.Request, body);
+        var row = before.With(edited, body);
         if (body is not null)
         {
             Adopt(session, row.BodyId);
@@ -474,7 +479,8 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             QueueTable.Grow(session, head.Queue, row.BodyLength - before.BodyLength);
         }
 
-        var start = new EntryStart(head.Position, head.Attempts, head.LastError, standing.NotBefore, standing.NotBefore > 0);
+        var notBefore = Math.Max(standing.NotBefore, delay > TimeSpan.Zero ? UnixTime.After(now, delay) : 0);
+        var start = new EntryStart(head.Position, edited.Attempts, edited.LastError, notBefore, notBefore > 0);
         EntryTable.Update(session, head.EntryId, row, start);
         if (row.Lane != head.Lane)
         {
@@ -486,7 +492,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
         else if (standing.IsHead)
         {
-            LaneTable.Redirect(session, head, edited.Request.Origin);
+            LaneTable.Redirect(session, row, start);
         }
     }
 
@@ -561,7 +567,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
 
         var now = Now;
-        var row = (dead with { ExpiresAt = UnixTime.Of(expiresAt) }).Sealed();
+        var row = (dead with { ExpiresAt = UnixTime.Of(expiresAt), CoalesceKey = null }).Sealed();
         DeadLetterTable.Delete(session, queue, id);
         ReceiptTable.Delete(session, id);
         var position = QueueTable.Enter(session, queue, (EntryPriority)row.Priority, QueueEnd.Back, row.BodyLength);
