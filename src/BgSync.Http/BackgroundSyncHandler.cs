@@ -100,10 +100,10 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 return reply!;
             }
 
-            if (await TryQueueAsync(watched, failure, isAsync).ConfigureAwait(false) is { } entryId)
+            if (await TryQueueAsync(watched, failure, isAsync).ConfigureAwait(false) is { } placement)
             {
                 reply?.Dispose();
-                return AnswerQueued(request, entryId, failure.Exception);
+                return AnswerQueued(request, placement, failure.Exception);
             }
 
             // A reply that was not queued is the server's answer.
@@ -166,8 +166,8 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         };
     }
 
-    /// <returns>The entry's id; <see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
-    private async ValueTask<long?> TryQueueAsync(WatchedRequest watched, LiveFailure failure, bool isAsync)
+    /// <returns>Where it is; <see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
+    private async ValueTask<Placement?> TryQueueAsync(WatchedRequest watched, LiveFailure failure, bool isAsync)
     {
         string reason;
         if (failure.Verdict == FailureVerdict.DoNotQueue)
@@ -206,10 +206,10 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         return null;
     }
 
-    private HttpResponseMessage AnswerQueued(HttpRequestMessage request, long entryId, Exception failure) =>
+    private HttpResponseMessage AnswerQueued(HttpRequestMessage request, Placement placement, Exception failure) =>
         _options.WhenQueued == WhenQueued.ReturnAccepted
-            ? QueuedReply.Create(request, entryId)
-            : throw new RequestQueuedException(_queue.Name, entryId, failure);
+            ? QueuedReply.Create(request, placement)
+            : throw new RequestQueuedException(_queue.Name, placement, failure);
 
     /// <summary>Throws as it was thrown before.</summary>
     private static Exception Rethrown(Exception failure)

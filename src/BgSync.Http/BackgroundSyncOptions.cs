@@ -1,5 +1,6 @@
 using System.Net;
 using BgSync.Http.Outcomes;
+using BgSync.Http.Queues;
 using BgSync.Http.Replay;
 using BgSync.Http.Requests;
 using BgSync.Http.Routing;
@@ -13,6 +14,8 @@ namespace BgSync.Http;
 /// <remarks>Not to be changed once the application runs.</remarks>
 public sealed class BackgroundSyncOptions
 {
+    private CoalescingRule? _coalescing;
+
     /// <summary>
     /// The requests that the queue watches. Default: none named, which means every POST, PUT, PATCH and DELETE of the client.
     /// </summary>
@@ -239,6 +242,10 @@ public sealed class BackgroundSyncOptions
     /// <summary>The lane of a request, or <see langword="null"/> when all share one.</summary>
     internal Func<HttpRequestMessage, string>? Lane { get; private set; }
 
+    /// <summary>Which requests may be made one, and how; <see langword="null"/> when none are.</summary>
+    /// <remarks>No property, because the binder of configuration would want to make one.</remarks>
+    internal CoalescingRule? GetCoalescing() => _coalescing;
+
     /// <summary>Where jitter comes from: a number from 0 up to 1.</summary>
 #pragma warning disable RS0030 // The one place where the library takes its randomness from; tests put their own here.
     internal Func<double> Randomizer { get; set; } = Random.Shared.NextDouble;
@@ -256,13 +263,59 @@ public sealed class BackgroundSyncOptions
     }
 
     /// <summary>
+    /// Makes a request and the last entry with the same key one, when the request is about to be queued, after a failure or by
+    /// <see cref="IBackgroundSyncQueue.PushAsync"/>. Default: every request is an entry of its own.
+    /// </summary>
+    /// <remarks>
+    /// An entry that is being sent, or past its retention, is left alone: the request is queued behind it. Processes that share a store
+    /// see each other's entries, but two that queue at the same moment may each have one.
+    /// </remarks>
+    /// <param name="key">
+    /// The key of a request, such as its path; <see langword="null"/> for one on its own. Called before the request is first sent; what
+    /// it throws goes to the caller. The key is written down, so let it hold no secret.
+    /// </param>
+    /// <param name="whenQueued">What becomes of the two. Default: <see cref="Coalescing.ReplaceQueued"/>, so that only the newest counts.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="whenQueued"/> is none of its values.</exception>
+    public void CoalesceBy(Func<HttpRequestMessage, string?> key, Coalescing whenQueued = Coalescing.ReplaceQueued)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        if (!Enum.IsDefined(whenQueued))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(whenQueued), whenQueued, "Write one of Append, KeepFirst, ReplaceQueued and CancelOut.");
+        }
+
+        _coalescing = new(key, whenQueued);
+    }
+
+    /// <summary>Likewise, with a function that is shown both and says what becomes of them.</summary>
+    /// <remarks>
+    /// When the function throws, or does not return in 30 s, the request is queued behind the entry and a warning is logged. It may be
+    /// asked again of the same request, should the entry change meanwhile. One call at a time for each key.
+    /// </remarks>
+    /// <param name="key">
+    /// The key of a request, such as its path; <see langword="null"/> for one on its own. Called before the request is first sent; what
+    /// it throws goes to the caller. The key is written down, so let it hold no secret.
+    /// </param>
+    /// <param name="merge">
+    /// Says what becomes of the two. With <see cref="Coalescing.ReplaceQueued"/> it may change the request first, to what both come to.
+    /// </param>
+    public void CoalesceBy(
+        Func<HttpRequestMessage, string?> key, Func<CoalescingContext, CancellationToken, Task<Coalescing>> merge)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(merge);
+        _coalescing = new(key, Coalescing.Append, merge);
+    }
+
+    /// <summary>
     /// Sets the rules of Workbox 7.2 in Chrome: only a failure of the network is a failure, so that any reply to a replay delivers
     /// its entry; one lane, in which live requests overtake and the first failure stops the rest; tries at 0, 5 and 20 minutes, and
     /// then none before a trigger (see <see cref="RetryDelays"/>), without a limit to the attempts; 7 days, after which an entry is
     /// deleted; the caller gets an exception.
     /// </summary>
     /// <remarks>
-    /// Sets <see cref="ClassifyReply"/>, <see cref="QueuedStatuses"/>, <see cref="LaneBy"/>, <see cref="Overtaking"/>,
+    /// Sets <see cref="ClassifyReply"/>, <see cref="QueuedStatuses"/>, <see cref="LaneBy"/>, <c>CoalesceBy</c>, <see cref="Overtaking"/>,
     /// <see cref="RetryDelays"/>, <see cref="MaxAttempts"/>, <see cref="MaxRetentionTime"/>, <see cref="DiscardExpired"/> and
     /// <see cref="WhenQueued"/>; what is set after it wins. What Workbox has not and costs nothing stays: leases, idempotency keys,
     /// secrets that are not stored, and a network event that ends the wait for a server that could not be reached.
@@ -281,6 +334,7 @@ public sealed class BackgroundSyncOptions
         MaxRetentionTime = TimeSpan.FromDays(7);
         DiscardExpired = true;
         WhenQueued = WhenQueued.Throw;
+        _coalescing = null;
     }
 
     /// <summary>Whether the waits end in one that only a trigger ends.</summary>

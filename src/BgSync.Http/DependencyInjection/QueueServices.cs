@@ -17,14 +17,7 @@ internal static class QueueServices
     {
         services.AddKeyedSingleton(queue, (provider, _) => CreateLoop(provider, queue, client));
         services.AddKeyedSingleton(queue, (provider, _) => RouteTable.Compile(OptionsOf(provider, queue).Routes, provider));
-        services.AddKeyedSingleton(queue, (provider, _) => new BackgroundSyncQueue(
-            queue,
-            OptionsOf(provider, queue),
-            provider.GetRequiredService<IQueueStore>(),
-            provider.GetRequiredKeyedService<ReplayLoop>(queue),
-            provider.GetRequiredService<EntryEvents>(),
-            provider.GetRequiredService<EntryEventFeed>(),
-            provider.GetRequiredService<TimeProvider>()));
+        services.AddKeyedSingleton(queue, (provider, _) => CreateQueue(provider, queue));
         services.AddKeyedSingleton(queue, (provider, _) => new LiveOrder(
             queue,
             OptionsOf(provider, queue),
@@ -45,6 +38,27 @@ internal static class QueueServices
         provider.GetRequiredService<EntryEvents>(),
         AttemptTimeoutOf(provider, queue, client),
         provider.GetRequiredService<TimeProvider>());
+
+    private static BackgroundSyncQueue CreateQueue(IServiceProvider provider, string queue)
+    {
+        var options = OptionsOf(provider, queue);
+        var store = provider.GetRequiredService<IQueueStore>();
+        var events = provider.GetRequiredService<EntryEvents>();
+        var timeProvider = provider.GetRequiredService<TimeProvider>();
+        var intake = new EntryIntake(queue, options, store, events, timeProvider);
+        var coalescer = new Coalescer(
+            queue, options, store, intake, events, timeProvider, provider.GetRequiredService<ILogger<Coalescer>>());
+        return new BackgroundSyncQueue(
+            queue,
+            options,
+            store,
+            intake,
+            coalescer,
+            provider.GetRequiredKeyedService<ReplayLoop>(queue),
+            events,
+            provider.GetRequiredService<EntryEventFeed>(),
+            timeProvider);
+    }
 
     private static ReplayLoop CreateLoop(IServiceProvider provider, string queue, string client)
     {

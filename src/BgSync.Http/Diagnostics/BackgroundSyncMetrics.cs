@@ -12,6 +12,7 @@ internal sealed class BackgroundSyncMetrics
     private readonly Counter<long> _dropped;
     private readonly Counter<long> _dead;
     private readonly Counter<long> _removed;
+    private readonly Counter<long> _coalesced;
     private readonly Counter<long> _missed;
     private readonly Histogram<double> _duration;
 
@@ -22,6 +23,7 @@ internal sealed class BackgroundSyncMetrics
         _dropped = meter.CreateCounter<long>("bgsync.request.dropped", "{request}", "Requests that failed and could not be queued.");
         _dead = meter.CreateCounter<long>("bgsync.request.dead", "{request}", "Entries that became dead letters.");
         _removed = meter.CreateCounter<long>("bgsync.request.removed", "{request}", "Entries that were taken or removed by hand.");
+        _coalesced = meter.CreateCounter<long>("bgsync.request.coalesced", "{request}", "Requests that were made one with a queued one.");
         _missed = meter.CreateCounter<long>("bgsync.event.missed", "{event}", "Events that an observer was too slow for.");
         _duration = meter.CreateHistogram<double>("bgsync.replay.duration", "s", "How long a replay of one entry took.");
     }
@@ -34,6 +36,8 @@ internal sealed class BackgroundSyncMetrics
         _dead.Add(1, Tag(queue), new("bgsync.dead.reason", reason.ToString().ToLowerInvariant()));
 
     public void Removed(string queue, long entries) => _removed.Add(entries, Tag(queue));
+
+    public void Coalesced(string queue, string how) => _coalesced.Add(1, Tag(queue), new("bgsync.coalescing", how));
 
     public void Missed(string observer, long count) => _missed.Add(count, new KeyValuePair<string, object?>("bgsync.observer.name", observer));
 

@@ -9,6 +9,8 @@ internal sealed class BackgroundSyncQueue(
     string name,
     BackgroundSyncOptions options,
     IQueueStore store,
+    EntryIntake intake,
+    Coalescer coalescer,
     IQueueReplayer replayer,
     EntryEvents events,
     EntryEventFeed feed,
@@ -17,7 +19,6 @@ internal sealed class BackgroundSyncQueue(
     /// <summary>Entries removed at a time, so that other writes get their turn.</summary>
     private const int Batch = 100;
 
-    private readonly EntryIntake _intake = new(name, options, store, events, timeProvider);
     private readonly EntryTaker _taker = new(name, options, store, events, timeProvider);
 
     public string Name => name;
@@ -25,17 +26,17 @@ internal sealed class BackgroundSyncQueue(
     public BackgroundSyncOptions Options => options;
 
     /// <inheritdoc cref="EntryIntake.Capture"/>
-    public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp) => _intake.Capture(request, timestamp);
+    public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp) => intake.Capture(request, timestamp);
 
     /// <summary>Writes a request that failed to stable storage. The caller's cancel no longer counts.</summary>
     /// <exception cref="QueueStoreException">The store could not take it, or the queue is full.</exception>
     /// <exception cref="BodyNotRepeatableException">The body could not be read once more.</exception>
     /// <exception cref="OperationCanceledException">The store or the body made no progress for too long.</exception>
-    public async Task<long> EnqueueAsync(WatchedRequest request, LiveFailure failure)
+    public async Task<Placement> EnqueueAsync(WatchedRequest request, LiveFailure failure)
     {
-        var id = await _intake.AddAsync(request, QueueEnd.Back, failure, CancellationToken.None).ConfigureAwait(false);
+        var placement = await coalescer.AddAsync(request, failure, CancellationToken.None).ConfigureAwait(false);
         replayer.WakeForNew();
-        return id;
+        return placement;
     }
 
     public ValueTask<long> PushAsync(
@@ -183,7 +184,7 @@ internal sealed class BackgroundSyncQueue(
 
     public async ValueTask<bool> RequeueAsync(long id, CancellationToken cancellationToken = default)
     {
-        var requeued = await store.RequeueAsync(name, id, _intake.ExpiryFrom(timeProvider.GetUtcNow()), cancellationToken).ConfigureAwait(false);
+        var requeued = await store.RequeueAsync(name, id, intake.ExpiryFrom(timeProvider.GetUtcNow()), cancellationToken).ConfigureAwait(false);
         if (requeued)
         {
             events.Requeued(name, id);
@@ -226,9 +227,13 @@ internal sealed class BackgroundSyncQueue(
         HttpRequestMessage request, QueueEnd end, DateTimeOffset? timestamp, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(request);
-        RequireAddress(request);
-        var captured = _intake.Capture(request, timestamp ?? timeProvider.GetUtcNow());
-        var id = await ByHandAsync(_intake.AddAsync(captured, end, failure: null, cancellationToken), cancellationToken).ConfigureAwait(false);
+        RequestAddress.Require(request);
+        var captured = intake.Capture(request, timestamp ?? timeProvider.GetUtcNow());
+        // Who puts a request before all others wants it there, and not in the place of one of them.
+        var adding = end == QueueEnd.Back
+            ? coalescer.AddAsync(captured, failure: null, cancellationToken)
+            : intake.AddAsync(captured, end, failure: null, cancellationToken);
+        var (id, _) = await ByHandAsync(adding, cancellationToken).ConfigureAwait(false);
         request.SetBackgroundSyncEntryId(id);
         replayer.WakeForNew();
         return id;
@@ -259,17 +264,14 @@ internal sealed class BackgroundSyncQueue(
 
     private async Task<EntryChange> ReplaceAsync(StoredEntry entry, Action<EntryEdit> edit, CancellationToken cancellationToken)
     {
-        var content = entry.Request.ContentHeaders is null ? null : new StoredContent(
-            async token => await store.OpenBodyAsync(name, entry.Id, token).ConfigureAwait(false)
-                ?? throw new InvalidDataException("The entry's body is gone."),
-            entry.BodyLength);
+        var content = intake.ContentOf(entry);
         var editing = new EntryEdit(entry, RequestRestorer.Restore(entry.Request, content));
         edit(editing);
-        RequireAddress(editing.Request);
+        RequestAddress.Require(editing.Request);
         var edited = entry with { Lane = editing.Lane, Request = RequestCapture.Capture(editing.Request, options.SecretHeaders) };
         return editing.Request.Content == content
             ? await store.ReplaceAsync(edited, body: null, TimeSpan.Zero, cancellationToken).ConfigureAwait(false)
-            : await ByHandAsync(_intake.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken).ConfigureAwait(false);
+            : await ByHandAsync(intake.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>An entry with what only this process knows of it.</summary>
@@ -300,16 +302,6 @@ internal sealed class BackgroundSyncQueue(
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
             throw new TimeoutException($"The body or the store made no progress for {options.EnqueueTimeout} (EnqueueTimeout).", e);
-        }
-    }
-
-    private static void RequireAddress(HttpRequestMessage request)
-    {
-        if (request.RequestUri is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
-        {
-            throw new ArgumentException(
-                $"'{request.RequestUri}' is not where a queued request can go. Write the whole address, such as \"https://api.example.com/orders\".",
-                nameof(request));
         }
     }
 }

@@ -62,4 +62,14 @@ internal sealed partial class EntryEvents
 
     [LoggerMessage(2031, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} has failed in attempt {Attempt}, and its lane goes on without it")]
     private partial void LogLeavesLane(string queue, long entryId, int attempt);
+
+    [LoggerMessage(2040, LogLevel.Information,
+        "Queue '{Queue}': entry {EntryId} superseded by {Method} {Origin}{Path} with {BodyLength} bytes: {Error}")]
+    private partial void LogSuperseded(string queue, long entryId, HttpMethod method, string origin, string path, long bodyLength, string error);
+
+    [LoggerMessage(2041, LogLevel.Information, "Queue '{Queue}': {Method} {Origin}{Path} dropped, because entry {EntryId} stands for it")]
+    private partial void LogKeptFirst(string queue, long entryId, HttpMethod method, string origin, string path);
+
+    [LoggerMessage(2042, LogLevel.Information, "Queue '{Queue}': entry {EntryId} removed, because a newer request cancels it out")]
+    private partial void LogCancelledOut(string queue, long entryId);
 }

@@ -164,6 +164,27 @@ internal sealed partial class EntryEvents(
         Publish(EntryEventKind.Edited, queue, id);
     }
 
+    public void Superseded(string queue, long id, NewEntry entry)
+    {
+        metrics.Coalesced(queue, "replaced");
+        LogSuperseded(queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length, entry.LastError ?? "by hand");
+        Publish(EntryEventKind.Superseded, queue, id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
+    }
+
+    public void KeptFirst(string queue, long id, RequestSnapshot request)
+    {
+        metrics.Coalesced(queue, "kept");
+        LogKeptFirst(queue, id, request.Method, request.Origin, request.Uri.AbsolutePath);
+        Publish(EntryEventKind.KeptFirst, queue, id, happened => happened with { Request = request });
+    }
+
+    public void CancelledOut(StoredEntry entry)
+    {
+        metrics.Coalesced(entry.Queue, "cancelled");
+        LogCancelledOut(entry.Queue, entry.Id);
+        Publish(EntryEventKind.CancelledOut, entry.Queue, entry.Id, happened => happened with { Request = entry.Request });
+    }
+
     public void Deleted(string queue, long id, string? reason = null)
     {
         LogDeleted(queue, id, reason ?? "by hand");

@@ -17,6 +17,7 @@ internal sealed class EntryIntake(
     public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp)
     {
         var lane = request.GetBackgroundSyncLane() ?? options.Lane?.Invoke(request) ?? "";
+        var coalesceKey = options.GetCoalescing()?.Key(request);
         var hasKey = IdempotencyKey.Ensure(request, options.IdempotencyKeyHeader, options.IdempotencyKeyFormat, timeProvider);
         var expiry = ExpiryFrom(timestamp, request.GetBackgroundSyncRetention());
         var deadline = request.GetBackgroundSyncDeadline();
@@ -30,10 +31,11 @@ internal sealed class EntryIntake(
             request.GetBackgroundSyncNotBefore(),
             hasKey || IdempotencyKey.IsIdempotent(request.Method),
             request.GetBackgroundSyncMetadata(),
-            Activity.Current?.Id);
+            Activity.Current?.Id,
+            coalesceKey);
     }
 
-    /// <summary>Writes a request to stable storage.</summary>
+    /// <summary>Writes a request to stable storage, as an entry of its own.</summary>
     /// <param name="request">The request.</param>
     /// <param name="end">Where it goes.</param>
     /// <param name="failure">The failure that brought it here; <see langword="null"/> when it was never sent.</param>
@@ -41,7 +43,24 @@ internal sealed class EntryIntake(
     /// <exception cref="QueueStoreException">The store could not take it, or the queue is full.</exception>
     /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
     /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
-    public Task<long> AddAsync(WatchedRequest request, QueueEnd end, LiveFailure? failure, CancellationToken cancellationToken) =>
+    public Task<Placement> AddAsync(
+        WatchedRequest request, QueueEnd end, LiveFailure? failure, CancellationToken cancellationToken) =>
+        StoreAsync(request, end, failure, AppendAsync, cancellationToken);
+
+    /// <summary>Reads the body of a request, and has its entry put where it belongs.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="end">Where it would go.</param>
+    /// <param name="failure">The failure that brought it here; <see langword="null"/> when it was never sent.</param>
+    /// <param name="put">Puts it into the store, and says so to its body.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
+    /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
+    public Task<T> StoreAsync<T>(
+        WatchedRequest request,
+        QueueEnd end,
+        LiveFailure? failure,
+        Func<NewEntry, EntryBodyStream, CancellationToken, Task<T>> put,
+        CancellationToken cancellationToken) =>
         StoreBodyAsync(
             request.Body,
             async (body, token) =>
@@ -68,19 +87,50 @@ internal sealed class EntryIntake(
                     LastError = failure is null ? null : FailureText.Of(failure.Exception),
                     LastStatusCode = failure?.StatusCode,
                     Metadata = request.Metadata,
+                    CoalesceKey = request.CoalesceKey,
                     TraceParent = request.TraceParent,
                 };
-                var added = await store.AddAsync(entry, token).ConfigureAwait(false);
-                body.Taken();
-                foreach (var letter in added.Dropped)
-                {
-                    events.Dead(letter);
-                }
-
-                events.Queued(queue, added.Id, entry);
-                return added.Id;
+                return await put(entry, body, token).ConfigureAwait(false);
             },
             cancellationToken);
+
+    /// <summary>Adds an entry at its end of the queue.</summary>
+    public async Task<Placement> AppendAsync(NewEntry entry, EntryBodyStream body, CancellationToken cancellationToken)
+    {
+        var added = await store.AddAsync(entry, cancellationToken).ConfigureAwait(false);
+        body.Taken();
+        foreach (var letter in added.Dropped)
+        {
+            events.Dead(letter);
+        }
+
+        events.Queued(queue, added.Id, entry);
+        return new(added.Id, Coalescing.Append);
+    }
+
+    /// <summary>Copies a body into a spool.</summary>
+    /// <returns>Its length.</returns>
+    /// <exception cref="BodyNotRepeatableException">The body could not be read, or kept.</exception>
+    /// <exception cref="OperationCanceledException">It was given up, or the body made no progress for too long.</exception>
+    public Task<long> SpoolAsync(RepeatableBody source, BodySpool spool, CancellationToken cancellationToken) =>
+        WatchAsync(
+            async (progress, token) =>
+            {
+                var writer = new SpoolWriter(spool, progress);
+                await using (writer.ConfigureAwait(false))
+                {
+                    await source.CopyOnceMoreAsync(writer, progress, token).ConfigureAwait(false);
+                }
+
+                return spool.Length;
+            },
+            cancellationToken);
+
+    /// <summary>The body of an entry, for its request; <see langword="null"/> when that has no content.</summary>
+    public StoredContent? ContentOf(StoredEntry entry) => entry.Request.ContentHeaders is null ? null : new(
+        async token => await store.OpenBodyAsync(queue, entry.Id, token).ConfigureAwait(false)
+            ?? throw new InvalidDataException("The entry's body is gone."),
+        entry.BodyLength);
 
     /// <summary>Writes an entry anew, with new content or, when there is none, without a body.</summary>
     /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
@@ -110,8 +160,26 @@ internal sealed class EntryIntake(
         return time == Timeout.InfiniteTimeSpan || time > DateTimeOffset.MaxValue - start ? DateTimeOffset.MaxValue : start + time;
     }
 
-    private async Task<T> StoreBodyAsync<T>(
-        RepeatableBody source, Func<EntryBodyStream, CancellationToken, Task<T>> storeEntry, CancellationToken cancellationToken)
+    /// <summary>Gives the store as long as it has for a part of a request.</summary>
+    /// <exception cref="OperationCanceledException">It was given up, or the store made no progress for too long.</exception>
+    public Task<T> WatchAsync<T>(Func<CancellationToken, Task<T>> run, CancellationToken cancellationToken) =>
+        WatchAsync((_, token) => run(token), cancellationToken);
+
+    private Task<T> StoreBodyAsync<T>(
+        RepeatableBody source, Func<EntryBodyStream, CancellationToken, Task<T>> storeEntry, CancellationToken cancellationToken) =>
+        WatchAsync(
+            async (progress, token) =>
+            {
+                var body = new EntryBodyStream(store, options.InlineBodyLength, options.MaxBodyLength, progress);
+                await using (body.ConfigureAwait(false))
+                {
+                    await source.CopyOnceMoreAsync(body, progress, token).ConfigureAwait(false);
+                    return await storeEntry(body, token).ConfigureAwait(false);
+                }
+            },
+            cancellationToken);
+
+    private async Task<T> WatchAsync<T>(Func<Action, CancellationToken, Task<T>> run, CancellationToken cancellationToken)
     {
         using var watchdog = new CancellationTokenSource(options.EnqueueTimeout, timeProvider);
         using var giveUp = cancellationToken.UnsafeRegister(static watchdog => ((CancellationTokenSource)watchdog!).Cancel(), watchdog);
@@ -123,11 +191,6 @@ internal sealed class EntryIntake(
             }
         }
 
-        var body = new EntryBodyStream(store, options.InlineBodyLength, options.MaxBodyLength, Progress);
-        await using (body.ConfigureAwait(false))
-        {
-            await source.CopyOnceMoreAsync(body, Progress, watchdog.Token).ConfigureAwait(false);
-            return await storeEntry(body, watchdog.Token).ConfigureAwait(false);
-        }
+        return await run(Progress, watchdog.Token).ConfigureAwait(false);
     }
 }

@@ -21,7 +21,10 @@ public interface IBackgroundSyncQueue
     /// <param name="request">The request, with an absolute address. Its body is read; the request is left to the caller.</param>
     /// <param name="timestamp">When it was made, from which it expires; <see langword="null"/> for now.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>The entry's id, once the entry is on stable storage.</returns>
+    /// <returns>
+    /// The entry's id, once the entry is on stable storage. Where <see cref="BackgroundSyncOptions.CoalesceBy(Func{HttpRequestMessage, string}, Coalescing)"/>
+    /// made the request one with a queued entry it is the id of that, which is gone if the two cancelled out.
+    /// </returns>
     /// <exception cref="ArgumentException">The address is not an absolute one of HTTP.</exception>
     /// <exception cref="InvalidOperationException">The body is too large to be queued.</exception>
     /// <exception cref="QueueStoreException">The queue is full (<see cref="StoreFault.QueueFull"/>), or the store cannot take it.</exception>
@@ -29,7 +32,8 @@ public interface IBackgroundSyncQueue
     ValueTask<long> PushAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Adds a request before all others of its priority, which wait for it if they are of its lane. Workbox's <c>unshiftRequest</c>.
+    /// Adds a request before all others of its priority, which wait for it if they are of its lane. It is made one with none of them.
+    /// Workbox's <c>unshiftRequest</c>.
     /// </summary>
     /// <inheritdoc cref="PushAsync"/>
     ValueTask<long> UnshiftAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);

@@ -6,20 +6,37 @@ namespace BgSync.Http.Queues;
 /// </summary>
 public sealed class RequestQueuedException : HttpRequestException
 {
-    internal RequestQueuedException(string queue, long entryId, Exception failure)
+    internal RequestQueuedException(string queue, Placement placement, Exception failure)
         : base(
             (failure as HttpRequestException)?.HttpRequestError ?? HttpRequestError.Unknown,
-            $"The request could not be sent and was queued: entry {entryId} of queue '{queue}'. {failure.Message}",
+            $"The request could not be sent and {Describe(queue, placement)}. {failure.Message}",
             failure,
             (failure as HttpRequestException)?.StatusCode)
     {
         Queue = queue;
-        EntryId = entryId;
+        EntryId = placement.EntryId;
+        Coalescing = placement.How;
     }
 
     /// <summary>The queue's name.</summary>
     public string Queue { get; }
 
-    /// <summary>The entry's id.</summary>
+    /// <summary>
+    /// The entry's id: the request's own, or that of the queued entry with which it was made one. After
+    /// <see cref="Coalescing.CancelOut"/> there is no such entry any more.
+    /// </summary>
     public long EntryId { get; }
+
+    /// <summary>
+    /// What was made of the request and a queued one of the same key. <see cref="Coalescing.Append"/> when it was queued on its own.
+    /// </summary>
+    public Coalescing Coalescing { get; }
+
+    private static string Describe(string queue, Placement placement) => placement.How switch
+    {
+        Coalescing.KeepFirst => $"was dropped, because entry {placement.EntryId} of queue '{queue}' stands for it",
+        Coalescing.ReplaceQueued => $"was queued in the place of an older one: entry {placement.EntryId} of queue '{queue}'",
+        Coalescing.CancelOut => $"need not be: it and entry {placement.EntryId} of queue '{queue}' cancelled out",
+        _ => $"was queued: entry {placement.EntryId} of queue '{queue}'",
+    };
 }

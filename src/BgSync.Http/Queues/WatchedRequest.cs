@@ -13,6 +13,7 @@ namespace BgSync.Http.Queues;
 /// <param name="IsRepeatable">Whether it may be sent again although the server may have processed it: it is idempotent or keyed.</param>
 /// <param name="Metadata">The caller's notes.</param>
 /// <param name="TraceParent">The trace of the live attempt.</param>
+/// <param name="CoalesceKey">Whoever has the same may be made one with it; <see langword="null"/> for nobody.</param>
 internal readonly record struct WatchedRequest(
     RequestSnapshot Snapshot,
     RepeatableBody Body,
@@ -23,4 +24,5 @@ internal readonly record struct WatchedRequest(
     DateTimeOffset NotBefore,
     bool IsRepeatable,
     IReadOnlyDictionary<string, string>? Metadata,
-    string? TraceParent);
+    string? TraceParent,
+    string? CoalesceKey);

@@ -17,6 +17,9 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
     /// <summary>Why there is no copy; <see langword="null"/> while there is one.</summary>
     public string? Failure { get; private set; }
 
+    /// <summary>How much was written.</summary>
+    public long Length => _length;
+
     /// <summary>Forgets what was written.</summary>
     public void Restart()
     {

@@ -31,7 +31,7 @@ public sealed partial class ArchitectureTests
     [InlineData("Storage.Sqlite", "Storage", "Requests")]
     [InlineData("Storage.Memory", "Storage", "Requests")]
     [InlineData("Diagnostics", "Storage", "Requests")]
-    [InlineData("Queues", "Storage", "Requests", "Outcomes", "Diagnostics", "BackgroundSyncOptions", "WhenQueued", "Overtaking")]
+    [InlineData("Queues", "Storage", "Requests", "Outcomes", "Diagnostics", "BackgroundSyncOptions", "WhenQueued", "Overtaking", "Coalescing")]
     [InlineData("Replay", "Queues", "Storage", "Requests", "Outcomes", "Connectivity", "BackgroundSyncOptions", "Overtaking")]
     public void A_namespace_knows_only_those_below_it(string name, params string[] known)
     {

@@ -67,6 +67,28 @@ public sealed class MetricsTests : IDisposable
         Assert.Equal(3, _measured.Count(measured => measured == ("bgsync.request.removed", "bgsync.queue.name=test")));
     }
 
+    [Fact]
+    public async Task What_is_made_one_is_counted_apart()
+    {
+        var answer = Coalescing.ReplaceQueued;
+        await using var app = new TestApplication(sync => sync.CoalesceBy(_ => "secret", (_, _) => Task.FromResult(answer)));
+        Listen(app);
+        foreach (var next in (Coalescing[])[Coalescing.Append, Coalescing.ReplaceQueued, Coalescing.KeepFirst, Coalescing.CancelOut])
+        {
+            answer = next;
+            await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, Orders));
+        }
+
+        Assert.Equal(
+            [
+                ("bgsync.request.enqueued", "bgsync.queue.name=test"),
+                ("bgsync.request.coalesced", "bgsync.coalescing=replaced, bgsync.queue.name=test"),
+                ("bgsync.request.coalesced", "bgsync.coalescing=kept, bgsync.queue.name=test"),
+                ("bgsync.request.coalesced", "bgsync.coalescing=cancelled, bgsync.queue.name=test"),
+            ],
+            _measured);
+    }
+
     public void Dispose()
     {
         _listener.Dispose();

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json.Nodes;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
@@ -259,6 +260,70 @@ public sealed class ReadmeSnippets : IDisposable
         }
 
         Assert.Equal("#1", (await Queue("orders").GetAllAsync().SingleAsync()).Lane);
+    }
+
+    [Fact]
+    public async Task Only_the_newest_counts()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
+        {
+            sync.CoalesceBy(request => request.RequestUri!.AbsolutePath);
+        });
+
+        await QueueOneAsync(HttpMethod.Put);
+        await QueueOneAsync(HttpMethod.Delete);
+
+        Assert.Equal(HttpMethod.Delete, (await Queue("orders").GetAllAsync().SingleAsync()).Request.Method);
+    }
+
+    [Fact]
+    public async Task One_request_of_two()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
+        {
+            sync.CoalesceBy(
+                request => request.RequestUri!.AbsolutePath,
+                async (both, cancellationToken) =>
+                {
+                    var (older, newer) = (both.QueuedRequest, both.Request);
+                    if (older.Method == HttpMethod.Put && newer.Method == HttpMethod.Delete)
+                    {
+                        return Coalescing.CancelOut;                // made and deleted while offline: nothing is sent
+                    }
+
+                    if (older.Method == HttpMethod.Put && newer.Method == HttpMethod.Patch)
+                    {
+                        var note = await older.Content!.ReadFromJsonAsync<JsonObject>(cancellationToken);
+                        var patch = await newer.Content!.ReadFromJsonAsync<JsonObject>(cancellationToken);
+                        foreach (var (name, value) in patch!)
+                        {
+                            note![name] = value?.DeepClone();
+                        }
+
+                        newer.Method = HttpMethod.Put;
+                        newer.Content = JsonContent.Create(note);
+                        return Coalescing.ReplaceQueued;            // by what the newer request is now
+                    }
+
+                    return Coalescing.Append;
+                });
+        });
+        var note = new Uri("http://api.example.com/notes/1");
+        await Assert.ThrowsAsync<RequestQueuedException>(() => client.PutAsJsonAsync(note, new { Title = "apples", Count = 2 }));
+        await Assert.ThrowsAsync<RequestQueuedException>(() => client.PatchAsJsonAsync(note, new { Count = 3 }));
+
+        var entry = await Queue("orders").GetAllAsync().SingleAsync();
+        await using (var stored = await Queue("orders").OpenBodyAsync(entry.Id))
+        {
+            Assert.Equal("""{"title":"apples","count":3}""", await new StreamReader(stored!).ReadToEndAsync());
+        }
+
+        var removed = await Assert.ThrowsAsync<RequestQueuedException>(() => client.DeleteAsync(note));
+        Assert.Equal(Coalescing.CancelOut, removed.Coalescing);
+        Assert.Equal(default, await Queue("orders").CountAsync());
+        await QueueOneAsync(HttpMethod.Delete);
+        await QueueOneAsync(HttpMethod.Delete);
+        Assert.Equal(2, (await Queue("orders").CountAsync()).Live);
     }
 
     [Fact]

@@ -10,12 +10,12 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task The_last_entry_of_a_key_is_found_in_its_own_queue()
     {
-        await Store.AddAsync(Entry("/1", "a") with { CoalesceKey = "x" }, Cancellation);
-        var last = await Store.AddAsync(Entry("/2", "b") with { CoalesceKey = "x" }, Cancellation);
-        await Store.AddAsync(Entry("/0") with { CoalesceKey = "x", End = QueueEnd.Front }, Cancellation);
-        await Store.AddAsync(Entry("/3") with { CoalesceKey = "X" }, Cancellation);
-        await Store.AddAsync(Entry("/4"), Cancellation);
-        await Store.AddAsync(Entry("/5", queue: "other") with { CoalesceKey = "x" }, Cancellation);
+        await AddAsync(Entry("/1", "a") with { CoalesceKey = "x" });
+        var last = await AddAsync(Entry("/2", "b") with { CoalesceKey = "x" });
+        await AddAsync(Entry("/0") with { CoalesceKey = "x", End = QueueEnd.Front });
+        await AddAsync(Entry("/3") with { CoalesceKey = "X" });
+        await AddAsync(Entry("/4"));
+        await AddAsync(Entry("/5", queue: "other") with { CoalesceKey = "x" });
 
         var found = (await FindLastAsync("x"))!;
 
@@ -28,19 +28,19 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task The_last_entry_of_a_key_is_found_while_it_is_leased_and_says_so()
     {
-        await Store.AddAsync(Entry("/1") with { CoalesceKey = "x" }, Cancellation);
+        await AddAsync(Entry("/1") with { CoalesceKey = "x" });
         var lease = (await LeaseOneAsync()).Lease;
 
         Assert.True((await FindLastAsync("x"))!.IsLeased);
 
-        await Store.CompleteAsync(lease, Cancellation);
+        await Store.CompleteAsync(lease, null, Cancellation);
         Assert.Null(await FindLastAsync("x"));
     }
 
     [Fact]
     public async Task A_lease_whose_time_is_up_is_read_as_an_attempt()
     {
-        var id = await Store.AddAsync(Entry("/1") with { CoalesceKey = "x" }, Cancellation);
+        var id = await AddAsync(Entry("/1") with { CoalesceKey = "x" });
         await LeaseOneAsync();
         Assert.Equal(0, (await FindLastAsync("x"))!.Attempts);
 
@@ -55,7 +55,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_dead_letter_is_not_found_by_its_key_nor_when_it_is_put_back()
     {
-        var id = await Store.AddAsync(Entry("/1") with { CoalesceKey = "x" }, Cancellation);
+        var id = await AddAsync(Entry("/1") with { CoalesceKey = "x" });
         await Store.BuryAsync((await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Exhausted), Cancellation);
         Assert.Null(await FindLastAsync("x"));
 
@@ -71,9 +71,9 @@ public abstract partial class StoreContractTests
     [InlineData("elsewhere")]
     public async Task All_of_an_entry_can_be_written_anew_but_its_id_and_its_place(string lane)
     {
-        await Store.AddAsync(Entry("/1"), Cancellation);
-        var id = await Store.AddAsync(Entry("/old") with { CoalesceKey = "x", Attempts = 7, LastError = "HTTP 500" }, Cancellation);
-        await Store.AddAsync(Entry("/3"), Cancellation);
+        await AddAsync(Entry("/1"));
+        var id = await AddAsync(Entry("/old") with { CoalesceKey = "x", Attempts = 7, LastError = "HTTP 500" });
+        await AddAsync(Entry("/3"));
         var written = (await FindLastAsync("x"))! with
         {
             Lane = lane,
@@ -98,7 +98,7 @@ public abstract partial class StoreContractTests
         Assert.Equal(("photo", "y", 1, "offline"), (entry.Metadata["kind"], entry.CoalesceKey, entry.Attempts, entry.LastError));
         Assert.Null(await FindLastAsync("x"));
         Assert.Equal(entry.Revision, (await FindLastAsync("y"))!.Revision);
-        await Store.CompleteAsync((await LeaseLaneAsync("")).Lease, Cancellation);
+        await Store.CompleteAsync((await LeaseLaneAsync("")).Lease, null, Cancellation);
         Assert.Equal((id, 1, "offline"), await LeaseLaneAsync(lane) is var leased
             ? (leased.Lease.EntryId, leased.Entry!.Attempts, leased.Entry.LastError) : default);
     }
@@ -106,7 +106,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_head_written_anew_has_the_attempts_that_it_was_given()
     {
-        await Store.AddAsync(Entry("/1") with { CoalesceKey = "x" }, Cancellation);
+        await AddAsync(Entry("/1") with { CoalesceKey = "x" });
         await Store.RescheduleAsync((await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(1), true, "HTTP 503"), Cancellation);
         await Store.RescheduleAsync((await LeaseLaneAsync("")).Lease, new Retry(TimeSpan.FromMinutes(1), true, "HTTP 503"), Cancellation);
         var found = (await FindLastAsync("x"))!;
@@ -124,7 +124,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task An_attempt_makes_an_older_reading_outdated()
     {
-        var id = await Store.AddAsync(Entry("/1") with { CoalesceKey = "x" }, Cancellation);
+        var id = await AddAsync(Entry("/1") with { CoalesceKey = "x" });
         var read = (await FindLastAsync("x"))!;
         await Store.RescheduleAsync((await LeaseOneAsync()).Lease, new Retry(TimeSpan.Zero, true), Cancellation);
 
@@ -146,10 +146,10 @@ public abstract partial class StoreContractTests
     {
         if (!isHead)
         {
-            await Store.AddAsync(Entry("/0"), Cancellation);
+            await AddAsync(Entry("/0"));
         }
 
-        await Store.AddAsync(Entry("/1") with { CoalesceKey = "x", Delay = TimeSpan.FromSeconds(10) }, Cancellation);
+        await AddAsync(Entry("/1") with { CoalesceKey = "x", Delay = TimeSpan.FromSeconds(10) });
 
         await Store.ReplaceAsync((await FindLastAsync("x"))! with { Lane = lane }, null, TimeSpan.FromHours(1), Cancellation);
 
@@ -159,7 +159,7 @@ public abstract partial class StoreContractTests
         }
 
         Clock.Advance(TimeSpan.FromMinutes(59));
-        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, Cancellation));
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
         Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
         Clock.Advance(TimeSpan.FromMinutes(1));
         await AssertDrainsAsync("/1");
@@ -172,11 +172,11 @@ public abstract partial class StoreContractTests
     {
         if (!isHead)
         {
-            await Store.AddAsync(Entry("/0"), Cancellation);
+            await AddAsync(Entry("/0"));
         }
 
-        await Store.AddAsync(
-            Entry("/1") with { CoalesceKey = "x", Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation);
+        await AddAsync(
+            Entry("/1") with { CoalesceKey = "x", Delay = TimeSpan.FromHours(1), DelayAskedByServer = true });
 
         await Store.ReplaceAsync((await FindLastAsync("x"))!, null, TimeSpan.FromMinutes(1), Cancellation);
 

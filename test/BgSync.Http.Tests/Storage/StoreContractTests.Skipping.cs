@@ -92,6 +92,6 @@ public abstract partial class StoreContractTests
         var read = (await Store.FindAsync(Queue, id, Cancellation))!;
         await Store.RescheduleAsync((await LeaseOneAsync()).Lease, _skipping, Cancellation);
 
-        Assert.Equal(EntryChange.Outdated, await Store.ReplaceAsync(read, null, Cancellation));
+        Assert.Equal(EntryChange.Outdated, await Store.ReplaceAsync(read, null, TimeSpan.Zero, Cancellation));
     }
 }

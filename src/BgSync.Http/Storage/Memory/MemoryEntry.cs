@@ -57,12 +57,16 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
     {
         _edits++;
         Body = body ?? Body;
-        _written = edited with { BodyLength = Body.Length, DueAt = null, IsLeased = false };
+        _written = edited with { Priority = Priority, BodyLength = Body.Length, DueAt = null, IsLeased = false };
         Attempts = edited.Attempts;
         LastError = edited.LastError;
     }
 
-    public void MoveTo(string lane) => _written = _written with { Revision = Revision + 1, Lane = lane };
+    public void MoveTo(string lane)
+    {
+        _edits++;
+        _written = _written with { Lane = lane };
+    }
 
     public void Requeue(DateTimeOffset expiresAt, DateTimeOffset now)
     {

@@ -1,0 +1,222 @@
+using BgSync.Http.Outcomes;
+using BgSync.Http.Requests;
+using BgSync.Http.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace BgSync.Http.Queues;
+
+/// <summary>
+/// Puts a request into the queue as <see cref="CoalescingRule"/> says. In this process requests of one key are put in one after
+/// another, so that the second of two finds the first.
+/// </summary>
+internal sealed partial class Coalescer(
+    string queue,
+    BackgroundSyncOptions options,
+    IQueueStore store,
+    EntryIntake intake,
+    EntryEvents events,
+    TimeProvider timeProvider,
+    ILogger<Coalescer> logger)
+{
+    /// <summary>How long the application's function may take, and how long a request waits for others of its key that it takes so long for.</summary>
+    private static readonly TimeSpan _limit = TimeSpan.FromSeconds(30);
+
+    private readonly ILogger<Coalescer> _logger = logger;
+    private readonly Turns _turns = new();
+
+    /// <inheritdoc cref="EntryIntake.AddAsync"/>
+    public Task<Placement> AddAsync(WatchedRequest request, LiveFailure? failure, CancellationToken cancellationToken) =>
+        options.GetCoalescing() is { } rule && request.CoalesceKey is { } key
+            ? rule.Merge is { } merge
+                ? MergeAsync(request, key, merge, failure, cancellationToken)
+                : ApplyAsync(request, key, rule.Always, failure, cancellationToken)
+            : intake.AddAsync(request, QueueEnd.Back, failure, cancellationToken);
+
+    private async Task<Placement> ApplyAsync(
+        WatchedRequest request, string key, Coalescing always, LiveFailure? failure, CancellationToken cancellationToken)
+    {
+        // What needs no place needs no body either, which may be large.
+        var dropped = always is Coalescing.KeepFirst or Coalescing.CancelOut
+            ? await intake.WatchAsync(token => TryDropAsync(key, request.Snapshot, always, token), cancellationToken).ConfigureAwait(false)
+            : null;
+        return dropped ?? await intake.StoreAsync(
+            request,
+            QueueEnd.Back,
+            failure,
+            async (entry, body, token) =>
+            {
+                // Not before the body is in the store: the turn of a large one would be long.
+                using var turn = await _turns.TakeAsync(key, token).ConfigureAwait(false);
+                while (await FindAsync(key, token).ConfigureAwait(false) is { } queued
+                    && Judge(always, queued) is var how and not Coalescing.Append)
+                {
+                    var placement = how == Coalescing.ReplaceQueued
+                        ? await TryReplaceAsync(queued, entry, body, token).ConfigureAwait(false)
+                        : await TryDropAsync(queued, request.Snapshot, how, token).ConfigureAwait(false);
+                    if (placement is { } found)
+                    {
+                        return found;
+                    }
+                }
+
+                return await intake.AppendAsync(entry, body, token).ConfigureAwait(false);
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<Placement> MergeAsync(
+        WatchedRequest request,
+        string key,
+        Func<CoalescingContext, CancellationToken, Task<Coalescing>> merge,
+        LiveFailure? failure,
+        CancellationToken cancellationToken)
+    {
+        using var spool = new BodySpool(options.InlineBodyLength, options.MaxBodyLength);
+        var length = await intake.SpoolAsync(request.Body, spool, cancellationToken).ConfigureAwait(false);
+        StoredContent Spooled() => new(_ => new(spool.OpenView()), length);
+        request = request with { Body = RepeatableBody.Of(Spooled()) };
+        using var turn = await TakeTurnAsync(key, cancellationToken).ConfigureAwait(false);
+        while (turn is not null
+            && await intake.WatchAsync(token => FindAsync(key, token), cancellationToken).ConfigureAwait(false) is { } queued)
+        {
+            try
+            {
+                using var newer = RequestRestorer.Restore(request.Snapshot, request.Snapshot.ContentHeaders is null ? null : Spooled());
+                var how = Judge(await AskAsync(queued, newer, merge, cancellationToken).ConfigureAwait(false), queued);
+                if (how == Coalescing.Append)
+                {
+                    break;
+                }
+
+                var placement = how == Coalescing.ReplaceQueued
+                    ? await intake.StoreAsync(
+                        Recapture(newer, request),
+                        QueueEnd.Back,
+                        failure,
+                        (entry, body, token) => TryReplaceAsync(queued, entry, body, token),
+                        cancellationToken).ConfigureAwait(false)
+                    : await intake.WatchAsync(
+                        token => TryDropAsync(queued, request.Snapshot, how, token), cancellationToken).ConfigureAwait(false);
+                if (placement is { } found)
+                {
+                    return found;
+                }
+            }
+            catch (Exception e) when (e is not QueueStoreException && !cancellationToken.IsCancellationRequested)
+            {
+                LogFailed(e, queue, queued.Id, e.Message);
+                break;
+            }
+        }
+
+        // With its key, so that the next request of that key finds this one and not the one before.
+        return await intake.AddAsync(request, QueueEnd.Back, failure, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <returns><see langword="null"/> when those before it take too long.</returns>
+    private async Task<IDisposable?> TakeTurnAsync(string key, CancellationToken cancellationToken)
+    {
+        using var waiting = new Attempt(_limit, timeProvider, cancellationToken);
+        try
+        {
+            return await _turns.TakeAsync(key, waiting.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (waiting.IsTimedOut)
+        {
+            LogNoTurn(queue, _limit);
+            return null;
+        }
+    }
+
+    /// <summary>The entry that a request of a key may be made one with: neither in flight nor past its retention.</summary>
+    private async Task<StoredEntry?> FindAsync(string key, CancellationToken cancellationToken) =>
+        await store.FindLastAsync(queue, key, cancellationToken).ConfigureAwait(false) is { IsLeased: false } queued
+            && queued.ExpiresAt >= timeProvider.GetUtcNow() ? queued : null;
+
+    /// <summary>What an answer comes to: what may have arrived must be followed by what undoes it.</summary>
+    private static Coalescing Judge(Coalescing answer, StoredEntry queued) =>
+        answer == Coalescing.CancelOut && queued.Attempts > 0 ? Coalescing.Append : answer;
+
+    private async Task<Coalescing> AskAsync(
+        StoredEntry queued,
+        HttpRequestMessage newer,
+        Func<CoalescingContext, CancellationToken, Task<Coalescing>> merge,
+        CancellationToken cancellationToken)
+    {
+        using var older = RequestRestorer.Restore(queued.Request, intake.ContentOf(queued));
+        var context = new CoalescingContext(queued, older, newer);
+        var answer = Coalescing.Append;
+        await ApplicationCall.RunAsync(
+            async token => answer = await merge(context, token).ConfigureAwait(false), _limit, timeProvider, cancellationToken).ConfigureAwait(false);
+        return Enum.IsDefined(answer) ? answer : throw new InvalidOperationException($"It answered {answer}, which is none of Coalescing.");
+    }
+
+    /// <summary>Takes down a request that the application may have changed.</summary>
+    private WatchedRequest Recapture(HttpRequestMessage newer, WatchedRequest request)
+    {
+        RequestAddress.Require(newer);
+        IdempotencyKey.Ensure(newer, options.IdempotencyKeyHeader, options.IdempotencyKeyFormat, timeProvider);
+        return request with
+        {
+            Snapshot = RequestCapture.Capture(newer, options.SecretHeaders),
+            Body = RepeatableBody.Of(newer.Content),
+        };
+    }
+
+    private async Task<Placement?> TryDropAsync(
+        string key, RequestSnapshot request, Coalescing how, CancellationToken cancellationToken) =>
+        await FindAsync(key, cancellationToken).ConfigureAwait(false) is { } queued && Judge(how, queued) == how
+            ? await TryDropAsync(queued, request, how, cancellationToken).ConfigureAwait(false)
+            : null;
+
+    /// <summary>Drops a request, and the entry with it if they cancel out.</summary>
+    /// <returns><see langword="null"/> when the entry is no longer what it was.</returns>
+    private async Task<Placement?> TryDropAsync(
+        StoredEntry queued, RequestSnapshot request, Coalescing how, CancellationToken cancellationToken)
+    {
+        if (how == Coalescing.KeepFirst)
+        {
+            events.KeptFirst(queue, queued.Id, request);
+        }
+        else if (await store.RemoveAsync(queue, queued.Id, queued.Revision, cancellationToken).ConfigureAwait(false) == EntryChange.Done)
+        {
+            events.CancelledOut(queued);
+        }
+        else
+        {
+            return null;
+        }
+
+        return new(queued.Id, how);
+    }
+
+    /// <summary>Has a request take the place of an entry.</summary>
+    /// <returns><see langword="null"/> when the entry is no longer what it was.</returns>
+    private async Task<Placement?> TryReplaceAsync(
+        StoredEntry queued, NewEntry entry, EntryBodyStream body, CancellationToken cancellationToken)
+    {
+        var replaced = queued with
+        {
+            Lane = entry.Lane,
+            Request = entry.Request,
+            Timestamp = entry.Timestamp,
+            ExpiresAt = entry.ExpiresAt,
+            Metadata = entry.Metadata ?? new Dictionary<string, string>(),
+            CoalesceKey = entry.CoalesceKey,
+            Prerequisite = entry.Prerequisite,
+            TraceParent = entry.TraceParent,
+            // One is enough to remember by that something may have reached the server.
+            Attempts = Math.Max(entry.Attempts, Math.Min(queued.Attempts, 1)),
+            LastError = entry.LastError,
+        };
+        var delay = entry.DelayAskedByServer ? entry.Delay : TimeSpan.Zero;
+        if (await store.ReplaceAsync(replaced, entry.Body, delay, cancellationToken).ConfigureAwait(false) != EntryChange.Done)
+        {
+            return null;
+        }
+
+        body.Taken();
+        events.Superseded(queue, queued.Id, entry);
+        return new(queued.Id, Coalescing.ReplaceQueued);
+    }
+}
