@@ -205,6 +205,17 @@ public sealed class ReadmeSnippets : IDisposable
     }
 
     [Fact]
+    public async Task The_rules_of_Workbox()
+    {
+        builder.Services.AddHttpClient("api")
+            .AddBackgroundSync("orders", sync => sync.UseWorkboxDefaults());
+
+        await QueueOneAsync();
+
+        Assert.Equal(1, (await Queue("orders").CountAsync()).Live);
+    }
+
+    [Fact]
     public async Task Lanes_secrets_and_failures()
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>

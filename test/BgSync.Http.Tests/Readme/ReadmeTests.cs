@@ -1,16 +1,18 @@
 using System.Collections;
 using System.Globalization;
 using System.Net;
+using System.Text.RegularExpressions;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Routing;
 using BgSync.Http.Storage;
 using BgSync.Http.Tests.Infrastructure;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace BgSync.Http.Tests.Readme;
 
 /// <summary>What the README says is so.</summary>
-public sealed class ReadmeTests
+public sealed partial class ReadmeTests
 {
     [Fact]
     public void Its_code_is_compiled_and_run_by_the_tests()
@@ -43,8 +45,25 @@ public sealed class ReadmeTests
     }
 
     [Fact]
+    public void Its_table_for_those_who_come_from_Workbox_names_what_is_there()
+    {
+        var api = SourceTree.Read("test/BgSync.Http.Tests/Conventions/PublicApi.txt");
+        var names = ReadmeText.Table("| Workbox | here | What differs |")
+            .SelectMany(row => Name().Matches(row[1]))
+            .Select(name => name.Groups[1].Value)
+            .Except([nameof(ILogger), nameof(InvalidOperationException), nameof(ArgumentException)])
+            .ToArray();
+
+        Assert.True(names.Length > 30);
+        Assert.All(names, name => Assert.Matches($@"\b{name}\b", api));
+    }
+
+    [Fact]
     public void It_names_every_reason_of_a_dead_letter() => Assert.All(
         Enum.GetNames<DeadLetterReason>(), reason => Assert.Contains($"`{reason}`", ReadmeText.All, StringComparison.Ordinal));
+
+    [GeneratedRegex("`(?:[A-Za-z]+\\.)?([A-Z][A-Za-z]+)[(`]")]
+    private static partial Regex Name();
 
     private static bool Names(string cell, int status) =>
         cell == "any other" || cell.Split(' ', ',').Any(word => word == $"{status}" || word == $"{status / 100}xx");
