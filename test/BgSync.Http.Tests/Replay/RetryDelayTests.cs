@@ -99,13 +99,13 @@ public sealed class RetryDelayTests : ReplayFixture
             var request = await connection.ReadRequestAsync(cancellationToken);
             await connection.RespondAsync(request.Method == "POST" ? 503 : 200, "", [], cancellationToken);
         });
-        await using var app = await StartAsync(static sync =>
+        await using var app = Create(static sync =>
         {
             Wait(sync, Timeout.InfiniteTimeSpan);
             sync.LaneBy(static request => request.Method.Method);
         });
         await QueueWhileDownAsync(app, server, "1");
-        app.Network.Raise(NetworkSignal.Available);
+        await app.Sync.StartAsync();
         await WaitsForTriggerAsync(app, () => Posts() == 1);
         await PassHoursAsync(app);
         Assert.Equal(1, Posts());
@@ -160,11 +160,11 @@ public sealed class RetryDelayTests : ReplayFixture
     {
         FaultyStore? store = null;
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503), Scripts.Respond(200)));
-        await using var app = await StartAsync(
+        await using var app = Create(
             static sync => Wait(sync, Timeout.InfiniteTimeSpan),
-            services => services.AddSingleton<IQueueStore>(store = new FaultyStore(new Http.Storage.Memory.MemoryQueueStore(Clock))));
+            services: services => services.AddSingleton<IQueueStore>(store = new FaultyStore(new Http.Storage.Memory.MemoryQueueStore(Clock))));
         await QueueWhileDownAsync(app, server, "1");
-        app.Network.Raise(NetworkSignal.Available);
+        await app.Sync.StartAsync();
         await WaitsForTriggerAsync(app, () => server.Requests.Count == 1);
         var failures = 1;
         store!.Before = operation => _ = operation == nameof(IQueueStore.ClearBackoffAsync) && failures-- > 0
