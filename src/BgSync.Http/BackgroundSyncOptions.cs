@@ -312,13 +312,14 @@ public sealed class BackgroundSyncOptions
     /// Sets the rules of Workbox 7.2 in Chrome: only a failure of the network is a failure, so that any reply to a replay delivers
     /// its entry; one lane, in which live requests overtake and the first failure stops the rest; tries at 0, 5 and 20 minutes, and
     /// then none before a trigger (see <see cref="RetryDelays"/>), without a limit to the attempts; 7 days, after which an entry is
-    /// deleted; the caller gets an exception.
+    /// discarded; the caller gets an exception.
     /// </summary>
     /// <remarks>
     /// Sets <see cref="ClassifyReply"/>, <see cref="QueuedStatuses"/>, <see cref="LaneBy"/>, <c>CoalesceBy</c>, <see cref="Overtaking"/>,
-    /// <see cref="RetryDelays"/>, <see cref="MaxAttempts"/>, <see cref="MaxRetentionTime"/>, <see cref="DiscardExpired"/> and
-    /// <see cref="WhenQueued"/>; what is set after it wins. What Workbox has not and costs nothing stays: leases, idempotency keys,
-    /// secrets that are not stored, and a network event that ends the wait for a server that could not be reached.
+    /// <see cref="RetryDelays"/>, <see cref="MaxAttempts"/>, <see cref="SkipAfterAttempts"/>, <see cref="MaxRetentionTime"/>,
+    /// <see cref="DiscardExpired"/> and <see cref="WhenQueued"/>; what is set after it wins. What Workbox has not and costs nothing
+    /// stays: leases, idempotency keys, secrets that are not stored, and a network event that ends the wait for a server that could
+    /// not be reached.
     /// </remarks>
     public void UseWorkboxDefaults()
     {
@@ -331,6 +332,7 @@ public sealed class BackgroundSyncOptions
         RetryDelays.Add(TimeSpan.FromMinutes(15));
         RetryDelays.Add(Timeout.InfiniteTimeSpan);
         MaxAttempts = int.MaxValue;
+        SkipAfterAttempts = null;
         MaxRetentionTime = TimeSpan.FromDays(7);
         DiscardExpired = true;
         WhenQueued = WhenQueued.Throw;

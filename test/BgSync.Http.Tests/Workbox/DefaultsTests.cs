@@ -115,6 +115,9 @@ public sealed class DefaultsTests : WorkboxFixture
 
         Clock.Advance(TimeSpan.FromMilliseconds(1));
         Assert.Null(await app.Queue.ShiftAsync());
+        Assert.Equal((0, 0), await CountAsync(app.Queue));
+        // Workbox says nothing of it.
+        Assert.Contains(app.Logs.Lines, line => line.EventId == 2030 && line.Message.Contains("Expired", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -125,6 +128,7 @@ public sealed class DefaultsTests : WorkboxFixture
         options.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable);
         options.RetryDelays.Add(TimeSpan.FromSeconds(1));
         options.Overtaking = Overtaking.Never;
+        options.SkipAfterAttempts = 2;
 
         options.UseWorkboxDefaults();
         options.UseWorkboxDefaults();
@@ -132,7 +136,8 @@ public sealed class DefaultsTests : WorkboxFixture
         Assert.Null(options.Lane);
         Assert.Empty(options.QueuedStatuses);
         Assert.Equal([TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(15), Timeout.InfiniteTimeSpan], options.RetryDelays);
-        Assert.Equal((int.MaxValue, TimeSpan.FromDays(7)), (options.MaxAttempts, options.MaxRetentionTime));
+        Assert.Equal((int.MaxValue, null, TimeSpan.FromDays(7)), (options.MaxAttempts, options.SkipAfterAttempts, options.MaxRetentionTime));
+        Assert.True(options.DiscardExpired);
         Assert.Equal((WhenQueued.Throw, Overtaking.Allowed), (options.WhenQueued, options.Overtaking));
         options.ClassifyReply = static _ => ReplyVerdict.Retry;
         Assert.Equal(ReplyVerdict.Retry, options.ClassifyReply(new()));

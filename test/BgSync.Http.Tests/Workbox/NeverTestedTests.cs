@@ -161,7 +161,7 @@ public sealed class NeverTestedTests : WorkboxFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Empty(server.Requests);
-        Assert.Equal(0, (await app.Queue.CountAsync()).Live);
+        Assert.Equal((0, 0), await CountAsync(app.Queue));
     }
 
     [Fact]

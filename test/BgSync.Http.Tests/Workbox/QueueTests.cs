@@ -288,7 +288,7 @@ public sealed class QueueTests : WorkboxFixture
 
         Assert.Equal(["/2", "/4"], await TakeAllAsync(() => app.Queue.ShiftAsync()));
 
-        Assert.Equal(0, (await app.Queue.CountAsync()).Live);
+        Assert.Equal((0, 0), await CountAsync(app.Queue));
     }
 
     [Fact]
@@ -324,7 +324,7 @@ public sealed class QueueTests : WorkboxFixture
 
         Assert.Equal(["/4", "/2"], await TakeAllAsync(() => app.Queue.PopAsync()));
 
-        Assert.Equal(0, (await app.Queue.CountAsync()).Live);
+        Assert.Equal((0, 0), await CountAsync(app.Queue));
     }
 
     [Fact]
@@ -366,7 +366,7 @@ public sealed class QueueTests : WorkboxFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal("/three", Assert.Single(server.Requests).Target);
-        Assert.Equal(0, (await app.Queue.CountAsync()).Live);
+        Assert.Equal((0, 0), await CountAsync(app.Queue));
     }
 
     [Fact]
