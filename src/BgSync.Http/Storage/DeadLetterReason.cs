@@ -23,4 +23,7 @@ public enum DeadLetterReason
 
     /// <summary>It made room for a new one (<see cref="QueueLimits"/>).</summary>
     DroppedForSpace = 7,
+
+    /// <summary>The entry that it waited for was not delivered, or is not known to have been.</summary>
+    PrerequisiteFailed = 8,
 }

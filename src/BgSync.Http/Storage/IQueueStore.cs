@@ -9,6 +9,9 @@ namespace BgSync.Http.Storage;
 /// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end, beyond all of its
 /// <see cref="NewEntry.Priority"/>, and the more urgent ones stand before the others. Entries change only
 /// by hand; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
+/// <para>An entry whose <see cref="StoredEntry.Prerequisite"/> stands before it in the same queue is not leased, and holds back its
+/// lane, until that one has left the queue, however it left; then it is due at once, or when the wait that it was asked for is over.
+/// One that stands before its prerequisite does not wait, so that no two ever wait for each other.</para>
 /// <para>The last 20 failed attempts at an entry are kept, as <see cref="FailedAttempt"/>s, until it is delivered or removed, or its dead
 /// letter deleted: the one that it was added with (<see cref="NewEntry.LastError"/>, unless <see cref="NewEntry.Attempts"/> is zero),
 /// those after which it was rescheduled with an error (and that count, or were answered), and the one that it died of (rejected,
@@ -33,10 +36,14 @@ public interface IQueueStore : IAsyncDisposable
     /// Where it does not fit (<see cref="NewEntry.Limits"/>), as many others make room for it as have to, in the same change, or it is
     /// refused and nothing changes; its body stays the writer's then.
     /// </remarks>
+    /// <exception cref="PrerequisiteException">Its prerequisite would stand behind it; nothing changes.</exception>
     /// <exception cref="QueueStoreException">It was refused: <see cref="StoreFault.QueueFull"/>.</exception>
     ValueTask<AddedEntry> AddAsync(NewEntry entry, CancellationToken cancellationToken);
 
-    /// <summary>Each origin to which the head of a lane of this queue is addressed, with the earliest time one of them is due.</summary>
+    /// <summary>
+    /// Each origin to which the head of a lane of this queue is addressed, with the earliest time one of them is due;
+    /// <see cref="DateTimeOffset.MaxValue"/> when all of them wait for their prerequisites.
+    /// </summary>
     ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken);
 
     /// <summary>
@@ -51,7 +58,9 @@ public interface IQueueStore : IAsyncDisposable
     /// Leases the head of one lane, also when it waits for its backoff; a wait that was asked for
     /// (<see cref="Retry.AskedByServer"/>) stays.
     /// </summary>
-    /// <returns><see langword="null"/> when the lane is empty, leased, or waits as it was asked to.</returns>
+    /// <returns>
+    /// <see langword="null"/> when the lane is empty, leased, or waits as it was asked to or for the prerequisite of its head.
+    /// </returns>
     ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken);
 
     /// <summary>Whether a lane has entries, be they waiting or leased.</summary>
@@ -143,6 +152,7 @@ public interface IQueueStore : IAsyncDisposable
     /// <param name="body">The new body; <see langword="null"/> keeps the old one.</param>
     /// <param name="delay">How long the entry is to wait as if the server had asked for it, should it not wait longer anyway.</param>
     /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="PrerequisiteException">Its new prerequisite stands behind it, or is itself; nothing was changed.</exception>
     ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken);
 
     /// <summary>Removes the entries of a queue, the first ones first, <paramref name="limit"/> at most. A leased entry is left alone.</summary>

@@ -64,7 +64,7 @@ public sealed record NewEntry
     /// <summary>Entries of one queue with the same key may be made one; <see langword="null"/> for an entry on its own.</summary>
     public string? CoalesceKey { get; init; }
 
-    /// <summary>The entry of the same queue that is to leave it before this one is sent; <see langword="null"/> for none.</summary>
+    /// <summary>The entry of the same queue that must be delivered before this one is sent; <see langword="null"/> for none.</summary>
     public long? Prerequisite { get; init; }
 
     /// <summary>The W3C <c>traceparent</c> of the live attempt, to be linked on replay.</summary>

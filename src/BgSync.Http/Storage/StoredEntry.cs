@@ -41,7 +41,7 @@ public sealed record StoredEntry
     /// <summary>Entries of one queue with the same key may be made one; <see langword="null"/> for an entry on its own.</summary>
     public string? CoalesceKey { get; init; }
 
-    /// <summary>The entry of the same queue that is to leave it before this one is sent; <see langword="null"/> for none.</summary>
+    /// <summary>The entry of the same queue that must be delivered before this one is sent; <see langword="null"/> for none.</summary>
     public long? Prerequisite { get; init; }
 
     /// <summary>The W3C <c>traceparent</c> of the live attempt.</summary>
@@ -54,8 +54,9 @@ public sealed record StoredEntry
     public string? LastError { get; init; }
 
     /// <summary>
-    /// When the entry may be sent next; <see langword="null"/> for one that waits behind another of its lane,
-    /// and <see cref="DateTimeOffset.MaxValue"/> for one that waits for a trigger. While it is leased, the time at which the lease ends.
+    /// When the entry may be sent next; <see langword="null"/> for one that waits behind another of its lane, or for its
+    /// <see cref="Prerequisite"/>, and <see cref="DateTimeOffset.MaxValue"/> for one that waits for a trigger. While it is leased, the
+    /// time at which the lease ends.
     /// </summary>
     public DateTimeOffset? DueAt { get; init; }
 

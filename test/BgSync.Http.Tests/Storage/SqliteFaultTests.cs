@@ -267,6 +267,33 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         Assert.Equal(Enumerable.Range(0, 300_000).Select(i => (byte)i), read.ToArray());
     }
 
+    [Theory]
+    [InlineData("queue")]
+    [InlineData("lane")]
+    public async Task A_recovered_entry_waits_for_its_prerequisite_if_that_was_recovered_too(string damagedTable)
+    {
+        await using (var first = Open())
+        {
+            var lost = (await first.AddAsync(Entry("/marker-lost", "a"), Cancellation)).Id;
+            var kept = (await first.AddAsync(Entry("/kept", "b"), Cancellation)).Id;
+            await first.AddAsync(Entry("/after-lost", "c") with { Prerequisite = lost }, Cancellation);
+            await first.AddAsync(Entry("/after-kept", "d") with { Prerequisite = kept }, Cancellation);
+        }
+
+        BreakRootOf(damagedTable);
+        Flip(DatabasePath, "/marker-lost"u8, 3);
+        var store = Open();
+
+        var due = await store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation);
+        Assert.Equal(["/after-lost", "/kept"], due.Select(leased => leased.Entry!.Request.Uri.AbsolutePath).Order());
+        foreach (var leased in due)
+        {
+            await store.CompleteAsync(leased.Lease, null, Cancellation);
+        }
+
+        Assert.Equal("/after-kept", (await LeaseOneAsync(store)).Entry!.Request.Uri.AbsolutePath);
+    }
+
     [Fact]
     public async Task The_history_is_recovered_with_its_entry_and_with_no_other()
     {

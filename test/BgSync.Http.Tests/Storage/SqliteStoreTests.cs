@@ -504,6 +504,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         }
 
         await store.AddAsync(Entry("/5", "edited"), Cancellation);
+        await store.AddAsync(Entry("/6", "dependent") with { Prerequisite = victim.Lease.EntryId }, Cancellation);
         await foreach (var entry in store.ReadAsync(Queue, QueueEnd.Back, Cancellation))
         {
             var found = (await store.FindAsync(Queue, entry.Id, Cancellation))!;
@@ -515,8 +516,8 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await store.GetReceiptAsync(Queue, long.MaxValue, Cancellation);
         Assert.NotEqual(0, await store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation));
         await store.FindLastAsync(Queue, "x", Cancellation);
-        await store.RemoveAsync(Queue, (await store.AddAsync(Entry("/6"), Cancellation)).Id, null, Cancellation);
-        await store.AddAsync(Entry("/7", "left"), Cancellation);
+        await store.RemoveAsync(Queue, (await store.AddAsync(Entry("/7"), Cancellation)).Id, null, Cancellation);
+        await store.AddAsync(Entry("/8", "left"), Cancellation);
         foreach (var lease in await store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation))
         {
             await store.RescheduleAsync(lease.Lease, new Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation);

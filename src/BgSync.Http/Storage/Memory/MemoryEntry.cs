@@ -22,6 +22,8 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
 
     public string? CoalesceKey => _written.CoalesceKey;
 
+    public long? Prerequisite => _written.Prerequisite;
+
     public byte[] Body { get; private set; } = body;
 
     public long Position { get; set; }

@@ -28,6 +28,9 @@ internal sealed class MemoryLane
             ? entry.Describe(Token is not null && VisibleAt <= now ? 1 : 0) with { DueAt = VisibleAt, IsLeased = IsLeasing(entry, now) }
             : entry.Describe();
 
+    /// <summary>Says that the head has nothing to wait for any more, but for what the server asked for.</summary>
+    public void Release(DateTimeOffset now) => Wait(Head.AskedByServer ? Head.NotBefore : now, Head.AskedByServer, now);
+
     /// <summary>Adds an entry; one that stands before the head becomes the head unless that is being sent.</summary>
     public void Enter(MemoryEntry entry, DateTimeOffset now)
     {
@@ -86,7 +89,7 @@ internal sealed class MemoryLane
     }
 
     /// <summary>Has an entry wait until a time, as if it had been asked for, unless it waits longer anyway.</summary>
-    public void Hold(MemoryEntry entry, DateTimeOffset until, DateTimeOffset now)
+    public void Delay(MemoryEntry entry, DateTimeOffset until, DateTimeOffset now)
     {
         if (entry != Head)
         {
@@ -125,6 +128,6 @@ internal sealed class MemoryLane
     {
         Token = null;
         Head = _entries.First().Value;
-        Wait(Head.AskedByServer ? Head.NotBefore : now, Head.AskedByServer, now);
+        Release(now);
     }
 }

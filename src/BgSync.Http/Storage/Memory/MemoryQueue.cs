@@ -1,3 +1,5 @@
+using BgSync.Http.Requests;
+
 namespace BgSync.Http.Storage.Memory;
 
 /// <summary>A queue: its entries by position, its lanes by name, its dead letters in the order of dying, its receipts.</summary>
@@ -16,6 +18,9 @@ internal sealed class MemoryQueue
     public Dictionary<long, Receipt> Receipts { get; } = [];
 
     public QueuePause? Pause { get; set; }
+
+    public long NextPosition(EntryPriority priority, QueueEnd end) =>
+        EntryPosition.At(priority, end == QueueEnd.Back ? _nextBack : _nextFront);
 
     public void Enter(MemoryEntry entry, QueueEnd end)
     {

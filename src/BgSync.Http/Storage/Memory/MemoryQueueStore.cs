@@ -50,7 +50,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 .. QueueOf(queue).Lanes.Values
                     .GroupBy(static lane => lane.Head.Origin, StringComparer.Ordinal)
                     .OrderBy(static lanes => lanes.Key, StringComparer.Ordinal)
-                    .Select(static lanes => new OriginSchedule(lanes.Key, lanes.Min(static lane => lane.VisibleAt))),
+                    .Select(lanes => new OriginSchedule(lanes.Key, lanes.Min(DueAt))),
             ],
             cancellationToken);
 
@@ -61,7 +61,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             () =>
             [
                 .. QueueOf(queue).Lanes.Values
-                    .Where(lane => lane.Head.Origin == origin && lane.VisibleAt <= Now)
+                    .Where(lane => lane.Head.Origin == origin && DueAt(lane) <= Now)
                     .OrderBy(static lane => EntryPosition.BandOf(lane.Head.Position))
                     .ThenBy(static lane => lane.VisibleAt)
                     .Take(limit)
@@ -73,7 +73,9 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     /// <inheritdoc/>
     public ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken) =>
         RunAsync(
-            () => QueueOf(queue).Lanes.TryGetValue(lane, out var found) && found.MayBeSentByHand(Now) ? Lease(found, duration) : null,
+            () => QueueOf(queue).Lanes.TryGetValue(lane, out var found) && found.MayBeSentByHand(Now) && !IsHeld(found.Head)
+                ? Lease(found, duration)
+                : null,
             cancellationToken);
 
     /// <inheritdoc/>
@@ -152,7 +154,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
-        RunAsync(() => QueueOf(queue).Lanes.Values.Count(lane => lane.ClearBackoff(onlyEndless, Now)), cancellationToken);
+        RunAsync(() => QueueOf(queue).Lanes.Values.Count(lane => !IsHeld(lane.Head) && lane.ClearBackoff(onlyEndless, Now)), cancellationToken);
 
     /// <inheritdoc/>
     /// <remarks>A store in memory dies with its only owner, so there is never anything to reclaim.</remarks>
@@ -163,7 +165,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var entries = await RunAsync(
-            () => QueueOf(queue).Live.Values.Select(entry => LaneOf(entry).Describe(entry, Now)).ToList(),
+            () => QueueOf(queue).Live.Values.Select(Describe).ToList(),
             cancellationToken).ConfigureAwait(false);
         foreach (var entry in from == QueueEnd.Front ? entries : entries.AsEnumerable().Reverse())
         {
@@ -173,13 +175,13 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
-        RunAsync(() => FindLive(queue, id) is { } entry ? LaneOf(entry).Describe(entry, Now) : null, cancellationToken);
+        RunAsync(() => FindLive(queue, id) is { } entry ? Describe(entry) : null, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
         RunAsync(
             () => QueueOf(queue).Live.Values.LastOrDefault(entry => entry.CoalesceKey == coalesceKey) is { } last
-                ? LaneOf(last).Describe(last, Now)
+                ? Describe(last)
                 : null,
             cancellationToken);
 
@@ -400,8 +402,29 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     private MemoryLane LaneOf(MemoryEntry entry) => QueueOf(entry.Queue).Lanes[entry.Lane];
 
+    private StoredEntry Describe(MemoryEntry entry)
+    {
+        var described = LaneOf(entry).Describe(entry, Now);
+        return IsHeld(entry) ? described with { DueAt = null } : described;
+    }
+
+    // Not leased, nor due, while its prerequisite stands before it.
+    private bool IsHeld(MemoryEntry entry) =>
+        entry.Prerequisite is { } id && FindLive(entry.Queue, id) is { } prerequisite && prerequisite.Position < entry.Position;
+
+    private DateTimeOffset DueAt(MemoryLane lane) => IsHeld(lane.Head) ? DateTimeOffset.MaxValue : lane.VisibleAt;
+
+    private void RequireBefore(string queue, long? prerequisite, long position)
+    {
+        if (prerequisite is { } id && FindLive(queue, id) is { } found && found.Position >= position)
+        {
+            throw PrerequisiteException.Behind(id);
+        }
+    }
+
     private AddedEntry Add(NewEntry added)
     {
+        RequireBefore(added.Queue, added.Prerequisite, QueueOf(added.Queue).NextPosition(added.Priority, added.End));
         var displaced = FindDisplaced(added);
         var body = BytesOf(added.Body);
         var dropped = displaced.ConvertAll(entry => Drop(entry, new DeathCertificate(DeadLetterReason.DroppedForSpace)));
@@ -475,18 +498,29 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     private void Replace(MemoryEntry entry, StoredEntry edited, EntryBody? body, TimeSpan delay)
     {
+        if (edited.Prerequisite != entry.Prerequisite)
+        {
+            RequireBefore(entry.Queue, edited.Prerequisite, entry.Position);
+        }
+
         var lane = LaneOf(entry);
         var bytes = body is { } given ? BytesOf(given) : null;
         edited = edited with { Timestamp = ToMilliseconds(edited.Timestamp), ExpiresAt = ToMilliseconds(edited.ExpiresAt) };
         lane.VoidLeaseOf(entry);
+        var wasHeld = IsHeld(entry);
         if (delay > TimeSpan.Zero)
         {
-            lane.Hold(entry, After(delay), Now);
+            lane.Delay(entry, After(delay), Now);
         }
 
         if (edited.Lane == entry.Lane)
         {
             entry.Replace(edited, bytes);
+            if (wasHeld && !IsHeld(entry) && lane.Head == entry)
+            {
+                lane.Release(Now);
+            }
+
             return;
         }
 
@@ -548,6 +582,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         if (lane.Remove(entry, Now))
         {
             queue.Lanes.Remove(entry.Lane);
+        }
+
+        foreach (var held in queue.Lanes.Values.Where(held => held.Head.Prerequisite == entry.Id && held.Token is null))
+        {
+            held.Release(Now);
         }
     }
 

@@ -46,6 +46,14 @@ internal static class EntryTable
 
     public static void Delete(SqliteSession session, long id) => session.Execute("DELETE FROM entry WHERE id = $id", ("$id", id));
 
+    /// <summary>Where an entry of a queue stands; <see langword="null"/> when the queue has none of that id.</summary>
+    public static long? FindPosition(SqliteSession session, string? queue, long id) =>
+        session.QueryInt64("SELECT position FROM entry WHERE id = $id AND queue = $queue", ("$id", id), ("$queue", queue));
+
+    /// <summary>Whether the prerequisite of an entry stands before the position at which it stands itself.</summary>
+    public static bool IsHeld(SqliteSession session, EntryRow row, long position) =>
+        row.Prerequisite is { } prerequisite && FindPosition(session, row.Queue, prerequisite) < position;
+
     /// <summary>The id and length of an entry's body.</summary>
     public static (long? BodyId, long BodyLength) FindBody(SqliteSession session, long id)
     {
@@ -116,7 +124,8 @@ internal static class EntryTable
                 iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
                 lane.head_id IS NOT NULL,
                 lane.lease_token IS NOT NULL AND lane.visible_at > $now,
-                iif(coalesce(lane.wait = 2, entry.asked_by_server), coalesce(lane.visible_at, entry.not_before), 0),
+                CASE WHEN lane.wait = 2 THEN lane.visible_at
+                    WHEN ifnull(lane.wait, 3) = 3 AND entry.asked_by_server THEN entry.not_before ELSE 0 END,
                 entry.checksum
             FROM entry
             LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
@@ -249,7 +258,7 @@ internal static class EntryTable
     // A lease whose time is up was an attempt, though nobody has counted it yet.
     private static string SelectDescribed { get; } =
         $"""
-        SELECT entry.id, entry.position, lane.head_id IS NOT NULL, lane.visible_at, lane.lease_token IS NOT NULL,
+        SELECT entry.id, entry.position, lane.wait <> 3, lane.visible_at, lane.lease_token IS NOT NULL,
             coalesce(lane.attempts + (lane.lease_token IS NOT NULL AND lane.visible_at <= $now), entry.attempts),
             iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
             {string.Join(", ", SqliteSchema.EntryColumns.Split(", ").Select(static column => "entry." + column))}
@@ -261,7 +270,8 @@ internal static class EntryTable
     {
         var entry = row.Decode(
             reader.GetInt64(0), reader.GetInt32(5), reader.IsDBNull(6) ? null : reader.GetString(6), out _);
-        if (entry is null || !reader.GetBoolean(2))
+        // It waits behind another, or for its prerequisite.
+        if (entry is null || reader.IsDBNull(2) || !reader.GetBoolean(2))
         {
             return entry;
         }

@@ -11,6 +11,15 @@ internal static class LaneTable
 
     private const string EndLease = "lease_owner = NULL, lease_token = NULL";
 
+    // What waits for its prerequisite is not due at all: when that one leaves the queue, Release says when it is.
+    private const string IsHeld =
+        """
+        EXISTS (SELECT 1 FROM entry AS before WHERE before.id = entry.prerequisite AND before.queue = entry.queue
+            AND before.position < entry.position)
+        """;
+
+    private const long Never = long.MaxValue;
+
     /// <summary>What a lane says of its head.</summary>
     public sealed record Head(string Queue, string Lane, long EntryId, long Position, int Attempts, string? LastError);
 
@@ -31,24 +40,33 @@ internal static class LaneTable
                 head_id = $id,
                 head_position = $position,
                 origin = $origin,
-                visible_at = max($not_before, $now),
+                visible_at = $visible_at,
                 wait = $wait,
                 attempts = $attempts,
                 last_error = $last_error,
                 {EndLease}
             WHERE queue = $queue AND name = $lane
             """,
-            HeadParameters(row, id, start, now));
+            HeadParameters(session, row, id, start, now));
     }
 
-    /// <summary>Tells a lane what became of its head by a change, and ends a lease of it whose time is up.</summary>
-    public static void Redirect(SqliteSession session, EntryRow row, EntryStart start) =>
+    /// <summary>
+    /// Tells a lane what became of its head by a change, whether that is held included, and ends a lease of it whose time is up.
+    /// </summary>
+    public static void Redirect(SqliteSession session, EntryRow row, EntryStart start, long now) =>
         session.Execute(
             $"""
             UPDATE lane SET
                 origin = $origin,
-                visible_at = max(visible_at, $not_before),
-                wait = iif($not_before > visible_at, 2, wait),
+                visible_at = CASE
+                    WHEN $is_held THEN {Never}
+                    WHEN wait = 3 THEN max($not_before, $now)
+                    ELSE max(visible_at, $not_before) END,
+                wait = CASE
+                    WHEN $is_held THEN 3
+                    WHEN wait = 3 THEN iif($not_before > $now, 2, 0)
+                    WHEN $not_before > visible_at THEN 2
+                    ELSE wait END,
                 attempts = $attempts,
                 last_error = $last_error,
                 {EndLease}
@@ -57,13 +75,15 @@ internal static class LaneTable
             ("$queue", row.Queue),
             ("$lane", row.Lane),
             ("$origin", row.Origin),
+            ("$is_held", EntryTable.IsHeld(session, row, start.Position)),
             ("$not_before", start.NotBefore),
+            ("$now", now),
             ("$attempts", start.Attempts),
             ("$last_error", start.LastError));
 
     /// <summary>
     /// Makes the first entry of a lane its head, or removes the lane if there is none. It is due at once, unless the server asked
-    /// for a wait that is not over.
+    /// for a wait that is not over, or its prerequisite stands before it.
     /// </summary>
     public static void Promote(SqliteSession session, string queue, string lane, long now)
     {
@@ -83,8 +103,8 @@ internal static class LaneTable
             UPDATE lane SET
                 (head_id, head_position, origin, visible_at, wait, attempts, last_error) = (
                     SELECT id, position, origin,
-                        iif(asked_by_server AND not_before > $now, not_before, $now),
-                        iif(asked_by_server AND not_before > $now, 2, 0),
+                        CASE WHEN {IsHeld} THEN {Never} WHEN asked_by_server THEN max(not_before, $now) ELSE $now END,
+                        CASE WHEN {IsHeld} THEN 3 WHEN asked_by_server AND not_before > $now THEN 2 ELSE 0 END,
                         attempts, last_error
                     FROM entry WHERE entry.queue = $queue AND entry.lane = $lane
                     ORDER BY position LIMIT 1),
@@ -93,6 +113,37 @@ internal static class LaneTable
             """,
             ("$queue", queue), ("$lane", lane), ("$now", now));
     }
+
+    /// <summary>
+    /// Makes the lanes due whose heads waited for an entry that has left its queue, but for waits that the server asked for.
+    /// </summary>
+    public static void Release(SqliteSession session, long id, long now) =>
+        session.Execute(
+            """
+            UPDATE lane SET
+                visible_at = iif(entry.asked_by_server, max(entry.not_before, $now), $now),
+                wait = iif(entry.asked_by_server AND entry.not_before > $now, 2, 0)
+            FROM entry
+            WHERE entry.prerequisite = $id
+                AND lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id AND lane.wait = 3
+            """,
+            ("$id", id), ("$now", now));
+
+    /// <summary>Holds the lanes whose heads wait for an entry that was put back before them.</summary>
+    public static void Hold(SqliteSession session, long id) =>
+        session.Execute(
+            $"""
+            UPDATE lane SET visible_at = {Never}, wait = 3
+            FROM entry
+            WHERE entry.prerequisite = $id AND {IsHeld}
+                AND lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id AND lane.lease_token IS NULL
+            """,
+            ("$id", id));
+
+    /// <summary>Holds every lane whose head waits for its prerequisite: for a store whose lanes were made anew.</summary>
+    public static void HoldAll(SqliteSession session) =>
+        session.Execute(
+            $"UPDATE lane SET visible_at = {Never}, wait = 3 FROM entry WHERE entry.id = lane.head_id AND {IsHeld}");
 
     /// <summary>The lanes that are due: those with urgent heads first, and of these the longest due.</summary>
     public static List<Head> FindDue(SqliteSession session, string queue, string origin, int limit, long now)
@@ -266,10 +317,10 @@ internal static class LaneTable
         session.Execute(
             """
             INSERT INTO lane (queue, name, head_id, head_position, origin, visible_at, wait, attempts, last_error)
-            VALUES ($queue, $lane, $id, $position, $origin, max($not_before, $now), $wait, $attempts, $last_error)
+            VALUES ($queue, $lane, $id, $position, $origin, $visible_at, $wait, $attempts, $last_error)
             ON CONFLICT (queue, name) DO NOTHING
             """,
-            HeadParameters(row, id, start, now)) > 0;
+            HeadParameters(session, row, id, start, now)) > 0;
 
     private static bool TryDisplaceHead(SqliteSession session, EntryRow row, EntryStart start, long now) =>
         session.Execute(
@@ -277,8 +328,8 @@ internal static class LaneTable
             UPDATE entry SET
                 attempts = lane.attempts + (lane.lease_token IS NOT NULL),
                 last_error = lane.last_error,
-                not_before = lane.visible_at,
-                asked_by_server = (lane.wait = 2)
+                not_before = iif(lane.wait = 3, not_before, lane.visible_at),
+                asked_by_server = iif(lane.wait = 3, asked_by_server, lane.wait = 2)
             FROM lane
             WHERE lane.queue = $queue AND lane.name = $lane AND entry.id = lane.head_id
                 AND lane.head_position > $position AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
@@ -342,17 +393,21 @@ internal static class LaneTable
         reader.GetInt32(4),
         reader.IsDBNull(5) ? null : reader.GetString(5));
 
-    private static (string Name, object? Value)[] HeadParameters(EntryRow row, long id, EntryStart start, long now) =>
-    [
-        ("$queue", row.Queue),
-        ("$lane", row.Lane),
-        ("$id", id),
-        ("$position", start.Position),
-        ("$origin", row.Origin),
-        ("$not_before", start.NotBefore),
-        ("$now", now),
-        ("$wait", start.NotBefore <= now ? 0 : start.AskedByServer ? 2 : 1),
-        ("$attempts", start.Attempts),
-        ("$last_error", start.LastError),
-    ];
+    private static (string Name, object? Value)[] HeadParameters(
+        SqliteSession session, EntryRow row, long id, EntryStart start, long now)
+    {
+        var isHeld = EntryTable.IsHeld(session, row, start.Position);
+        return
+        [
+            ("$queue", row.Queue),
+            ("$lane", row.Lane),
+            ("$id", id),
+            ("$position", start.Position),
+            ("$origin", row.Origin),
+            ("$visible_at", isHeld ? Never : Math.Max(start.NotBefore, now)),
+            ("$wait", isHeld ? 3 : start.NotBefore <= now ? 0 : start.AskedByServer ? 2 : 1),
+            ("$attempts", start.Attempts),
+            ("$last_error", start.LastError),
+        ];
+    }
 }

@@ -353,6 +353,14 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
     }
 
+    private static void RequireBefore(SqliteSession session, EntryRow row, long position)
+    {
+        if (row.Prerequisite is { } id && EntryTable.FindPosition(session, row.Queue, id) >= position)
+        {
+            throw PrerequisiteException.Behind(id);
+        }
+    }
+
     // Planned before anything changes, and a refusal is no failure: those who share the commit are not to run again for it.
     private (AddedEntry? Added, QueueStoreException? Refusal) TryAdd(SqliteSession session, NewEntry entry, EntryRow row)
     {
@@ -391,6 +399,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             entry.LastError,
             UnixTime.After(now, entry.Delay),
             entry.DelayAskedByServer);
+        RequireBefore(session, row, start.Position);
         var id = EntryTable.Insert(session, row, start);
         LaneTable.Enter(session, row, id, start, now);
         if (entry.HasFailedAttempt)
@@ -460,6 +469,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         BodyTable.Delete(session, bodyId);
         AttemptTable.Delete(session, head.EntryId);
         QueueTable.Leave(session, head.Queue, bodyLength);
+        LaneTable.Release(session, head.EntryId, now);
         if (isHead)
         {
             LaneTable.Promote(session, head.Queue, head.Lane, now);
@@ -472,6 +482,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var head = standing.Head;
         var before = EntryTable.Find(session, head.EntryId)!;
         var row = before.With(edited, body);
+        if (row.Prerequisite != before.Prerequisite)
+        {
+            RequireBefore(session, row, head.Position);
+        }
+
         if (body is not null)
         {
             Adopt(session, row.BodyId);
@@ -492,7 +507,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
         else if (standing.IsHead)
         {
-            LaneTable.Redirect(session, row, start);
+            LaneTable.Redirect(session, row, start, now);
         }
     }
 
@@ -527,6 +542,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
         EntryTable.Delete(session, head.EntryId);
         QueueTable.Leave(session, head.Queue, bodyLength);
+        LaneTable.Release(session, head.EntryId, now);
         if (isHead)
         {
             LaneTable.Promote(session, head.Queue, head.Lane, now);
@@ -574,6 +590,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var start = new EntryStart(position, 0, null, now, false);
         EntryTable.Insert(session, row, start, id);
         LaneTable.Enter(session, row, id, start, now);
+        LaneTable.Hold(session, id);
         return true;
     }
 

@@ -42,6 +42,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         FormLanes(now);
         CopyPauses();
         CopyRetryStates(now);
+        LaneTable.HoldAll(fresh);
         CopySequences();
         fresh.Execute("COMMIT");
         return new Result(_entries, _deadLetters);
@@ -230,13 +231,18 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
                 reader.GetString(0),
                 new QueuePause((PauseCause)reader.GetInt32(1), reader.GetString(2), UnixTime.ToTime(reader.GetInt64(3)))));
 
-    // A lease is not carried over: its holder is told that it was lost, and its attempt counts.
+    // A lease is not carried over: its holder is told that it was lost, and its attempt counts. Nor is the wait for a prerequisite,
+    // which may not have been recovered.
     private void CopyRetryStates(long now) =>
         Scan(
             "SELECT queue, name, head_id, visible_at, wait, attempts + (lease_token IS NOT NULL), last_error, lease_token FROM lane",
             reader => fresh.Execute(
                 """
-                UPDATE lane SET visible_at = $visible_at, wait = $wait, attempts = $attempts, last_error = $last_error
+                UPDATE lane SET
+                    visible_at = iif($wait = 3, visible_at, $visible_at),
+                    wait = iif($wait = 3, wait, $wait),
+                    attempts = $attempts,
+                    last_error = $last_error
                 WHERE queue = $queue AND name = $lane AND head_id = $id
                 """,
                 ("$queue", reader.GetString(0)),

@@ -147,6 +147,7 @@ internal static class SqliteSchema
         ALTER TABLE entry ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX entry_coalesce ON entry (queue, coalesce_key, position) WHERE coalesce_key IS NOT NULL;
         CREATE INDEX entry_prerequisite ON entry (prerequisite) WHERE prerequisite IS NOT NULL;
+        -- From here on lane.wait is 3, and lane.visible_at beyond all times, while the head waits for its prerequisite.
 
         -- reply_is_whole: whether all of the reply's body is kept.
         ALTER TABLE dead_letter ADD COLUMN coalesce_key TEXT;
