@@ -53,11 +53,13 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
 
     /// <inheritdoc/>
     /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>).</exception>
+    /// <exception cref="PrerequisiteException">The request names an entry that it cannot wait for; it was neither sent nor queued.</exception>
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
         IsWatched(request) ? SendWatchedAsync(request, isAsync: true, cancellationToken) : base.SendAsync(request, cancellationToken);
 
     /// <inheritdoc/>
     /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>).</exception>
+    /// <exception cref="PrerequisiteException">The request names an entry that it cannot wait for; it was neither sent nor queued.</exception>
     protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
         IsWatched(request)
             ? SendWatchedAsync(request, isAsync: false, cancellationToken).GetAwaiter().GetResult()
@@ -90,7 +92,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         var watched = Watch(request, cancellationToken);
         try
         {
-            var taking = _order.TakeTurnAsync(watched.Lane, _attemptTimeout(), cancellationToken);
+            var taking = _order.TakeTurnAsync(watched, _attemptTimeout(), cancellationToken);
             using var turn = isAsync ? await taking.ConfigureAwait(false) : taking.GetAwaiter().GetResult();
             var (reply, failure) = turn?.Obstacle is { } obstacle
                 ? (null, new LiveFailure(obstacle, FailureVerdict.NotSent))
@@ -167,6 +169,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     }
 
     /// <returns>Where it is; <see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
+    /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
     private async ValueTask<Placement?> TryQueueAsync(WatchedRequest watched, LiveFailure failure, bool isAsync)
     {
         string reason;
@@ -189,9 +192,9 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 var queueing = _queue.EnqueueAsync(watched, failure);
                 return isAsync ? await queueing.ConfigureAwait(false) : queueing.GetAwaiter().GetResult();
             }
-            catch (Exception e)
+            // Whatever else went wrong with the queue, the caller gets the failure of the request.
+            catch (Exception e) when (e is not PrerequisiteException)
             {
-                // Whatever went wrong with the queue, the caller gets the failure of the request.
                 reason = e switch
                 {
                     BodyNotRepeatableException or QueueStoreException => e.Message,

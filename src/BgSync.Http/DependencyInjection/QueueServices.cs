@@ -80,7 +80,7 @@ internal static class QueueServices
         var scopes = provider.GetRequiredService<IServiceScopeFactory>();
         var hooks = new ReplayHooks(options, scopes, attemptTimeout, timeProvider, provider.GetRequiredService<ILogger<ReplayHooks>>());
         var sync = new SyncHook(queue, options, scopes, timeProvider, provider.GetRequiredService<ILogger<SyncHook>>());
-        var sender = new ReplaySender(options, store, pipeline, gates, hooks, attemptTimeout, timeProvider);
+        var sender = new ReplaySender(options, store, pipeline, gates, new PrerequisiteCheck(store), hooks, attemptTimeout, timeProvider);
         var replayer = new EntryReplayer(
             queue, options, store, sender, pause, endless, events, tally, timeProvider, provider.GetRequiredService<ILogger<EntryReplayer>>());
         var leases = new LaneLeases(queue, options, store);

@@ -30,6 +30,7 @@ internal sealed class BackgroundSyncQueue(
 
     /// <summary>Writes a request that failed to stable storage. The caller's cancel no longer counts.</summary>
     /// <exception cref="QueueStoreException">The store could not take it, or the queue is full.</exception>
+    /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
     /// <exception cref="BodyNotRepeatableException">The body could not be read once more.</exception>
     /// <exception cref="OperationCanceledException">The store or the body made no progress for too long.</exception>
     public async Task<Placement> EnqueueAsync(WatchedRequest request, LiveFailure failure)
@@ -268,7 +269,17 @@ internal sealed class BackgroundSyncQueue(
         var editing = new EntryEdit(entry, RequestRestorer.Restore(entry.Request, content));
         edit(editing);
         RequestAddress.Require(editing.Request);
-        var edited = entry with { Lane = editing.Lane, Request = RequestCapture.Capture(editing.Request, options.SecretHeaders) };
+        if (editing.Prerequisite != entry.Prerequisite)
+        {
+            await intake.RequirePrerequisiteAsync(editing.Prerequisite, cancellationToken).ConfigureAwait(false);
+        }
+
+        var edited = entry with
+        {
+            Lane = editing.Lane,
+            Prerequisite = editing.Prerequisite,
+            Request = RequestCapture.Capture(editing.Request, options.SecretHeaders),
+        };
         return editing.Request.Content == content
             ? await store.ReplaceAsync(edited, body: null, TimeSpan.Zero, cancellationToken).ConfigureAwait(false)
             : await ByHandAsync(intake.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken).ConfigureAwait(false);

@@ -37,7 +37,7 @@ internal sealed partial class Coalescer(
     {
         // What needs no place needs no body either, which may be large.
         var dropped = always is Coalescing.KeepFirst or Coalescing.CancelOut
-            ? await intake.WatchAsync(token => TryDropAsync(key, request.Snapshot, always, token), cancellationToken).ConfigureAwait(false)
+            ? await intake.WatchAsync(token => TryDropAsync(request, always, token), cancellationToken).ConfigureAwait(false)
             : null;
         return dropped ?? await intake.StoreAsync(
             request,
@@ -47,7 +47,7 @@ internal sealed partial class Coalescer(
             {
                 // Not before the body is in the store: the turn of a large one would be long.
                 using var turn = await _turns.TakeAsync(key, token).ConfigureAwait(false);
-                while (await FindAsync(key, token).ConfigureAwait(false) is { } queued
+                while (await FindAsync(request, token).ConfigureAwait(false) is { } queued
                     && Judge(always, queued) is var how and not Coalescing.Append)
                 {
                     var placement = how == Coalescing.ReplaceQueued
@@ -77,7 +77,7 @@ internal sealed partial class Coalescer(
         request = request with { Body = RepeatableBody.Of(Spooled()) };
         using var turn = await TakeTurnAsync(key, cancellationToken).ConfigureAwait(false);
         while (turn is not null
-            && await intake.WatchAsync(token => FindAsync(key, token), cancellationToken).ConfigureAwait(false) is { } queued)
+            && await intake.WatchAsync(token => FindAsync(request, token), cancellationToken).ConfigureAwait(false) is { } queued)
         {
             try
             {
@@ -128,10 +128,12 @@ internal sealed partial class Coalescer(
         }
     }
 
-    /// <summary>The entry that a request of a key may be made one with: neither in flight nor past its retention.</summary>
-    private async Task<StoredEntry?> FindAsync(string key, CancellationToken cancellationToken) =>
-        await store.FindLastAsync(queue, key, cancellationToken).ConfigureAwait(false) is { IsLeased: false } queued
-            && queued.ExpiresAt >= timeProvider.GetUtcNow() ? queued : null;
+    /// <summary>
+    /// The entry that a request may be made one with: neither in flight nor past its retention, and with the same prerequisite.
+    /// </summary>
+    private async Task<StoredEntry?> FindAsync(WatchedRequest request, CancellationToken cancellationToken) =>
+        await store.FindLastAsync(queue, request.CoalesceKey!, cancellationToken).ConfigureAwait(false) is { IsLeased: false } queued
+            && queued.ExpiresAt >= timeProvider.GetUtcNow() && queued.Prerequisite == request.Prerequisite ? queued : null;
 
     /// <summary>What an answer comes to: what may have arrived must be followed by what undoes it.</summary>
     private static Coalescing Judge(Coalescing answer, StoredEntry queued) =>
@@ -163,10 +165,9 @@ internal sealed partial class Coalescer(
         };
     }
 
-    private async Task<Placement?> TryDropAsync(
-        string key, RequestSnapshot request, Coalescing how, CancellationToken cancellationToken) =>
-        await FindAsync(key, cancellationToken).ConfigureAwait(false) is { } queued && Judge(how, queued) == how
-            ? await TryDropAsync(queued, request, how, cancellationToken).ConfigureAwait(false)
+    private async Task<Placement?> TryDropAsync(WatchedRequest request, Coalescing how, CancellationToken cancellationToken) =>
+        await FindAsync(request, cancellationToken).ConfigureAwait(false) is { } queued && Judge(how, queued) == how
+            ? await TryDropAsync(queued, request.Snapshot, how, cancellationToken).ConfigureAwait(false)
             : null;
 
     /// <summary>Drops a request, and the entry with it if they cancel out.</summary>
@@ -203,7 +204,6 @@ internal sealed partial class Coalescer(
             ExpiresAt = entry.ExpiresAt,
             Metadata = entry.Metadata ?? new Dictionary<string, string>(),
             CoalesceKey = entry.CoalesceKey,
-            Prerequisite = entry.Prerequisite,
             TraceParent = entry.TraceParent,
             // One is enough to remember by that something may have reached the server.
             Attempts = Math.Max(entry.Attempts, Math.Min(queued.Attempts, 1)),

@@ -10,6 +10,7 @@ public sealed class EntryEdit
         Entry = entry;
         Request = request;
         Lane = entry.Lane;
+        Prerequisite = entry.Prerequisite;
     }
 
     /// <summary>The entry as it stands in the queue.</summary>
@@ -27,4 +28,10 @@ public sealed class EntryEdit
         get;
         set => field = value ?? throw new ArgumentNullException(nameof(value));
     }
+
+    /// <summary>
+    /// The entry that must be delivered before this one is sent; <see langword="null"/> for none. It can be one that stands before this
+    /// one or was delivered; any other is a <see cref="PrerequisiteException"/> of the edit.
+    /// </summary>
+    public long? Prerequisite { get; set; }
 }

@@ -29,6 +29,7 @@ internal sealed class EntryIntake(
             timestamp,
             expiry < deadline ? expiry : deadline,
             request.GetBackgroundSyncNotBefore(),
+            request.GetBackgroundSyncPrerequisite(),
             hasKey || IdempotencyKey.IsIdempotent(request.Method),
             request.GetBackgroundSyncMetadata(),
             Activity.Current?.Id,
@@ -41,6 +42,7 @@ internal sealed class EntryIntake(
     /// <param name="failure">The failure that brought it here; <see langword="null"/> when it was never sent.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="QueueStoreException">The store could not take it, or the queue is full.</exception>
+    /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
     /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
     /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
     public Task<Placement> AddAsync(
@@ -65,6 +67,7 @@ internal sealed class EntryIntake(
             request.Body,
             async (body, token) =>
             {
+                await RequirePrerequisiteAsync(request.Prerequisite, token).ConfigureAwait(false);
                 var attempts = failure is { Counts: true } ? 1 : 0;
                 var wait = failure?.RetryAfter ?? (attempts > 0 ? options.WaitAfter(attempts) : TimeSpan.Zero);
                 var hold = request.NotBefore - timeProvider.GetUtcNow();
@@ -88,6 +91,7 @@ internal sealed class EntryIntake(
                     LastStatusCode = failure?.StatusCode,
                     Metadata = request.Metadata,
                     CoalesceKey = request.CoalesceKey,
+                    Prerequisite = request.Prerequisite,
                     TraceParent = request.TraceParent,
                 };
                 return await put(entry, body, token).ConfigureAwait(false);
@@ -131,6 +135,27 @@ internal sealed class EntryIntake(
         async token => await store.OpenBodyAsync(queue, entry.Id, token).ConfigureAwait(false)
             ?? throw new InvalidDataException("The entry's body is gone."),
         entry.BodyLength);
+
+    /// <summary>Makes sure that an entry of the queue can be waited for: it is live, or was delivered.</summary>
+    /// <exception cref="PrerequisiteException">It is not.</exception>
+    public async ValueTask RequirePrerequisiteAsync(long? prerequisite, CancellationToken cancellationToken)
+    {
+        if (prerequisite is not { } id)
+        {
+            return;
+        }
+
+        var receipt = await store.GetReceiptAsync(queue, id, cancellationToken).ConfigureAwait(false);
+        if (receipt is null)
+        {
+            throw PrerequisiteException.Unknown(queue, id);
+        }
+
+        if (receipt.State == ReceiptState.Dead)
+        {
+            throw PrerequisiteException.Dead(queue, id, receipt.Reason);
+        }
+    }
 
     /// <summary>Writes an entry anew, with new content or, when there is none, without a body.</summary>
     /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>

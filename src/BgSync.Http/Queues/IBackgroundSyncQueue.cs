@@ -27,6 +27,10 @@ public interface IBackgroundSyncQueue
     /// </returns>
     /// <exception cref="ArgumentException">The address is not an absolute one of HTTP.</exception>
     /// <exception cref="InvalidOperationException">The body is too large to be queued.</exception>
+    /// <exception cref="PrerequisiteException">
+    /// It cannot wait for the entry that it names (<see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncPrerequisite"/>): this
+    /// queue has none of that id, or it died, or it would stand behind.
+    /// </exception>
     /// <exception cref="QueueStoreException">The queue is full (<see cref="StoreFault.QueueFull"/>), or the store cannot take it.</exception>
     /// <exception cref="TimeoutException">The body or the store made no progress for too long.</exception>
     ValueTask<long> PushAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
@@ -74,7 +78,7 @@ public interface IBackgroundSyncQueue
     ValueTask<bool> RemoveAsync(long id, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Changes the request or the lane of an entry that waits. Its id, position, timestamp, notes and attempts stay, and so does its
+    /// Changes the request, the lane or the prerequisite of an entry that waits. Its id, position, timestamp, notes and attempts stay, and so does its
     /// idempotency key, unless you change it.
     /// </summary>
     /// <param name="id">The entry.</param>
@@ -84,6 +88,9 @@ public interface IBackgroundSyncQueue
     /// <exception cref="EntryInFlightException">It is being sent; nothing was changed.</exception>
     /// <exception cref="ArgumentException">The new address is not an absolute one of HTTP.</exception>
     /// <exception cref="InvalidOperationException">The new body is too large to be queued.</exception>
+    /// <exception cref="PrerequisiteException">
+    /// It cannot wait for the entry that it names now: this queue has none of that id, or it died, or stands behind.
+    /// </exception>
     /// <exception cref="TimeoutException">The new body or the store made no progress for too long.</exception>
     ValueTask<bool> EditAsync(long id, Action<EntryEdit> edit, CancellationToken cancellationToken = default);
 

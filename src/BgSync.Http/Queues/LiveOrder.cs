@@ -12,20 +12,22 @@ internal sealed class LiveOrder(
     private readonly Turns _turns = new();
 
     /// <summary>Waits until a request may be sent, or queued at least.</summary>
-    /// <param name="lane">The request's lane.</param>
+    /// <param name="request">The request.</param>
     /// <param name="patience">After how long it may only be queued.</param>
     /// <param name="cancellationToken">The caller's.</param>
     /// <returns>Its turn; <see langword="null"/> when it need not wait for one.</returns>
-    public Task<LiveTurn?> TakeTurnAsync(string lane, TimeSpan patience, CancellationToken cancellationToken) =>
-        options.Overtaking == Overtaking.Allowed ? _atOnce : WaitAsync(lane, patience, cancellationToken);
+    public Task<LiveTurn?> TakeTurnAsync(WatchedRequest request, TimeSpan patience, CancellationToken cancellationToken) =>
+        options.Overtaking == Overtaking.Allowed && request.Prerequisite is null ? _atOnce : WaitAsync(request, patience, cancellationToken);
 
-    private async Task<LiveTurn?> WaitAsync(string lane, TimeSpan patience, CancellationToken cancellationToken)
+    private async Task<LiveTurn?> WaitAsync(WatchedRequest request, TimeSpan patience, CancellationToken cancellationToken)
     {
         using var waiting = new Attempt(patience, timeProvider, cancellationToken);
-        var turn = await _turns.TakeAsync(lane, cancellationToken).ConfigureAwait(false);
+        var turn = await _turns.TakeAsync(request.Lane, cancellationToken).ConfigureAwait(false);
         try
         {
-            return new(turn, await LetOthersGoFirstAsync(lane, patience, waiting).ConfigureAwait(false));
+            return new(turn, request.Prerequisite is { } prerequisite
+                ? HeldBackException.ByPrerequisite(prerequisite)
+                : await LetOthersGoFirstAsync(request.Lane, patience, waiting).ConfigureAwait(false));
         }
         catch
         {
@@ -41,15 +43,15 @@ internal sealed class LiveOrder(
             var reason = await store.HasEntriesAsync(queue, lane, waiting.Token).ConfigureAwait(false)
                 ? await replayer.ReplayLaneAsync(lane, waiting.Token).ConfigureAwait(false)
                 : null;
-            return reason is null ? null : new(reason);
+            return reason is null ? null : HeldBackException.ByLane(reason);
         }
         catch (OperationCanceledException e) when (waiting.IsTimedOut)
         {
-            return new($"its turn did not come within {patience}", e);
+            return HeldBackException.ByLane($"its turn did not come within {patience}", e);
         }
         catch (QueueStoreException e)
         {
-            return new("whether anything waits cannot be told", e);
+            return HeldBackException.ByLane("whether anything waits cannot be told", e);
         }
     }
 }

@@ -22,14 +22,19 @@ public sealed class TakenEntry : IDisposable
         {
             Request.SetBackgroundSyncMetadata(entry.Metadata);
         }
+
+        if (entry.Prerequisite is { } prerequisite)
+        {
+            Request.SetBackgroundSyncPrerequisite(prerequisite);
+        }
     }
 
     /// <summary>What stood in the queue: its timestamp, metadata, priority, attempts and the last error.</summary>
     public StoredEntry Entry { get; }
 
     /// <summary>
-    /// The request, with its notes, its priority and its body, in memory or in a temporary file; may be read, sent or put back. Headers that are
-    /// not stored, <c>Authorization</c> for example, are missing.
+    /// The request, with its notes, its priority, its prerequisite and its body, in memory or in a temporary file; may be read, sent or
+    /// put back. Headers that are not stored, <c>Authorization</c> for example, are missing.
     /// </summary>
     public HttpRequestMessage Request { get; }
 

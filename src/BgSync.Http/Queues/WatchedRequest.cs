@@ -10,6 +10,7 @@ namespace BgSync.Http.Queues;
 /// <param name="Timestamp">When the request was made.</param>
 /// <param name="ExpiresAt">When it expires, should it be queued.</param>
 /// <param name="NotBefore">Before when it is not sent again, should it be queued.</param>
+/// <param name="Prerequisite">The entry that must be delivered before it is sent.</param>
 /// <param name="IsRepeatable">Whether it may be sent again although the server may have processed it: it is idempotent or keyed.</param>
 /// <param name="Metadata">The caller's notes.</param>
 /// <param name="TraceParent">The trace of the live attempt.</param>
@@ -22,6 +23,7 @@ internal readonly record struct WatchedRequest(
     DateTimeOffset Timestamp,
     DateTimeOffset ExpiresAt,
     DateTimeOffset NotBefore,
+    long? Prerequisite,
     bool IsRepeatable,
     IReadOnlyDictionary<string, string>? Metadata,
     string? TraceParent,

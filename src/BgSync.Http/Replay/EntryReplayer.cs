@@ -82,7 +82,7 @@ internal sealed partial class EntryReplayer(
         switch (outcome)
         {
             case ReplayOutcome.Delivered delivered:
-                var completed = await InsistAsync(lease, () => store.CompleteAsync(lease, null, CancellationToken.None), cancellationToken).ConfigureAwait(false);
+                var completed = await InsistAsync(lease, () => store.CompleteAsync(lease, new(delivered.Code), CancellationToken.None), cancellationToken).ConfigureAwait(false);
                 if (completed)
                 {
                     tally.Delivered();

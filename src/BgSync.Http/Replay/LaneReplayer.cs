@@ -24,7 +24,7 @@ internal sealed class LaneReplayer(string queue, IQueueStore store, LaneLeases l
         }
 
         return await store.HasEntriesAsync(queue, lane, cancellationToken).ConfigureAwait(false)
-            ? "its first entry waits as the server or its caller asked, or is being sent by another process"
+            ? "its first entry waits as the server or its caller asked, or for another entry, or is being sent by another process"
             : null;
     }
 

@@ -20,7 +20,8 @@ internal sealed partial class ReplayHooks(
 
     /// <summary>Lets the application change the request. Throws what it throws, or that it took too long.</summary>
     /// <returns>Why the entry is to be dropped; <see langword="null"/> when it is to be sent.</returns>
-    public async Task<string?> ReplayingAsync(StoredEntry entry, HttpRequestMessage request, CancellationToken cancellationToken)
+    public async Task<string?> ReplayingAsync(
+        StoredEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         if (options.OnReplaying is not { } hook)
         {
@@ -32,7 +33,7 @@ internal sealed partial class ReplayHooks(
         await CallAsync(
             async (services, token) =>
             {
-                var context = new ReplayingContext(entry, request, attempt, attempt >= options.MaxAttempts, services);
+                var context = new ReplayingContext(entry, prerequisite, request, attempt, attempt >= options.MaxAttempts, services);
                 await hook(context, token).ConfigureAwait(false);
                 dropped = context.DropReason;
             },

@@ -12,6 +12,7 @@ internal sealed class ReplaySender(
     IQueueStore store,
     ReplayPipeline pipeline,
     OriginGates gates,
+    PrerequisiteCheck prerequisites,
     ReplayHooks hooks,
     Func<TimeSpan> attemptTimeout,
     TimeProvider timeProvider)
@@ -31,6 +32,21 @@ internal sealed class ReplaySender(
             return new ReplayOutcome.Dead(new(DeadLetterReason.Expired, entry.LastError, IsKept: !options.DiscardExpired));
         }
 
+        Receipt? prerequisite;
+        try
+        {
+            (prerequisite, var death) = await prerequisites.LookUpAsync(entry, cancellationToken).ConfigureAwait(false);
+            if (death is not null)
+            {
+                return new ReplayOutcome.Dead(death);
+            }
+        }
+        catch (QueueStoreException e)
+        {
+            var wait = Backoff.Wait(1, options.MinBackoff, options.MaxBackoff, options.Randomizer());
+            return new ReplayOutcome.Again(new Retry(wait, CountsAsAttempt: false, FailureText.Of(e)), null);
+        }
+
         HttpRequestMessage request;
         try
         {
@@ -43,11 +59,12 @@ internal sealed class ReplaySender(
 
         using (request)
         {
-            return await SendAsync(entry, request, cancellationToken).ConfigureAwait(false);
+            return await SendAsync(entry, prerequisite, request, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async Task<ReplayOutcome> SendAsync(StoredEntry entry, HttpRequestMessage request, CancellationToken cancellationToken)
+    private async Task<ReplayOutcome> SendAsync(
+        StoredEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         using var activity = StartActivity(entry);
         var probe = gates.ProbeOf(entry.Request.Origin);
@@ -59,7 +76,7 @@ internal sealed class ReplaySender(
         {
             // Opening the way configures a client, so that the time-out is known after it.
             var way = pipeline.Open(request);
-            if (await ChangeAsync(entry, request, cancellationToken).ConfigureAwait(false) is { } notSent)
+            if (await ChangeAsync(entry, prerequisite, request, cancellationToken).ConfigureAwait(false) is { } notSent)
             {
                 return notSent;
             }
@@ -96,11 +113,12 @@ internal sealed class ReplaySender(
 
     /// <summary>Lets the application change the request, or drop it.</summary>
     /// <returns>What is to become of the entry; <see langword="null"/> when it is to be sent.</returns>
-    private async Task<ReplayOutcome?> ChangeAsync(StoredEntry entry, HttpRequestMessage request, CancellationToken cancellationToken)
+    private async Task<ReplayOutcome?> ChangeAsync(
+        StoredEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         try
         {
-            return await hooks.ReplayingAsync(entry, request, cancellationToken).ConfigureAwait(false) is { } reason
+            return await hooks.ReplayingAsync(entry, prerequisite, request, cancellationToken).ConfigureAwait(false) is { } reason
                 ? new ReplayOutcome.Dead(new(DeadLetterReason.Dropped, reason))
                 : null;
         }

@@ -5,9 +5,11 @@ namespace BgSync.Http.Replay;
 /// <summary>What <see cref="BackgroundSyncOptions.OnReplaying"/> is told of an entry that is about to be sent.</summary>
 public sealed class ReplayingContext
 {
-    internal ReplayingContext(StoredEntry entry, HttpRequestMessage request, int attempt, bool isLastAttempt, IServiceProvider services)
+    internal ReplayingContext(
+        StoredEntry entry, Receipt? prerequisite, HttpRequestMessage request, int attempt, bool isLastAttempt, IServiceProvider services)
     {
         Entry = entry;
+        Prerequisite = prerequisite;
         Request = request;
         Attempt = attempt;
         IsLastAttempt = isLastAttempt;
@@ -16,6 +18,12 @@ public sealed class ReplayingContext
 
     /// <summary>The entry as it is stored.</summary>
     public StoredEntry Entry { get; }
+
+    /// <summary>
+    /// The receipt of the entry that had to be delivered first, with its reply (<see cref="Receipt.Reply"/>) as far as that is kept;
+    /// <see langword="null"/> when there was none. It is the same at each attempt.
+    /// </summary>
+    public Receipt? Prerequisite { get; }
 
     /// <summary>The request that is to be sent, to be changed as wanted; the stored entry stays as it is.</summary>
     public HttpRequestMessage Request { get; }

@@ -15,6 +15,7 @@ public static class BackgroundSyncRequestExtensions
     private static readonly HttpRequestOptionsKey<TimeSpan> _retention = new("BgSync.Http.Retention");
     private static readonly HttpRequestOptionsKey<DateTimeOffset> _deadline = new("BgSync.Http.Deadline");
     private static readonly HttpRequestOptionsKey<DateTimeOffset> _notBefore = new("BgSync.Http.NotBefore");
+    private static readonly HttpRequestOptionsKey<long> _prerequisite = new("BgSync.Http.Prerequisite");
 
     private static readonly UTF8Encoding _strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -127,6 +128,25 @@ public static class BackgroundSyncRequestExtensions
         request.Options.Set(_notBefore, notBefore);
     }
 
+    /// <summary>
+    /// The entry that must be delivered before the request is sent. <c>OnReplaying</c> may then make the request anew from that one's
+    /// reply. If that one is not delivered, the request is not sent: it becomes a dead letter too.
+    /// </summary>
+    /// <remarks>
+    /// A live request with a prerequisite is not sent live, but queued, even when that one has been delivered: only a replay can
+    /// make it anew. What stands behind it in its lane waits with it.
+    /// </remarks>
+    /// <param name="request">The request.</param>
+    /// <param name="entryId">
+    /// An entry of the same queue that stands before this one, or was delivered. Any other is a
+    /// <see cref="BgSync.Http.Storage.PrerequisiteException"/> when the request is to be queued.
+    /// </param>
+    public static void SetBackgroundSyncPrerequisite(this HttpRequestMessage request, long entryId)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        request.Options.Set(_prerequisite, entryId);
+    }
+
     /// <summary>The id of the entry that a request became.</summary>
     /// <returns><see langword="false"/> when the request was not queued.</returns>
     public static bool TryGetBackgroundSyncEntryId(this HttpRequestMessage request, out long entryId)
@@ -164,6 +184,9 @@ public static class BackgroundSyncRequestExtensions
 
     internal static DateTimeOffset GetBackgroundSyncNotBefore(this HttpRequestMessage request) =>
         request.Options.TryGetValue(_notBefore, out var notBefore) ? notBefore : DateTimeOffset.MinValue;
+
+    internal static long? GetBackgroundSyncPrerequisite(this HttpRequestMessage request) =>
+        request.Options.TryGetValue(_prerequisite, out var prerequisite) ? prerequisite : null;
 
     internal static void SetBackgroundSyncEntryId(this HttpRequestMessage request, long entryId) => request.Options.Set(_entryId, entryId);
 

@@ -72,7 +72,10 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>Removes a leased entry that was delivered; the next one of its lane is due at once.</summary>
     /// <param name="lease">The lease.</param>
-    /// <param name="delivery">What its receipt says, written at one stroke with the removal; <see langword="null"/> writes none.</param>
+    /// <param name="delivery">
+    /// What its receipt says, written at one stroke with the removal; <see langword="null"/> writes none, or where a live entry waits for
+    /// it, one that says no more than that it was delivered.
+    /// </param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> when the lease was lost; nothing is removed then.</returns>
     ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken);

@@ -15,7 +15,7 @@ public sealed record Receipt
     /// <summary>When it was delivered or became a dead letter; of one that is queued, when its request was made.</summary>
     public required DateTimeOffset At { get; init; }
 
-    /// <summary>The status of the last reply; <see langword="null"/> if there was none, and while it is queued.</summary>
+    /// <summary>The status of the last reply; <see langword="null"/> if there was none or it is not kept, and while it is queued.</summary>
     public int? StatusCode { get; init; }
 
     /// <summary>The last reply; <see langword="null"/> if there was none or no more than its status is kept, and while it is queued.</summary>

@@ -283,6 +283,20 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task A_delivery_of_which_no_receipt_is_kept_leaves_one_for_whoever_waits()
+    {
+        var first = (await Store.AddAsync(Entry("/1"), Cancellation)).Id;
+        var second = (await Store.AddAsync(Entry("/2") with { Prerequisite = first }, Cancellation)).Id;
+
+        await AssertDrainsAsync("/1");
+        var receipt = (await Store.GetReceiptAsync(Queue, first, Cancellation))!;
+        Assert.Equal((ReceiptState.Delivered, Clock.GetUtcNow(), null), (receipt.State, receipt.At, receipt.StatusCode));
+
+        await AssertDrainsAsync("/2");
+        Assert.Null(await Store.GetReceiptAsync(Queue, second, Cancellation));
+    }
+
+    [Fact]
     public async Task A_cleared_chain_leaves_nothing_behind()
     {
         long? last = null;

@@ -95,7 +95,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 var entry = lane.Head;
                 Remove(entry);
                 Forget(entry);
-                if (delivery is not null)
+                if (delivery is not null || QueueOf(entry.Queue).Live.Values.Any(dependent => dependent.Prerequisite == entry.Id))
                 {
                     QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(entry, delivery);
                 }
@@ -625,14 +625,14 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         return letter;
     }
 
-    private Receipt ReceiptOf(MemoryEntry entry, Delivery delivery) => new()
+    private Receipt ReceiptOf(MemoryEntry entry, Delivery? delivery) => new()
     {
         Id = entry.Id,
         Queue = entry.Queue,
         State = ReceiptState.Delivered,
         At = Now,
-        StatusCode = delivery.StatusCode,
-        Reply = delivery.Reply,
+        StatusCode = delivery?.StatusCode,
+        Reply = delivery?.Reply,
     };
 
     private static Receipt ReceiptOf(DeadLetter letter) => new()

@@ -11,6 +11,15 @@ internal static class ReceiptTable
     public static void Insert(SqliteSession session, LaneTable.Head head, Delivery delivery, long now) =>
         Insert(session, head, ReceiptState.Delivered, now, null, null, delivery.StatusCode, delivery.Reply);
 
+    /// <summary>Notes that an entry was delivered, and no more, if another one waits for it.</summary>
+    public static void InsertIfAwaited(SqliteSession session, LaneTable.Head head, long now)
+    {
+        if (session.QueryInt64("SELECT 1 FROM entry WHERE prerequisite = $id LIMIT 1", ("$id", head.EntryId)) is not null)
+        {
+            Insert(session, head, ReceiptState.Delivered, now, null, null, null, null);
+        }
+    }
+
     /// <summary>Notes that an entry died.</summary>
     public static void Insert(SqliteSession session, LaneTable.Head head, DeathCertificate death, long now) =>
         Insert(session, head, ReceiptState.Dead, now, death.Reason, death.Error, death.StatusCode, death.Reply);

@@ -109,6 +109,10 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
                 {
                     ReceiptTable.Insert(session, head, delivery, now);
                 }
+                else
+                {
+                    ReceiptTable.InsertIfAwaited(session, head, now);
+                }
             },
             cancellationToken).ConfigureAwait(false);
 
