@@ -314,6 +314,6 @@ public abstract partial class StoreContractTests
     private async Task WaitForAsync(long id, long? prerequisite)
     {
         var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
-        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Prerequisite = prerequisite }, null, Cancellation));
+        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Prerequisite = prerequisite }, null, TimeSpan.Zero, Cancellation));
     }
 }
