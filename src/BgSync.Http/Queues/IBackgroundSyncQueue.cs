@@ -78,8 +78,8 @@ public interface IBackgroundSyncQueue
     ValueTask<bool> RemoveAsync(long id, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Changes the request, the lane or the prerequisite of an entry that waits. Its id, position, timestamp, notes and attempts stay, and so does its
-    /// idempotency key, unless you change it.
+    /// Changes the request, the lane or the prerequisite of an entry that waits. Its id, position, timestamp, notes and attempts stay,
+    /// and so does its idempotency key, unless you change it.
     /// </summary>
     /// <param name="id">The entry.</param>
     /// <param name="edit">Changes it in place. Called again with the newer entry if another edit came first.</param>

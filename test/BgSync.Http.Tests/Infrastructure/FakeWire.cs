@@ -14,6 +14,9 @@ public sealed class FakeWire : HttpMessageHandler
     /// <summary>How many requests were to be sent, whether they were answered or not.</summary>
     public int Attempts => Volatile.Read(ref _attempts);
 
+    /// <summary>The body of every reply.</summary>
+    public string ReplyBody { get; set; } = "";
+
     /// <summary>The requests that were answered, in order.</summary>
     public IReadOnlyList<HttpRequestMessage> Received => [.. _received];
 
@@ -26,6 +29,10 @@ public sealed class FakeWire : HttpMessageHandler
         }
 
         _received.Enqueue(request);
-        return Task.FromResult(new HttpResponseMessage(HttpStatusCode.OK) { RequestMessage = request });
+        return Task.FromResult(new HttpResponseMessage(HttpStatusCode.OK)
+        {
+            RequestMessage = request,
+            Content = new StringContent(ReplyBody),
+        });
     }
 }

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Outcomes;
@@ -356,6 +357,40 @@ public sealed class ReadmeSnippets : IDisposable
         var entry = await Queue("orders").GetAllAsync().SingleAsync();
         Assert.Equal(("orders of table 7", EntryPriority.High, closingTime), (entry.Lane, entry.Priority, entry.ExpiresAt));
         Assert.Equal(openingTime, entry.DueAt!.Value, TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public async Task A_request_that_needs_another_s_reply()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
+        {
+            sync.OnReplaying = (replaying, _) =>
+            {
+                if (replaying.Prerequisite?.Reply is { IsWhole: true } reply)
+                {
+                    using var json = JsonDocument.Parse(reply.Body);
+                    var serverId = json.RootElement.GetProperty("id").GetRawText();
+                    var address = replaying.Request.RequestUri!.AbsoluteUri;
+                    replaying.Request.RequestUri = new Uri(
+                        address.Replace(replaying.Entry.Metadata["order"], serverId, StringComparison.Ordinal));
+                }
+
+                return Task.CompletedTask;
+            };
+        });
+        var queue = Queue("orders");
+        using var newOrder = new HttpRequestMessage(HttpMethod.Post, "http://api.example.com/orders");
+        using var newLine = new HttpRequestMessage(HttpMethod.Post, "http://api.example.com/orders/tmp-17/lines");
+        _wire.ReplyBody = """{"id":42}""";
+        _wire.IsOnline = true;
+
+        var orderEntry = await queue.PushAsync(newOrder);               // POST /orders
+        newLine.SetBackgroundSyncPrerequisite(orderEntry);              // POST /orders/tmp-17/lines
+        newLine.SetBackgroundSyncMetadata(new Dictionary<string, string> { ["order"] = "tmp-17" });
+        await queue.PushAsync(newLine);
+
+        await queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        Assert.Equal(["/orders", "/orders/42/lines"], _wire.Received.Select(request => request.RequestUri!.AbsolutePath));
     }
 
     [Fact]

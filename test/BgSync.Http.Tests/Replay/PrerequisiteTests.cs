@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json;
 using BgSync.Http.Queues;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
@@ -49,6 +51,27 @@ public sealed class PrerequisiteTests : ReplayFixture
     }
 
     [Fact]
+    public async Task The_request_is_made_anew_from_the_reply_at_each_attempt_and_after_a_restart()
+    {
+        using var directory = new TempDirectory();
+        await using var server = new RawServer(RawServer.Sequence(
+            Scripts.Respond(201, """{"id":42}""", ("Content-Type", "application/json")), Scripts.Respond(503), Scripts.Respond(200)));
+        await using (var before = Create(Rewriting, directory))
+        {
+            var order = await PushAsync(before, server, "/orders");
+            await PushAsync(before, server, "/orders/tmp-17/lines", order);
+            await before.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+            Assert.Equal("/orders/tmp-17/lines", Assert.Single(await before.EntriesAsync()).Request.Uri.AbsolutePath);
+        }
+
+        await using var app = Create(Rewriting, directory);
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(["/orders", "/orders/42/lines", "/orders/42/lines"], Targets(server));
+        await EmptyAsync(app);
+    }
+
+    [Fact]
     public async Task An_entry_without_a_prerequisite_is_told_of_none()
     {
         var told = new List<Receipt?>();
@@ -65,6 +88,20 @@ public sealed class PrerequisiteTests : ReplayFixture
 
         Assert.Null(told[0]);
         Assert.Equal((first, ReceiptState.Delivered, 200), (told[1]!.Id, told[1]!.State, told[1]!.StatusCode));
+    }
+
+    [Fact]
+    public async Task What_was_delivered_may_be_waited_for_still()
+    {
+        await using var server = new RawServer(Scripts.Respond(200, """{"id":42}"""));
+        await using var app = Create(Rewriting);
+        var order = await PushAsync(app, server, "/orders");
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        await PushAsync(app, server, "/orders/tmp-17/lines", order);
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal(["/orders", "/orders/42/lines"], Targets(server));
     }
 
     [Fact]
@@ -372,6 +409,22 @@ public sealed class PrerequisiteTests : ReplayFixture
     }
 
     private static void LaneByPath(BackgroundSyncOptions sync) => sync.LaneBy(request => request.RequestUri!.AbsolutePath);
+
+    private static void Rewriting(BackgroundSyncOptions sync)
+    {
+        LaneByPath(sync);
+        sync.OnReplaying = (context, _) =>
+        {
+            if (context.Prerequisite is { Reply: { } reply })
+            {
+                var id = JsonDocument.Parse(reply.Body).RootElement.GetProperty("id").GetInt64();
+                var address = context.Request.RequestUri!.AbsoluteUri;
+                context.Request.RequestUri = new(address.Replace("tmp-17", id.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
+            }
+
+            return Task.CompletedTask;
+        };
+    }
 
     private static HttpRequestMessage Post(RawServer server, string path, long? prerequisite = null, DateTimeOffset? deadline = null)
     {
