@@ -52,13 +52,17 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         base.SendAsync(request, cancellationToken);
 
     /// <inheritdoc/>
-    /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>).</exception>
+    /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>), and not
+    /// delivered in time (<see cref="WhenQueued.Wait"/>).</exception>
+    /// <exception cref="RequestNotDeliveredException">The request was queued and not delivered (<see cref="WhenQueued.Wait"/>).</exception>
     /// <exception cref="PrerequisiteException">The request names an entry that it cannot wait for; it was neither sent nor queued.</exception>
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
         IsWatched(request) ? SendWatchedAsync(request, isAsync: true, cancellationToken) : base.SendAsync(request, cancellationToken);
 
     /// <inheritdoc/>
-    /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>).</exception>
+    /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>), and not
+    /// delivered in time (<see cref="WhenQueued.Wait"/>).</exception>
+    /// <exception cref="RequestNotDeliveredException">The request was queued and not delivered (<see cref="WhenQueued.Wait"/>).</exception>
     /// <exception cref="PrerequisiteException">The request names an entry that it cannot wait for; it was neither sent nor queued.</exception>
     protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
         IsWatched(request)
@@ -89,6 +93,21 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// <param name="cancellationToken">The caller's.</param>
     private async Task<HttpResponseMessage> SendWatchedAsync(HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
     {
+        var (reply, queued) = await SendOrQueueAsync(request, isAsync, cancellationToken).ConfigureAwait(false);
+        if (queued is null)
+        {
+            return reply!;
+        }
+
+        // Its turn in the lane and its body are given back by now: a caller may wait long.
+        var answering = AnswerQueuedAsync(request, queued, cancellationToken);
+        return isAsync ? await answering.ConfigureAwait(false) : answering.GetAwaiter().GetResult();
+    }
+
+    /// <returns>The server's reply, or what the request became.</returns>
+    private async Task<(HttpResponseMessage? Reply, QueuedRequest? Queued)> SendOrQueueAsync(
+        HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
+    {
         var watched = Watch(request, cancellationToken);
         try
         {
@@ -99,17 +118,17 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 : await SendOnceAsync(request, watched, isAsync, cancellationToken).ConfigureAwait(false);
             if (failure is null)
             {
-                return reply!;
+                return (reply, null);
             }
 
-            if (await TryQueueAsync(watched, failure, isAsync).ConfigureAwait(false) is { } placement)
+            if (await TryQueueAsync(watched, failure, isAsync).ConfigureAwait(false) is { } queued)
             {
                 reply?.Dispose();
-                return AnswerQueued(request, placement, failure.Exception);
+                return (null, queued);
             }
 
             // A reply that was not queued is the server's answer.
-            return reply ?? throw Rethrown(failure.Exception);
+            return (reply ?? throw Rethrown(failure.Exception), null);
         }
         finally
         {
@@ -123,6 +142,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         HttpRequestMessage request, WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
     {
         using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
+        var entryIdBefore = EntryIdOf(request);
         HttpResponseMessage reply;
         try
         {
@@ -131,7 +151,8 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 : base.Send(request, attempt.Token);
         }
         // A cancel by the caller is never queued, and what an inner queue has taken is not taken twice.
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is not RequestQueuedException)
+        catch (Exception e) when (
+            !cancellationToken.IsCancellationRequested && e is not RequestQueuedException && EntryIdOf(request) == entryIdBefore)
         {
             var failure = attempt.Explain(e);
             var verdict = attempt.Judge(failure, _options.ClassifyFailure, wasTaken: request.Method != watched.Snapshot.Method);
@@ -144,7 +165,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         }
 
         // The reply of an inner queue says nothing of the server.
-        if (!request.TryGetBackgroundSyncEntryId(out _))
+        if (EntryIdOf(request) == entryIdBefore)
         {
             _replayer.ReportLive(watched.Snapshot.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
         }
@@ -168,9 +189,9 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         };
     }
 
-    /// <returns>Where it is; <see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
+    /// <returns><see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
     /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
-    private async ValueTask<Placement?> TryQueueAsync(WatchedRequest watched, LiveFailure failure, bool isAsync)
+    private async ValueTask<QueuedRequest?> TryQueueAsync(WatchedRequest watched, LiveFailure failure, bool isAsync)
     {
         string reason;
         if (failure.Verdict == FailureVerdict.DoNotQueue)
@@ -209,10 +230,16 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         return null;
     }
 
-    private HttpResponseMessage AnswerQueued(HttpRequestMessage request, Placement placement, Exception failure) =>
-        _options.WhenQueued == WhenQueued.ReturnAccepted
-            ? QueuedReply.Create(request, placement)
-            : throw new RequestQueuedException(_queue.Name, placement, failure);
+    private async Task<HttpResponseMessage> AnswerQueuedAsync(
+        HttpRequestMessage request, QueuedRequest queued, CancellationToken cancellationToken) => _options.WhenQueued switch
+        {
+            WhenQueued.ReturnAccepted => QueuedReply.Create(request, queued.Placement),
+            WhenQueued.Wait when queued.Waiter is not null =>
+                await _queue.WaitAsync(queued, request, cancellationToken).ConfigureAwait(false),
+            _ => throw new RequestQueuedException(_queue.Name, queued.Placement, queued.Failure),
+        };
+
+    private static long? EntryIdOf(HttpRequestMessage request) => request.TryGetBackgroundSyncEntryId(out var entryId) ? entryId : null;
 
     /// <summary>Throws as it was thrown before.</summary>
     private static Exception Rethrown(Exception failure)

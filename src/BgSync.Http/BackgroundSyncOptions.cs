@@ -25,6 +25,31 @@ public sealed class BackgroundSyncOptions
     public WhenQueued WhenQueued { get; set; } = WhenQueued.Throw;
 
     /// <summary>
+    /// How long a caller waits for its queued request with <see cref="WhenQueued.Wait"/>, from when it was queued. Default: 100 s.
+    /// <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
+    /// </summary>
+    /// <remarks>The client's own time-out (<see cref="HttpClient.Timeout"/>) is lifted by it.</remarks>
+    public TimeSpan WaitTimeout { get; set; } = TimeSpan.FromSeconds(100);
+
+    /// <summary>
+    /// How long <see cref="Queues.IBackgroundSyncQueue.GetReceiptAsync"/> knows of an entry that has ended, from its end. Default:
+    /// 1 day. <see cref="TimeSpan.Zero"/> keeps no receipts, <see cref="Timeout.InfiniteTimeSpan"/> keeps them for ever.
+    /// </summary>
+    /// <remarks>A dead letter is known as long as it is there. With <see cref="WhenQueued.Wait"/> it is twice
+    /// <see cref="ReplayInterval"/> at least.</remarks>
+    public TimeSpan ReceiptRetention { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>
+    /// How much of the body of an entry's last reply is kept in its receipt or dead letter, in bytes, with the reply's headers.
+    /// Default: 4 KiB. Range: 0 to 1 MiB; 0 keeps the status only.
+    /// </summary>
+    /// <remarks>
+    /// Neither <c>Set-Cookie</c> and the <see cref="SecretHeaders"/> are kept nor the headers of a connection. A body that breaks off,
+    /// or has not come in the time of an attempt, is cut there; what becomes of the entry does not depend on it.
+    /// </remarks>
+    public int ReplyBodyLength { get; set; } = 4 * 1024;
+
+    /// <summary>
     /// Whether a live request may be sent before those that wait in its lane. Default: <see cref="Overtaking.Allowed"/>.
     /// </summary>
     public Overtaking Overtaking { get; set; } = Overtaking.Allowed;
@@ -199,8 +224,8 @@ public sealed class BackgroundSyncOptions
     /// all others are rejected.
     /// </summary>
     /// <remarks>
-    /// Called from any thread, when the headers have arrived and <see cref="OnReplayed"/> has returned. What it throws is a failed
-    /// attempt: the entry is sent again after the backoff.
+    /// Called from any thread, when the headers have arrived, before <see cref="OnReplayed"/>. What it throws is a failed attempt: the
+    /// entry is sent again after the backoff.
     /// </remarks>
     public Func<HttpResponseMessage, ReplyVerdict?>? ClassifyReply { get; set; }
 

@@ -9,6 +9,8 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
 {
     private const int MaxInlineBodyLength = 1024 * 1024;
 
+    private const int MaxReplyBodyLength = 1024 * 1024;
+
     /// <summary>The longest time that a timer takes.</summary>
     private static readonly TimeSpan _longest = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
 
@@ -122,7 +124,32 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             options.IdempotencyKeyFormat,
             "set IdempotencyKeyFormat.Bare or IdempotencyKeyFormat.QuotedString");
         Require(
-            Enum.IsDefined(options.WhenQueued), nameof(options.WhenQueued), options.WhenQueued, "set WhenQueued.Throw or WhenQueued.ReturnAccepted");
+            Enum.IsDefined(options.WhenQueued),
+            nameof(options.WhenQueued),
+            options.WhenQueued,
+            "set WhenQueued.Throw, WhenQueued.ReturnAccepted or WhenQueued.Wait");
+        if (options.WaitTimeout != Timeout.InfiniteTimeSpan)
+        {
+            RequirePositive(options.WaitTimeout, nameof(options.WaitTimeout));
+        }
+
+        Require(
+            options.ReceiptRetention >= TimeSpan.Zero || options.ReceiptRetention == Timeout.InfiniteTimeSpan,
+            nameof(options.ReceiptRetention),
+            options.ReceiptRetention,
+            "set TimeSpan.Zero, a positive time, or Timeout.InfiniteTimeSpan for ever");
+        Require(
+            options.WhenQueued != WhenQueued.Wait
+                || options.ReceiptRetention == Timeout.InfiniteTimeSpan
+                || options.ReceiptRetention >= 2 * options.ReplayInterval,
+            nameof(options.ReceiptRetention),
+            options.ReceiptRetention,
+            $"set it to twice ReplayInterval ({options.ReplayInterval}) at least, so that a caller who waits sees what another process has sent");
+        Require(
+            options.ReplyBodyLength is >= 0 and <= MaxReplyBodyLength,
+            nameof(options.ReplyBodyLength),
+            options.ReplyBodyLength,
+            $"set a number of bytes from 0 to {MaxReplyBodyLength}");
         Require(
             Enum.IsDefined(options.Overtaking), nameof(options.Overtaking), options.Overtaking, "set Overtaking.Allowed or Overtaking.Never");
         foreach (var header in options.SecretHeaders)

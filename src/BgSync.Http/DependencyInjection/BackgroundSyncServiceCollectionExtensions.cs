@@ -74,6 +74,7 @@ public static class BackgroundSyncServiceCollectionExtensions
         services.AddSingleton<BackgroundSyncMetrics>();
         services.AddSingleton<EntryEventFeed>();
         services.AddSingleton<EntryObservers>();
+        services.AddSingleton<EntryWaiters>();
         services.AddSingleton<EntryEvents>();
         services.AddSingleton<OriginGates>();
         services.AddSingleton<ClientTimeouts>();

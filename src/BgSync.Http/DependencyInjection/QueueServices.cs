@@ -57,6 +57,7 @@ internal static class QueueServices
             provider.GetRequiredKeyedService<ReplayLoop>(queue),
             events,
             provider.GetRequiredService<EntryEventFeed>(),
+            provider.GetRequiredService<EntryWaiters>(),
             timeProvider);
     }
 
@@ -80,7 +81,10 @@ internal static class QueueServices
         var scopes = provider.GetRequiredService<IServiceScopeFactory>();
         var hooks = new ReplayHooks(options, scopes, attemptTimeout, timeProvider, provider.GetRequiredService<ILogger<ReplayHooks>>());
         var sync = new SyncHook(queue, options, scopes, timeProvider, provider.GetRequiredService<ILogger<SyncHook>>());
-        var sender = new ReplaySender(options, store, pipeline, gates, new PrerequisiteCheck(store), hooks, attemptTimeout, timeProvider);
+        var keeper = new ReplyKeeper(options, attemptTimeout, timeProvider);
+        var waiters = provider.GetRequiredService<EntryWaiters>();
+        var prerequisites = new PrerequisiteCheck(store);
+        var sender = new ReplaySender(options, store, pipeline, gates, prerequisites, hooks, keeper, waiters, attemptTimeout, timeProvider);
         var replayer = new EntryReplayer(
             queue, options, store, sender, pause, endless, events, tally, timeProvider, provider.GetRequiredService<ILogger<EntryReplayer>>());
         var leases = new LaneLeases(queue, options, store);

@@ -14,12 +14,14 @@ internal sealed class BackgroundSyncQueue(
     IQueueReplayer replayer,
     EntryEvents events,
     EntryEventFeed feed,
+    EntryWaiters waiters,
     TimeProvider timeProvider) : IBackgroundSyncQueue
 {
     /// <summary>Entries removed at a time, so that other writes get their turn.</summary>
     private const int Batch = 100;
 
     private readonly EntryTaker _taker = new(name, options, store, events, timeProvider);
+    private readonly EntryAwaiter _awaiter = new(name, options, store, timeProvider);
 
     public string Name => name;
 
@@ -33,12 +35,18 @@ internal sealed class BackgroundSyncQueue(
     /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
     /// <exception cref="BodyNotRepeatableException">The body could not be read once more.</exception>
     /// <exception cref="OperationCanceledException">The store or the body made no progress for too long.</exception>
-    public async Task<Placement> EnqueueAsync(WatchedRequest request, LiveFailure failure)
+    public async Task<QueuedRequest> EnqueueAsync(WatchedRequest request, LiveFailure failure)
     {
         var placement = await coalescer.AddAsync(request, failure, CancellationToken.None).ConfigureAwait(false);
+        // Before the replay begins, so that its reply finds who waits for it.
+        var waiter = options.WhenQueued == WhenQueued.Wait && placement.How != Coalescing.CancelOut ? waiters.Add(name, placement.EntryId) : null;
         replayer.WakeForNew();
-        return placement;
+        return new(placement, failure.Exception, waiter);
     }
+
+    /// <inheritdoc cref="EntryAwaiter.WaitAsync"/>
+    public Task<HttpResponseMessage> WaitAsync(QueuedRequest queued, HttpRequestMessage request, CancellationToken cancellationToken) =>
+        _awaiter.WaitAsync(queued, request, cancellationToken);
 
     public ValueTask<long> PushAsync(
         HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default) =>
@@ -54,6 +62,9 @@ internal sealed class BackgroundSyncQueue(
 
     public async ValueTask<StoredEntry?> FindAsync(long id, CancellationToken cancellationToken = default) =>
         await store.FindAsync(name, id, cancellationToken).ConfigureAwait(false) is { } entry ? Describe(entry) : null;
+
+    public ValueTask<Receipt?> GetReceiptAsync(long id, CancellationToken cancellationToken = default) =>
+        store.GetReceiptAsync(name, id, cancellationToken);
 
     public ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken = default) =>
         store.OpenBodyAsync(name, id, cancellationToken);

@@ -10,7 +10,12 @@ namespace BgSync.Http.Queues;
 /// bears bodies, queries or header values.
 /// </summary>
 internal sealed partial class EntryEvents(
-    ILogger<EntryEvents> logger, BackgroundSyncMetrics metrics, EntryEventFeed feed, EntryObservers observers, TimeProvider timeProvider)
+    ILogger<EntryEvents> logger,
+    BackgroundSyncMetrics metrics,
+    EntryEventFeed feed,
+    EntryObservers observers,
+    EntryWaiters waiters,
+    TimeProvider timeProvider)
 {
     public void Queued(string queue, long id, NewEntry entry)
     {
@@ -81,6 +86,7 @@ internal sealed partial class EntryEvents(
             Reason = death.Reason,
             Error = death.Error,
             StatusCode = death.StatusCode,
+            Reply = death.Reply,
             History = history,
             DiedAt = timeProvider.GetUtcNow(),
         },
@@ -203,5 +209,6 @@ internal sealed partial class EntryEvents(
         observers.EnsureStarted();
         var happened = new EntryEvent { Kind = kind, Queue = queue, EntryId = id, At = timeProvider.GetUtcNow() };
         feed.Publish(more is null ? happened : more(happened));
+        waiters.Tell(happened);
     }
 }

@@ -58,6 +58,15 @@ public interface IBackgroundSyncQueue
     /// <returns><see langword="null"/> when this queue has no readable entry of that id.</returns>
     ValueTask<StoredEntry?> FindAsync(long id, CancellationToken cancellationToken = default);
 
+    /// <summary>
+    /// Says what became of an entry: whether it is queued, delivered or dead, with the server's reply or the reason. Asked by the id
+    /// that <see cref="RequestQueuedException.EntryId"/>, <see cref="BackgroundSyncRequestExtensions.TryGetBackgroundSyncEntryId"/> or
+    /// <see cref="PushAsync"/> gave, after a restart too.
+    /// </summary>
+    /// <returns><see langword="null"/> when this queue never had an entry of that id, when it was removed, taken or cleared by hand,
+    /// and when it ended longer ago than <see cref="BackgroundSyncOptions.ReceiptRetention"/>.</returns>
+    ValueTask<Receipt?> GetReceiptAsync(long id, CancellationToken cancellationToken = default);
+
     /// <summary>Opens the body of an entry or a dead letter; an empty stream when it has none.</summary>
     /// <remarks>The stream reads forward only and throws <see cref="InvalidDataException"/> where the stored bytes are damaged, or gone
     /// because the entry was delivered meanwhile.</remarks>
@@ -147,7 +156,7 @@ public interface IBackgroundSyncQueue
     /// <returns>How many were put back.</returns>
     ValueTask<long> RequeueAllAsync(CancellationToken cancellationToken = default);
 
-    /// <summary>Deletes a dead letter with its body.</summary>
+    /// <summary>Deletes a dead letter with its body. Its receipt stays for its time.</summary>
     /// <returns><see langword="false"/> when this queue has no dead letter of that id.</returns>
     ValueTask<bool> DeleteDeadLetterAsync(long id, CancellationToken cancellationToken = default);
 }

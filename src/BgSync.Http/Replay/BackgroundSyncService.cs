@@ -7,7 +7,11 @@ namespace BgSync.Http.Replay;
 
 /// <summary>Starts and stops the loops of all queues, and tells them of the network.</summary>
 internal sealed partial class BackgroundSyncService(
-    IServiceProvider services, QueueRegistrations registrations, INetworkStatus network, ILogger<BackgroundSyncService> logger)
+    IServiceProvider services,
+    QueueRegistrations registrations,
+    INetworkStatus network,
+    EntryWaiters waiters,
+    ILogger<BackgroundSyncService> logger)
     : IBackgroundSync, IDisposable
 {
     private readonly ILogger<BackgroundSyncService> _logger = logger;
@@ -20,6 +24,7 @@ internal sealed partial class BackgroundSyncService(
         try
         {
             _run ??= Begin(Loops());
+            waiters.Open();
         }
         finally
         {
@@ -29,6 +34,8 @@ internal sealed partial class BackgroundSyncService(
 
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
+        // First: who waits for its entry is not to wait for the grace.
+        waiters.Close();
         // Not with the token: a stop that came too late still gives back what is under way.
         await _gate.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try

@@ -50,10 +50,16 @@ internal sealed class ClientTimeouts(QueueRegistrations registrations, IOptionsM
             : longest + _margin;
     }
 
-    /// <summary>How long a live request may take; one that may not overtake waits for those before it as long as it is sent.</summary>
+    /// <summary>
+    /// How long a live request may take; one that may not overtake waits for those before it as long as it is sent, and one whose
+    /// caller waits for the reply takes longer by that.
+    /// </summary>
     private static TimeSpan LongestOf(BackgroundSyncOptions options, TimeSpan configured)
     {
         var attempt = options.AttemptTimeout ?? configured;
-        return attempt == Timeout.InfiniteTimeSpan || options.Overtaking == Overtaking.Allowed ? attempt : 2 * attempt;
+        var wait = options.WhenQueued == WhenQueued.Wait ? options.WaitTimeout : TimeSpan.Zero;
+        return attempt == Timeout.InfiniteTimeSpan || wait == Timeout.InfiniteTimeSpan ? Timeout.InfiniteTimeSpan
+            : options.Overtaking == Overtaking.Allowed ? attempt + wait
+            : (2 * attempt) + wait;
     }
 }

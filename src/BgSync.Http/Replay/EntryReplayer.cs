@@ -82,11 +82,13 @@ internal sealed partial class EntryReplayer(
         switch (outcome)
         {
             case ReplayOutcome.Delivered delivered:
-                var completed = await InsistAsync(lease, () => store.CompleteAsync(lease, new(delivered.Code), CancellationToken.None), cancellationToken).ConfigureAwait(false);
+                var receipt = options.ReceiptRetention == TimeSpan.Zero ? null : delivered.Delivery;
+                var completed = await InsistAsync(
+                    lease, () => store.CompleteAsync(lease, receipt, CancellationToken.None), cancellationToken).ConfigureAwait(false);
                 if (completed)
                 {
                     tally.Delivered();
-                    events.Delivered(entry, delivered.Code, took);
+                    events.Delivered(entry, delivered.Delivery.StatusCode, took);
                 }
 
                 return completed;

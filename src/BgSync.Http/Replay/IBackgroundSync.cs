@@ -16,6 +16,7 @@ public interface IBackgroundSync
     /// <summary>
     /// Stops: takes up nothing new, waits up to <see cref="BackgroundSyncOptions.ShutdownGrace"/>, or until
     /// <paramref name="cancellationToken"/>, for what is under way, then breaks it off and gives it back. Nothing is lost.
+    /// Callers that wait for their entries (<see cref="WhenQueued.Wait"/>) are told at once that these are queued.
     /// </summary>
     Task StopAsync(CancellationToken cancellationToken = default);
 

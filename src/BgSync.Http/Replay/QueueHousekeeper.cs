@@ -4,13 +4,13 @@ using BgSync.Http.Storage;
 namespace BgSync.Http.Replay;
 
 /// <summary>
-/// Now and then voids the leases of dead processes, moves what is past its retention to the dead letters, and deletes dead letters
-/// that are too old or too many.
+/// Now and then voids the leases of dead processes, moves what is past its retention to the dead letters, deletes dead letters that
+/// are too old or too many, and forgets old receipts.
 /// </summary>
 internal sealed class QueueHousekeeper(
     string queue, BackgroundSyncOptions options, IQueueStore store, EntryEvents events, ReplayTally tally, TimeProvider timeProvider)
 {
-    /// <summary>Entries expired, or dead letters deleted, at a time, so that other writes get their turn.</summary>
+    /// <summary>Entries expired, dead letters deleted, or receipts forgotten, at a time, so that other writes get their turn.</summary>
     private const int Batch = 100;
 
     private DateTimeOffset _next;
@@ -26,6 +26,7 @@ internal sealed class QueueHousekeeper(
         await store.ReclaimAsync(cancellationToken).ConfigureAwait(false);
         await ExpireAsync(cancellationToken).ConfigureAwait(false);
         await TrimAsync(cancellationToken).ConfigureAwait(false);
+        await ForgetReceiptsAsync(cancellationToken).ConfigureAwait(false);
         _next = timeProvider.GetUtcNow() + options.ReplayInterval;
     }
 
@@ -73,5 +74,22 @@ internal sealed class QueueHousekeeper(
             }
         }
         while (deleted.Count == Batch);
+    }
+
+    private async Task ForgetReceiptsAsync(CancellationToken cancellationToken)
+    {
+        var now = timeProvider.GetUtcNow();
+        var retention = options.ReceiptRetention;
+        if (retention == Timeout.InfiniteTimeSpan || retention > now - DateTimeOffset.MinValue)
+        {
+            return;
+        }
+
+        int forgotten;
+        do
+        {
+            forgotten = await store.ForgetReceiptsAsync(queue, now - retention, Batch, cancellationToken).ConfigureAwait(false);
+        }
+        while (forgotten == Batch);
     }
 }

@@ -7,7 +7,7 @@ namespace BgSync.Http.Replay;
 internal abstract record ReplayOutcome(int? Status)
 {
     /// <summary>The server has it.</summary>
-    public sealed record Delivered(int Code) : ReplayOutcome(Code);
+    public sealed record Delivered(Delivery Delivery) : ReplayOutcome(Delivery.StatusCode);
 
     /// <summary>It goes back to its lane.</summary>
     public sealed record Again(Retry Retry, int? Code) : ReplayOutcome(Code);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using BgSync.Http.Outcomes;
+using BgSync.Http.Queues;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 
@@ -14,6 +15,8 @@ internal sealed class ReplaySender(
     OriginGates gates,
     PrerequisiteCheck prerequisites,
     ReplayHooks hooks,
+    ReplyKeeper keeper,
+    EntryWaiters waiters,
     Func<TimeSpan> attemptTimeout,
     TimeProvider timeProvider)
 {
@@ -71,6 +74,7 @@ internal sealed class ReplaySender(
         var isProbe = probe.CanBeCanceled;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Attempt? attempt = null;
+        HttpResponseMessage? reply = null;
         var sent = SentRequest.Of(request, options.IdempotencyKeyHeader);
         try
         {
@@ -85,11 +89,16 @@ internal sealed class ReplaySender(
             using var change = (sent.IsRepeatable ? probe : CancellationToken.None).UnsafeRegister(
                 static either => ((CancellationTokenSource)either!).Cancel(), either);
             attempt = new Attempt(attemptTimeout(), timeProvider, either.Token);
-            using var reply = await way.SendAsync(request, attempt.Token).ConfigureAwait(false);
+            reply = await way.SendAsync(request, attempt.Token).ConfigureAwait(false);
             gates.Answered(entry.Request.Origin);
             activity?.SetTag("http.response.status_code", (int)reply.StatusCode);
-            await hooks.ReplayedAsync(entry, reply, cancellationToken).ConfigureAwait(false);
-            return OutcomeOf(entry, sent, reply);
+            var outcome = await OutcomeOfAsync(entry, sent, reply, cancellationToken).ConfigureAwait(false);
+            if (IsAnswer(outcome) && waiters.TryOffer(entry.Id, reply))
+            {
+                reply = null;
+            }
+
+            return outcome;
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -107,6 +116,7 @@ internal sealed class ReplaySender(
         }
         finally
         {
+            reply?.Dispose();
             attempt?.Dispose();
         }
     }
@@ -151,32 +161,73 @@ internal sealed class ReplaySender(
         return request;
     }
 
-    private ReplayOutcome OutcomeOf(StoredEntry entry, SentRequest sent, HttpResponseMessage reply)
+    /// <summary>Keeps and shows a reply, and says what it means. Never throws.</summary>
+    private async Task<ReplayOutcome> OutcomeOfAsync(
+        StoredEntry entry, SentRequest sent, HttpResponseMessage reply, CancellationToken cancellationToken)
     {
-        var status = (int)reply.StatusCode;
-        ReplyVerdict verdict;
+        var (verdict, failure) = Classify(sent, reply);
+        var kept = IsKept(entry, verdict) ? await keeper.KeepAsync(reply, cancellationToken).ConfigureAwait(false) : null;
+        if (options.OnReplayed is not null)
+        {
+            if (verdict is ReplyVerdict.Delivered or ReplyVerdict.Reject && waiters.IsAwaited(entry.Id))
+            {
+                await keeper.BufferAsync(reply, cancellationToken).ConfigureAwait(false);
+            }
+
+            await hooks.ReplayedAsync(entry, reply, cancellationToken).ConfigureAwait(false);
+        }
+
+        return OutcomeOf(entry, verdict, failure, reply, kept);
+    }
+
+    /// <returns>What a reply means, and what the application threw when it was asked.</returns>
+    private (ReplyVerdict Verdict, string? Failure) Classify(SentRequest sent, HttpResponseMessage reply)
+    {
         try
         {
-            verdict = options.ClassifyReply?.Invoke(reply) ?? ReplyClassifier.Classify(reply.StatusCode, sent.HasKey);
+            return (options.ClassifyReply?.Invoke(reply) ?? ReplyClassifier.Classify(reply.StatusCode, sent.HasKey), null);
         }
         catch (Exception e)
         {
-            return Again(entry, $"{nameof(options.ClassifyReply)} failed. {FailureText.Of(e)}", asked: null, status);
+            return (ReplyVerdict.Retry, $"{nameof(options.ClassifyReply)} failed. {FailureText.Of(e)}");
         }
+    }
 
+    private ReplayOutcome OutcomeOf(
+        StoredEntry entry, ReplyVerdict verdict, string? failure, HttpResponseMessage reply, StoredReply? kept)
+    {
+        var status = (int)reply.StatusCode;
         switch (verdict)
         {
             case ReplyVerdict.Delivered:
-                return new ReplayOutcome.Delivered(status);
+                return new ReplayOutcome.Delivered(new(status, kept));
             case ReplyVerdict.Pause:
                 return new ReplayOutcome.Pause($"The server answered {status} and wants credentials.", status);
             case ReplyVerdict.Reject:
-                return new ReplayOutcome.Dead(new(DeadLetterReason.Rejected, $"The server answered {status}.", status));
+                return new ReplayOutcome.Dead(new(DeadLetterReason.Rejected, $"The server answered {status}.", status, kept));
+            case var _ when failure is not null:
+                return Again(entry, failure, asked: null, status, kept);
             default:
                 var asked = RetryAfter.Read(reply.Headers.RetryAfter, timeProvider.GetUtcNow(), options.MaxRetryAfter);
-                return Again(entry, $"The server answered {status}.", asked, status);
+                return Again(entry, $"The server answered {status}.", asked, status, kept);
         }
     }
+
+    /// <summary>Whether a reply is written down: it is the entry's last.</summary>
+    private bool IsKept(StoredEntry entry, ReplyVerdict verdict) => verdict switch
+    {
+        ReplyVerdict.Delivered => options.ReceiptRetention != TimeSpan.Zero,
+        ReplyVerdict.Reject => true,
+        ReplyVerdict.Retry => IsExhausted(entry),
+        _ => false,
+    };
+
+    /// <summary>Whether a caller that waits is to have the reply, as it would have had it live.</summary>
+    private static bool IsAnswer(ReplayOutcome outcome) =>
+        outcome is ReplayOutcome.Delivered or ReplayOutcome.Dead { Death.Reason: DeadLetterReason.Rejected };
+
+    /// <summary>Whether this attempt was the last that is allowed.</summary>
+    private bool IsExhausted(StoredEntry entry) => entry.Attempts + 1 >= options.MaxAttempts;
 
     private ReplayOutcome OutcomeOf(
         StoredEntry entry, SentRequest sent, Exception failure, FailureVerdict verdict, bool timedOut, bool isProbe)
@@ -213,7 +264,7 @@ internal sealed class ReplaySender(
             return new ReplayOutcome.Dead(new(DeadLetterReason.MaybeProcessed, error));
         }
 
-        if (timedOut && isProbe && entry.Attempts + 1 < options.MaxAttempts)
+        if (timedOut && isProbe && !IsExhausted(entry))
         {
             // Silence is the network's until the origin has spoken: the origin waits, and a network event ends the wait.
             return Unreachable(entry, error, counts: true);
@@ -233,15 +284,14 @@ internal sealed class ReplaySender(
     private ReplayOutcome.Again AtOnce(StoredEntry entry, string error, bool counts) =>
         new(new Retry(TimeSpan.Zero, counts, error, LeavesLane: counts && IsToBeSkipped(entry)), null);
 
-    private ReplayOutcome Again(StoredEntry entry, string error, TimeSpan? asked, int? status)
+    private ReplayOutcome Again(StoredEntry entry, string error, TimeSpan? asked, int? status, StoredReply? kept = null)
     {
-        var attempts = entry.Attempts + 1;
-        if (attempts >= options.MaxAttempts)
+        if (IsExhausted(entry))
         {
-            return new ReplayOutcome.Dead(new(DeadLetterReason.Exhausted, error, status));
+            return new ReplayOutcome.Dead(new(DeadLetterReason.Exhausted, error, status, kept));
         }
 
-        var delay = asked ?? options.WaitAfter(attempts);
+        var delay = asked ?? options.WaitAfter(entry.Attempts + 1);
         var retry = new Retry(delay, CountsAsAttempt: true, error, asked is not null, LeavesLane: IsToBeSkipped(entry), status);
         return new ReplayOutcome.Again(retry, status);
     }

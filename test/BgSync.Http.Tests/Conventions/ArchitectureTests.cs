@@ -32,7 +32,7 @@ public sealed partial class ArchitectureTests
     [InlineData("Storage.Memory", "Storage", "Requests")]
     [InlineData("Diagnostics", "Storage", "Requests")]
     [InlineData("Queues", "Storage", "Requests", "Outcomes", "Diagnostics", "BackgroundSyncOptions", "WhenQueued", "Overtaking", "Coalescing")]
-    [InlineData("Replay", "Queues", "Storage", "Requests", "Outcomes", "Connectivity", "BackgroundSyncOptions", "Overtaking")]
+    [InlineData("Replay", "Queues", "Storage", "Requests", "Outcomes", "Connectivity", "BackgroundSyncOptions", "WhenQueued", "Overtaking")]
     public void A_namespace_knows_only_those_below_it(string name, params string[] known)
     {
         var types = _types.Where(type => type.Namespace == $"{Root}.{name}").ToArray();

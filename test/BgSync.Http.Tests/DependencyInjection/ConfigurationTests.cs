@@ -19,7 +19,10 @@ public sealed class ConfigurationTests
     {
         await using var provider = Build("""
             {
-              "WhenQueued": "ReturnAccepted",
+              "WhenQueued": "Wait",
+              "WaitTimeout": "00:00:50",
+              "ReceiptRetention": "12:00:00",
+              "ReplyBodyLength": 100,
               "Overtaking": "Never",
               "AttemptTimeout": "00:00:10",
               "MaxRetentionTime": "2.00:00:00",
@@ -52,7 +55,10 @@ public sealed class ConfigurationTests
 
         var options = OptionsOf(provider);
 
-        Assert.Equal(WhenQueued.ReturnAccepted, options.WhenQueued);
+        Assert.Equal(WhenQueued.Wait, options.WhenQueued);
+        Assert.Equal(TimeSpan.FromSeconds(50), options.WaitTimeout);
+        Assert.Equal(TimeSpan.FromHours(12), options.ReceiptRetention);
+        Assert.Equal(100, options.ReplyBodyLength);
         Assert.Equal(Overtaking.Never, options.Overtaking);
         Assert.Equal(TimeSpan.FromSeconds(10), options.AttemptTimeout);
         Assert.Equal(TimeSpan.FromDays(2), options.MaxRetentionTime);

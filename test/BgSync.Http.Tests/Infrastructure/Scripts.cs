@@ -70,6 +70,27 @@ public static class Scripts
     /// <summary>Reads a request and closes in the middle of the body of its answer.</summary>
     public static Script TruncateBody(int status) => Answer($"HTTP/1.1 {status} Scripted\r\nContent-Length: 100\r\n\r\nbut ten");
 
+    /// <summary>Reads a request and stops in the middle of the body of its answer; the connection stays open.</summary>
+    public static Script StallBody(int status) =>
+        async (connection, cancellationToken) =>
+        {
+            await connection.ReadRequestAsync(cancellationToken);
+            await connection.WriteAsync($"HTTP/1.1 {status} Scripted\r\nContent-Length: 100\r\n\r\nbut ten", cancellationToken);
+            await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+        };
+
+    /// <summary>Reads a request and answers with a body that has no end.</summary>
+    public static Script EndlessBody(int status) =>
+        async (connection, cancellationToken) =>
+        {
+            await connection.ReadRequestAsync(cancellationToken);
+            await connection.WriteAsync($"HTTP/1.1 {status} Scripted\r\nTransfer-Encoding: chunked\r\n\r\n", cancellationToken);
+            while (true)
+            {
+                await connection.WriteAsync($"400\r\n{new string('x', 1024)}\r\n", cancellationToken);
+            }
+        };
+
     /// <summary>Reads a request and answers with more headers than HttpClient takes by default (64 KB).</summary>
     public static Script OversizeHeaders(int status) => Respond(status, ("X-Large", new string('x', 128 * 1024)));
 

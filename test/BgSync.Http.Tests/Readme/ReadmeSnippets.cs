@@ -94,6 +94,82 @@ public sealed class ReadmeSnippets : IDisposable
         Assert.Equal("1", Assert.Single(reply.Headers.GetValues("Background-Sync-Entry-Id")));
     }
 
+    [Theory]
+    [InlineData(HttpStatusCode.OK, 1000, "The server answered 200, sooner or later.")]
+    [InlineData(HttpStatusCode.BadRequest, 1000, "The server answered 400, sooner or later.")]
+    [InlineData(HttpStatusCode.BadGateway, 1, "Number 1 will not arrive: Exhausted.")]
+    [InlineData(null, 1000, "Not yet: number 1 stays queued.")]
+    public async Task Wait_for_the_reply(HttpStatusCode? status, int attempts, string shown)
+    {
+        builder.Services.AddHttpClient("api", static client => client.BaseAddress = new("https://api.example.com"))
+            .AddBackgroundSync("orders", sync =>
+            {
+                sync.WhenQueued = WhenQueued.Wait;
+                sync.WaitTimeout = TimeSpan.FromMinutes(2);
+                sync.MaxAttempts = attempts;
+            })
+            .AddHttpMessageHandler(() => new AnsweringHandler(() => _wire.IsOnline ? status : null));
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var client = this.client;
+        var queue = Queue("orders");
+        var waiting = WaitAsync();
+        await Eventually.TrueAsync(() => CountAsync().GetAwaiter().GetResult() == 1, "the order is queued");
+
+        _wire.IsOnline = true;
+        await (status is null
+            ? Build().GetRequiredService<IBackgroundSync>().StopAsync(cancellationToken)
+            : queue.ReplayAsync(Timeout.InfiniteTimeSpan, cancellationToken));
+
+        await waiting;
+        Assert.Equal(shown, Assert.Single(_shown));
+
+        async Task<long> CountAsync() => (await queue.CountAsync(cancellationToken)).Live;
+
+        async Task WaitAsync()
+        {
+            try
+            {
+                using var reply = await client.PostAsJsonAsync("orders", order, cancellationToken);
+                Show($"The server answered {(int)reply.StatusCode}, sooner or later.");
+            }
+            catch (RequestQueuedException queued)
+            {
+                Show($"Not yet: number {queued.EntryId} stays queued.");
+            }
+            catch (RequestNotDeliveredException failed)
+            {
+                Show($"Number {failed.EntryId} will not arrive: {failed.Reason}.");
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(null, "It waits for its server.")]
+    [InlineData(HttpStatusCode.OK, "200: ")]
+    [InlineData(HttpStatusCode.BadRequest, "Rejected: The server answered 400.")]
+    public async Task Ask_what_became_of_it(HttpStatusCode? status, string shown)
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders")
+            .AddHttpMessageHandler(() => new AnsweringHandler(() => _wire.IsOnline ? status : null));
+        await QueueOneAsync();
+        var queue = Queue("orders");
+        _wire.IsOnline = status is not null;
+        await queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        var entryId = 1;
+
+        var receipt = await queue.GetReceiptAsync(entryId);
+        Show(receipt switch
+        {
+            { State: ReceiptState.Queued } => "It waits for its server.",
+            { State: ReceiptState.Delivered, Reply: { } reply } => $"{reply.StatusCode}: {Encoding.UTF8.GetString(reply.Body.Span)}",
+            { State: ReceiptState.Delivered } => $"{receipt.StatusCode}",
+            { State: ReceiptState.Dead } => $"{receipt.Reason}: {receipt.Error}",
+            _ => "Nothing is known of it, or no longer.",
+        });
+
+        Assert.Equal(shown, Assert.Single(_shown));
+    }
+
     [Fact]
     public async Task A_token_handler_inside()
     {

@@ -73,7 +73,7 @@ public sealed partial class ReadmeTests
         null => "null",
         TimeSpan time when time == Timeout.InfiniteTimeSpan => "for ever",
         TimeSpan { Days: > 0 and var days } => days == 1 ? "1 day" : $"{days} days",
-        TimeSpan { TotalMinutes: >= 1 and var minutes } => $"{minutes} min",
+        TimeSpan { TotalMinutes: >= 1 and var minutes, Seconds: 0 } => $"{minutes} min",
         TimeSpan time => $"{time.TotalSeconds} s",
         bool flag => flag ? "true" : "false",
         int and > 1024 and var length when length % 1024 == 0 => $"{length / 1024} KiB",

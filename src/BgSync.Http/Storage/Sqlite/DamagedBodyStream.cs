@@ -1,3 +1,5 @@
+using BgSync.Http.Requests;
+
 namespace BgSync.Http.Storage.Sqlite;
 
 /// <summary>An inline body of an entry whose checksum is wrong.</summary>

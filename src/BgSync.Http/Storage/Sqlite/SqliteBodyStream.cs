@@ -1,4 +1,5 @@
 using System.Buffers;
+using BgSync.Http.Requests;
 using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;

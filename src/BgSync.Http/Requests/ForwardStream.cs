@@ -1,4 +1,4 @@
-namespace BgSync.Http.Storage.Sqlite;
+namespace BgSync.Http.Requests;
 
 /// <summary>A stream that is read from its beginning to its end.</summary>
 internal abstract class ForwardStream : Stream

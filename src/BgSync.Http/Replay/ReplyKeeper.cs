@@ -1,0 +1,96 @@
+using System.Buffers;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Requests;
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.Replay;
+
+/// <summary>
+/// Reads of a reply what is to be kept, and leaves it so that all of it can still be read. Never throws: what became of the entry is
+/// known, and must be written down.
+/// </summary>
+internal sealed class ReplyKeeper(BackgroundSyncOptions options, Func<TimeSpan> attemptTimeout, TimeProvider timeProvider)
+{
+    private const int Chunk = 4096;
+
+    /// <summary>How long a body may take where an attempt may take for ever.</summary>
+    private static readonly TimeSpan _longest = TimeSpan.FromSeconds(100);
+
+    /// <summary>Reads the start of a reply's body. One that breaks off, or does not come in the time of an attempt, is cut there.</summary>
+    /// <returns><see langword="null"/> when no more than the status is to be kept.</returns>
+    public async Task<StoredReply?> KeepAsync(HttpResponseMessage reply, CancellationToken cancellationToken)
+    {
+        if (options.ReplyBodyLength == 0)
+        {
+            return null;
+        }
+
+        var headers = HeadersOf(reply);
+        var start = new ArrayBufferWriter<byte>(Chunk);
+        Stream? body = null;
+        Exception? failure = null;
+        var isWhole = false;
+        using var attempt = BeginAttempt(cancellationToken);
+        try
+        {
+            body = await reply.Content.ReadAsStreamAsync(attempt.Token).ConfigureAwait(false);
+            isWhole = await ReadToEndAsync(body, start, attempt.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            failure = attempt.Explain(e);
+        }
+
+        reply.Content = new ReplyContent(new(start.WrittenMemory, body, failure), reply.Content);
+        var kept = start.WrittenMemory[..Math.Min(start.WrittenCount, options.ReplyBodyLength)];
+        return new((int)reply.StatusCode, headers, kept, isWhole);
+    }
+
+    /// <summary>Reads all of a reply into the memory, as a client does, so that it can be read more than once.</summary>
+    public async Task BufferAsync(HttpResponseMessage reply, CancellationToken cancellationToken)
+    {
+        using var attempt = BeginAttempt(cancellationToken);
+        try
+        {
+            await reply.Content.LoadIntoBufferAsync(attempt.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            // Whoever reads it is told.
+            reply.Content = new ReplyContent(new(default, null, attempt.Explain(e)), reply.Content);
+        }
+    }
+
+    /// <returns>Whether it has come to the end: one byte more than is kept is read to see it.</returns>
+    private async Task<bool> ReadToEndAsync(Stream body, ArrayBufferWriter<byte> start, CancellationToken cancellationToken)
+    {
+        while (start.WrittenCount <= options.ReplyBodyLength)
+        {
+            var space = start.GetMemory(1);
+            space = space[..Math.Min(space.Length, options.ReplyBodyLength + 1 - start.WrittenCount)];
+            var count = await body.ReadAsync(space, cancellationToken).ConfigureAwait(false);
+            if (count == 0)
+            {
+                return true;
+            }
+
+            start.Advance(count);
+        }
+
+        return false;
+    }
+
+    private Attempt BeginAttempt(CancellationToken cancellationToken)
+    {
+        var limit = attemptTimeout();
+        return new(limit == Timeout.InfiniteTimeSpan ? _longest : limit, timeProvider, cancellationToken);
+    }
+
+    /// <summary>What is no secret, nor one of the connection; a cookie is the client's to keep.</summary>
+    private List<KeyValuePair<string, string>> HeadersOf(HttpResponseMessage reply) =>
+    [
+        .. HeaderCapture.Copy(reply.Headers, options.SecretHeaders)
+            .Concat(HeaderCapture.Copy(reply.Content.Headers, options.SecretHeaders))
+            .Where(static header => !header.Key.Equals("Set-Cookie", StringComparison.OrdinalIgnoreCase)),
+    ];
+}
