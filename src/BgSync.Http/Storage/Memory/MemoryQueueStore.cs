@@ -73,7 +73,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     /// <inheritdoc/>
     public ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken) =>
         RunAsync(
-            () => QueueOf(queue).Lanes.TryGetValue(lane, out var found) && found.MayBeSentByHand(Now) && !IsHeld(found.Head)
+            () => QueueOf(queue).Lanes.TryGetValue(lane, out var found) && found.MayBeSentByHand(Now) && !IsBlocked(found.Head)
                 ? Lease(found, duration)
                 : null,
             cancellationToken);
@@ -154,7 +154,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
-        RunAsync(() => QueueOf(queue).Lanes.Values.Count(lane => !IsHeld(lane.Head) && lane.ClearBackoff(onlyEndless, Now)), cancellationToken);
+        RunAsync(() => QueueOf(queue).Lanes.Values.Count(lane => !IsBlocked(lane.Head) && lane.ClearBackoff(onlyEndless, Now)), cancellationToken);
 
     /// <inheritdoc/>
     /// <remarks>A store in memory dies with its only owner, so there is never anything to reclaim.</remarks>
@@ -405,14 +405,14 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     private StoredEntry Describe(MemoryEntry entry)
     {
         var described = LaneOf(entry).Describe(entry, Now);
-        return IsHeld(entry) ? described with { DueAt = null } : described;
+        return IsBlocked(entry) ? described with { DueAt = null } : described;
     }
 
     // Not leased, nor due, while its prerequisite stands before it.
-    private bool IsHeld(MemoryEntry entry) =>
+    private bool IsBlocked(MemoryEntry entry) =>
         entry.Prerequisite is { } id && FindLive(entry.Queue, id) is { } prerequisite && prerequisite.Position < entry.Position;
 
-    private DateTimeOffset DueAt(MemoryLane lane) => IsHeld(lane.Head) ? DateTimeOffset.MaxValue : lane.VisibleAt;
+    private DateTimeOffset DueAt(MemoryLane lane) => IsBlocked(lane.Head) ? DateTimeOffset.MaxValue : lane.VisibleAt;
 
     private void RequireBefore(string queue, long? prerequisite, long position)
     {
@@ -507,7 +507,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         var bytes = body is { } given ? BytesOf(given) : null;
         edited = edited with { Timestamp = ToMilliseconds(edited.Timestamp), ExpiresAt = ToMilliseconds(edited.ExpiresAt) };
         lane.VoidLeaseOf(entry);
-        var wasHeld = IsHeld(entry);
+        var wasBlocked = IsBlocked(entry);
         if (delay > TimeSpan.Zero)
         {
             lane.Delay(entry, After(delay), Now);
@@ -516,7 +516,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         if (edited.Lane == entry.Lane)
         {
             entry.Replace(edited, bytes);
-            if (wasHeld && !IsHeld(entry) && lane.Head == entry)
+            if (wasBlocked && !IsBlocked(entry) && lane.Head == entry)
             {
                 lane.Release(Now);
             }
@@ -584,9 +584,9 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             queue.Lanes.Remove(entry.Lane);
         }
 
-        foreach (var held in queue.Lanes.Values.Where(held => held.Head.Prerequisite == entry.Id && held.Token is null))
+        foreach (var blocked in queue.Lanes.Values.Where(blocked => blocked.Head.Prerequisite == entry.Id && blocked.Token is null))
         {
-            held.Release(Now);
+            blocked.Release(Now);
         }
     }
 

@@ -51,7 +51,7 @@ internal static class EntryTable
         session.QueryInt64("SELECT position FROM entry WHERE id = $id AND queue = $queue", ("$id", id), ("$queue", queue));
 
     /// <summary>Whether the prerequisite of an entry stands before the position at which it stands itself.</summary>
-    public static bool IsHeld(SqliteSession session, EntryRow row, long position) =>
+    public static bool IsBlocked(SqliteSession session, EntryRow row, long position) =>
         row.Prerequisite is { } prerequisite && FindPosition(session, row.Queue, prerequisite) < position;
 
     /// <summary>The id and length of an entry's body.</summary>

@@ -12,7 +12,7 @@ internal static class LaneTable
     private const string EndLease = "lease_owner = NULL, lease_token = NULL";
 
     // What waits for its prerequisite is not due at all: when that one leaves the queue, Release says when it is.
-    private const string IsHeld =
+    private const string IsBlocked =
         """
         EXISTS (SELECT 1 FROM entry AS before WHERE before.id = entry.prerequisite AND before.queue = entry.queue
             AND before.position < entry.position)
@@ -51,7 +51,7 @@ internal static class LaneTable
     }
 
     /// <summary>
-    /// Tells a lane what became of its head by a change, whether that is held included, and ends a lease of it whose time is up.
+    /// Tells a lane what became of its head by a change, whether that is blocked included, and ends a lease of it whose time is up.
     /// </summary>
     public static void Redirect(SqliteSession session, EntryRow row, EntryStart start, long now) =>
         session.Execute(
@@ -59,11 +59,11 @@ internal static class LaneTable
             UPDATE lane SET
                 origin = $origin,
                 visible_at = CASE
-                    WHEN $is_held THEN {Never}
+                    WHEN $is_blocked THEN {Never}
                     WHEN wait = 3 THEN max($not_before, $now)
                     ELSE max(visible_at, $not_before) END,
                 wait = CASE
-                    WHEN $is_held THEN 3
+                    WHEN $is_blocked THEN 3
                     WHEN wait = 3 THEN iif($not_before > $now, 2, 0)
                     WHEN $not_before > visible_at THEN 2
                     ELSE wait END,
@@ -75,7 +75,7 @@ internal static class LaneTable
             ("$queue", row.Queue),
             ("$lane", row.Lane),
             ("$origin", row.Origin),
-            ("$is_held", EntryTable.IsHeld(session, row, start.Position)),
+            ("$is_blocked", EntryTable.IsBlocked(session, row, start.Position)),
             ("$not_before", start.NotBefore),
             ("$now", now),
             ("$attempts", start.Attempts),
@@ -103,8 +103,8 @@ internal static class LaneTable
             UPDATE lane SET
                 (head_id, head_position, origin, visible_at, wait, attempts, last_error) = (
                     SELECT id, position, origin,
-                        CASE WHEN {IsHeld} THEN {Never} WHEN asked_by_server THEN max(not_before, $now) ELSE $now END,
-                        CASE WHEN {IsHeld} THEN 3 WHEN asked_by_server AND not_before > $now THEN 2 ELSE 0 END,
+                        CASE WHEN {IsBlocked} THEN {Never} WHEN asked_by_server THEN max(not_before, $now) ELSE $now END,
+                        CASE WHEN {IsBlocked} THEN 3 WHEN asked_by_server AND not_before > $now THEN 2 ELSE 0 END,
                         attempts, last_error
                     FROM entry WHERE entry.queue = $queue AND entry.lane = $lane
                     ORDER BY position LIMIT 1),
@@ -130,20 +130,20 @@ internal static class LaneTable
             ("$id", id), ("$now", now));
 
     /// <summary>Holds the lanes whose heads wait for an entry that was put back before them.</summary>
-    public static void Hold(SqliteSession session, long id) =>
+    public static void Block(SqliteSession session, long id) =>
         session.Execute(
             $"""
             UPDATE lane SET visible_at = {Never}, wait = 3
             FROM entry
-            WHERE entry.prerequisite = $id AND {IsHeld}
+            WHERE entry.prerequisite = $id AND {IsBlocked}
                 AND lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id AND lane.lease_token IS NULL
             """,
             ("$id", id));
 
     /// <summary>Holds every lane whose head waits for its prerequisite: for a store whose lanes were made anew.</summary>
-    public static void HoldAll(SqliteSession session) =>
+    public static void BlockAll(SqliteSession session) =>
         session.Execute(
-            $"UPDATE lane SET visible_at = {Never}, wait = 3 FROM entry WHERE entry.id = lane.head_id AND {IsHeld}");
+            $"UPDATE lane SET visible_at = {Never}, wait = 3 FROM entry WHERE entry.id = lane.head_id AND {IsBlocked}");
 
     /// <summary>The lanes that are due: those with urgent heads first, and of these the longest due.</summary>
     public static List<Head> FindDue(SqliteSession session, string queue, string origin, int limit, long now)
@@ -396,7 +396,7 @@ internal static class LaneTable
     private static (string Name, object? Value)[] HeadParameters(
         SqliteSession session, EntryRow row, long id, EntryStart start, long now)
     {
-        var isHeld = EntryTable.IsHeld(session, row, start.Position);
+        var isBlocked = EntryTable.IsBlocked(session, row, start.Position);
         return
         [
             ("$queue", row.Queue),
@@ -404,8 +404,8 @@ internal static class LaneTable
             ("$id", id),
             ("$position", start.Position),
             ("$origin", row.Origin),
-            ("$visible_at", isHeld ? Never : Math.Max(start.NotBefore, now)),
-            ("$wait", isHeld ? 3 : start.NotBefore <= now ? 0 : start.AskedByServer ? 2 : 1),
+            ("$visible_at", isBlocked ? Never : Math.Max(start.NotBefore, now)),
+            ("$wait", isBlocked ? 3 : start.NotBefore <= now ? 0 : start.AskedByServer ? 2 : 1),
             ("$attempts", start.Attempts),
             ("$last_error", start.LastError),
         ];

@@ -594,7 +594,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var start = new EntryStart(position, 0, null, now, false);
         EntryTable.Insert(session, row, start, id);
         LaneTable.Enter(session, row, id, start, now);
-        LaneTable.Hold(session, id);
+        LaneTable.Block(session, id);
         return true;
     }
 

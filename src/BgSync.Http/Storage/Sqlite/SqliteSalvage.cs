@@ -42,7 +42,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         FormLanes(now);
         CopyPauses();
         CopyRetryStates(now);
-        LaneTable.HoldAll(fresh);
+        LaneTable.BlockAll(fresh);
         CopySequences();
         fresh.Execute("COMMIT");
         return new Result(_entries, _deadLetters);
