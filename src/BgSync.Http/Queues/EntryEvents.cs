@@ -24,6 +24,21 @@ internal sealed partial class EntryEvents(
         Publish(EntryEventKind.Queued, queue, id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
     }
 
+    /// <summary>A request that a process was sending when it died.</summary>
+    public void Queued(StoredEntry entry)
+    {
+        metrics.Queued(entry.Queue);
+        LogQueued(
+            entry.Queue,
+            entry.Id,
+            entry.Request.Method,
+            entry.Request.Origin,
+            entry.Request.Uri.AbsolutePath,
+            entry.BodyLength,
+            entry.LastError);
+        Publish(EntryEventKind.Queued, entry.Queue, entry.Id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
+    }
+
     public void NotQueued(string queue, RequestSnapshot request, string reason)
     {
         metrics.Dropped(queue);

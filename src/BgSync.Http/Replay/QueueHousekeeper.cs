@@ -23,7 +23,7 @@ internal sealed class QueueHousekeeper(
             return;
         }
 
-        await store.ReclaimAsync(cancellationToken).ConfigureAwait(false);
+        await ReclaimAsync(cancellationToken).ConfigureAwait(false);
         await ExpireAsync(cancellationToken).ConfigureAwait(false);
         await TrimAsync(cancellationToken).ConfigureAwait(false);
         await ForgetReceiptsAsync(cancellationToken).ConfigureAwait(false);
@@ -91,5 +91,20 @@ internal sealed class QueueHousekeeper(
             forgotten = await store.ForgetReceiptsAsync(queue, now - retention, Batch, cancellationToken).ConfigureAwait(false);
         }
         while (forgotten == Batch);
+    }
+
+    private async Task ReclaimAsync(CancellationToken cancellationToken)
+    {
+        var work = await store.ReclaimAsync(cancellationToken).ConfigureAwait(false);
+        foreach (var entry in work.Entries)
+        {
+            events.Queued(entry);
+        }
+
+        foreach (var letter in work.DeadLetters)
+        {
+            tally.Died();
+            events.Dead(letter);
+        }
     }
 }

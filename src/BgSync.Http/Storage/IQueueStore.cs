@@ -41,6 +41,28 @@ public interface IQueueStore : IAsyncDisposable
     ValueTask<AddedEntry> AddAsync(NewEntry entry, CancellationToken cancellationToken);
 
     /// <summary>
+    /// Writes down a request that is about to be sent for the first time, and takes its position in its queue for it. Until it is
+    /// released it stands in no queue: it is neither read nor counted nor leased. It belongs to this store instance.
+    /// </summary>
+    /// <param name="entry">What it becomes when it is released; its attempts, its last error and its limits are said then.</param>
+    /// <param name="isRepeatable">Whether it may be sent again although the server may have processed it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The id by which it is released or dropped, which is not the entry's.</returns>
+    ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Moves a held request into its queue, at the position that it took. Where it does not fit, others make room for it or it is refused,
+    /// as when an entry is added; it stays held then.
+    /// </summary>
+    /// <returns><see langword="null"/> when this store instance holds no such request any more.</returns>
+    /// <exception cref="QueueStoreException">It was refused: <see cref="StoreFault.QueueFull"/>.</exception>
+    ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken);
+
+    /// <summary>Forgets a held request, and its body.</summary>
+    /// <returns><see langword="false"/> when this store instance holds no such request any more.</returns>
+    ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Each origin to which the head of a lane of this queue is addressed, with the earliest time one of them is due;
     /// <see cref="DateTimeOffset.MaxValue"/> when all of them wait for their prerequisites.
     /// </summary>
@@ -117,10 +139,11 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Voids the leases of owners known to be dead, and removes the bodies that they began and never named. The attempt that was
-    /// under way counts, because it may have reached the server.
+    /// under way counts, because it may have reached the server. So does that of the requests they held, which enter their queues;
+    /// one that must not be sent twice becomes a dead letter (<see cref="DeadLetterReason.MaybeProcessed"/>).
     /// </summary>
-    /// <returns>How many leases were voided.</returns>
-    ValueTask<int> ReclaimAsync(CancellationToken cancellationToken);
+    /// <returns>What was taken over, now or when the store was opened.</returns>
+    ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Reads a queue from one of its ends to the other, without bodies. What is added or removed meanwhile may or may not be seen;

@@ -17,6 +17,15 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<AddedEntry> AddAsync(NewEntry entry, CancellationToken cancellationToken) =>
         Do(nameof(AddAsync)).AddAsync(entry, cancellationToken);
 
+    public ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken) =>
+        Do(nameof(HoldAsync)).HoldAsync(entry, isRepeatable, cancellationToken);
+
+    public ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken) =>
+        Do(nameof(ReleaseAsync)).ReleaseAsync(heldId, release, cancellationToken);
+
+    public ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
+        Do(nameof(DropAsync)).DropAsync(heldId, cancellationToken);
+
     public ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
         Do(nameof(GetScheduleAsync)).GetScheduleAsync(queue, cancellationToken);
 
@@ -48,7 +57,7 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
         Do(nameof(ClearBackoffAsync)).ClearBackoffAsync(queue, onlyEndless, cancellationToken);
 
-    public ValueTask<int> ReclaimAsync(CancellationToken cancellationToken) => Do(nameof(ReclaimAsync)).ReclaimAsync(cancellationToken);
+    public ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken) => Do(nameof(ReclaimAsync)).ReclaimAsync(cancellationToken);
 
     public IAsyncEnumerable<StoredEntry> ReadAsync(string queue, QueueEnd from, CancellationToken cancellationToken) =>
         Do(nameof(ReadAsync)).ReadAsync(queue, from, cancellationToken);

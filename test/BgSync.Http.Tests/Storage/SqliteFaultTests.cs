@@ -341,6 +341,30 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task A_held_request_is_recovered_with_its_body_and_keeps_its_place()
+    {
+        await using (var first = Open())
+        {
+            await using var writer = await first.BeginBodyAsync(Cancellation);
+            await writer.WriteAsync(new byte[100], Cancellation);
+            await first.HoldAsync(Entry("/held") with { Body = EntryBody.FromWriter(writer) }, isRepeatable: true, Cancellation);
+            await first.AddAsync(Entry("/after"), Cancellation);
+            await first.HoldAsync(Entry("/last"), isRepeatable: true, Cancellation);
+        }
+
+        BreakRootOf("queue");
+        var store = Open();
+
+        Assert.Equal(["/held", "/after", "/last"], await ReadPathsAsync(store));
+        await store.AddAsync(Entry("/new"), Cancellation);
+        Assert.Equal(["/held", "/after", "/last", "/new"], await ReadPathsAsync(store));
+        await using var body = await store.OpenBodyAsync(Queue, (await LeaseOneAsync(store)).Lease.EntryId, Cancellation);
+        using var read = new MemoryStream();
+        await body!.CopyToAsync(read, Cancellation);
+        Assert.Equal(new byte[100], read.ToArray());
+    }
+
+    [Fact]
     public async Task A_damaged_file_that_another_store_has_open_is_not_moved()
     {
         await FillAsync(10);

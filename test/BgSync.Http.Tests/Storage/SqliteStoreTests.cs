@@ -208,7 +208,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         var victim = Open();
         await victim.AddAsync(Entry(), Cancellation);
         await LeaseOneAsync(victim);
-        Assert.Equal(0, await survivor.ReclaimAsync(Cancellation));
+        Assert.Equal(0, (await survivor.ReclaimAsync(Cancellation)).Leases);
         Assert.Empty(await survivor.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
 
         await victim.DisposeAsync();
@@ -216,8 +216,8 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         // A process that was killed leaves its file behind, unlocked.
         var left = $"{DatabasePath}.owner-{OwnerOfLease():N}";
         await File.WriteAllBytesAsync(left, [], Cancellation);
-        Assert.Equal(1, await survivor.ReclaimAsync(Cancellation));
-        Assert.Equal(0, await survivor.ReclaimAsync(Cancellation));
+        Assert.Equal(1, (await survivor.ReclaimAsync(Cancellation)).Leases);
+        Assert.Equal(0, (await survivor.ReclaimAsync(Cancellation)).Leases);
         Assert.False(File.Exists(left));
         Assert.Equal(1, (await LeaseOneAsync(survivor)).Entry!.Attempts);
 
@@ -234,7 +234,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
     public async Task The_bodies_that_a_dead_owner_began_are_removed()
     {
         var survivor = Open();
-        Assert.Equal(0, await survivor.ReclaimAsync(Cancellation));
+        Assert.Equal(0, (await survivor.ReclaimAsync(Cancellation)).Leases);
         var victim = Open();
         await using var living = await survivor.BeginBodyAsync(Cancellation);
         await living.WriteAsync(new byte[100], Cancellation);
@@ -491,7 +491,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         await store.RequeueAsync(Queue, victim.Lease.EntryId, DateTimeOffset.MaxValue, Cancellation);
         await store.DeleteDeadLetterAsync(Queue, 3, Cancellation);
         await store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation);
-        await store.ReclaimAsync(Cancellation);
+        await HoldAndReclaimAsync(store);
         await store.GetScheduleAsync(Queue, Cancellation);
         await store.SetPauseAsync(Queue, null, Cancellation);
         await store.GetPauseAsync(Queue, Cancellation);
@@ -532,6 +532,19 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         Assert.NotEqual(0, await store.ClearAsync(Queue, 10, Cancellation));
     }
 
+    private async Task HoldAndReclaimAsync(SqliteQueueStore store)
+    {
+        await store.ReleaseAsync(await store.HoldAsync(Entry("/held"), true, Cancellation), new(TimeSpan.Zero), Cancellation);
+        await store.DropAsync(await store.HoldAsync(Entry("/dropped"), true, Cancellation), Cancellation);
+        await using (var victim = Open())
+        {
+            await victim.HoldAsync(Entry("/reclaimed"), true, Cancellation);
+            await victim.HoldAsync(Entry("/buried"), false, Cancellation);
+        }
+
+        Assert.Single((await store.ReclaimAsync(Cancellation)).DeadLetters);
+    }
+
     [GeneratedRegex(@"^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)")]
     private static partial Regex DataStatement();
 
@@ -544,7 +557,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
 
     // The bodies that are being written have an index that holds no others.
     [GeneratedRegex(
-        @"^SCAN (?!body USING (COVERING )?INDEX body_owner)(entry|lane|queue|dead_letter|body|body_chunk|receipt|attempt)\b"
+        @"^SCAN (?!body USING (COVERING )?INDEX body_owner)(entry|lane|queue|dead_letter|body|body_chunk|receipt|attempt|held)\b"
         + @"|^SEARCH lane USING PRIMARY KEY \(queue=\?\)|TEMP B-TREE")]
     private static partial Regex WholeTableStep();
 }

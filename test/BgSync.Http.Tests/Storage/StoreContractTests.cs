@@ -1405,7 +1405,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await Store.AddAsync(Entry(), Cancellation);
         var lease = (await LeaseOneAsync()).Lease;
 
-        Assert.Equal(0, await Store.ReclaimAsync(Cancellation));
+        Assert.Equal(ReclaimedWork.None, await Store.ReclaimAsync(Cancellation));
         Assert.True(await Store.CompleteAsync(lease, null, Cancellation));
     }
 

@@ -22,11 +22,8 @@ internal sealed class MemoryQueue
     public long NextPosition(EntryPriority priority, QueueEnd end) =>
         EntryPosition.At(priority, end == QueueEnd.Back ? _nextBack : _nextFront);
 
-    public void Enter(MemoryEntry entry, QueueEnd end)
-    {
-        entry.Position = EntryPosition.At(entry.Priority, end == QueueEnd.Back ? _nextBack++ : _nextFront--);
-        Live.Add(entry.Position, entry);
-    }
+    public long TakePosition(EntryPriority priority, QueueEnd end) =>
+        EntryPosition.At(priority, end == QueueEnd.Back ? _nextBack++ : _nextFront--);
 
     public QueueCounts Count(DateTimeOffset now) => new(
         Live.Count,

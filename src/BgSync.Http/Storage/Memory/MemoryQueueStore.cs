@@ -13,7 +13,9 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     private readonly Dictionary<string, MemoryQueue> _queues = [];
     private readonly Dictionary<long, MemoryEntry> _entries = [];
     private readonly Dictionary<long, MemoryBody> _bodies = [];
+    private readonly Dictionary<long, MemoryHeld> _held = [];
     private long _lastId;
+    private long _lastHeldId;
     private long _lastBodyId;
     private bool _disposed;
 
@@ -41,6 +43,24 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         ArgumentNullException.ThrowIfNull(entry);
         return RunAsync(() => Add(entry), cancellationToken);
     }
+
+    /// <inheritdoc/>
+    public ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        return RunAsync(() => Hold(entry), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(release);
+        return RunAsync(() => Release(heldId, release), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
+        RunAsync(() => _held.Remove(heldId), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
@@ -158,7 +178,8 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     /// <remarks>A store in memory dies with its only owner, so there is never anything to reclaim.</remarks>
-    public ValueTask<int> ReclaimAsync(CancellationToken cancellationToken) => RunAsync(static () => 0, cancellationToken);
+    public ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken) =>
+        RunAsync(static () => ReclaimedWork.None, cancellationToken);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<StoredEntry> ReadAsync(
@@ -261,7 +282,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                 var entry = _entries[id];
                 QueueOf(queue).Receipts.Remove(id);
                 entry.Requeue(ToMilliseconds(expiresAt), Now);
-                Enter(entry, QueueEnd.Back);
+                Enter(entry, QueueOf(queue).TakePosition(entry.Priority, QueueEnd.Back));
                 return true;
             },
             cancellationToken);
@@ -424,9 +445,43 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     private AddedEntry Add(NewEntry added)
     {
-        RequireBefore(added.Queue, added.Prerequisite, QueueOf(added.Queue).NextPosition(added.Priority, added.End));
+        var queue = QueueOf(added.Queue);
+        RequireBefore(added.Queue, added.Prerequisite, queue.NextPosition(added.Priority, added.End));
         var displaced = FindDisplaced(added);
         var body = BytesOf(added.Body);
+        return Add(added, body, queue.TakePosition(added.Priority, added.End), displaced);
+    }
+
+    private long Hold(NewEntry entry)
+    {
+        var held = new MemoryHeld(entry, BytesOf(entry.Body), QueueOf(entry.Queue).TakePosition(entry.Priority, entry.End));
+        _held.Add(++_lastHeldId, held);
+        return _lastHeldId;
+    }
+
+    private AddedEntry? Release(long heldId, HeldRelease release)
+    {
+        if (!_held.TryGetValue(heldId, out var held))
+        {
+            return null;
+        }
+
+        var entry = held.Entry with
+        {
+            Limits = release.Limits,
+            Delay = release.Delay,
+            DelayAskedByServer = release.DelayAskedByServer,
+            Attempts = release.Attempts,
+            LastError = release.LastError,
+            LastStatusCode = release.LastStatusCode,
+        };
+        var displaced = FindDisplaced(entry);
+        _held.Remove(heldId);
+        return Add(entry, held.Body, held.Position, displaced);
+    }
+
+    private AddedEntry Add(NewEntry added, byte[] body, long position, List<MemoryEntry> displaced)
+    {
         var dropped = displaced.ConvertAll(entry => Drop(entry, new DeathCertificate(DeadLetterReason.DroppedForSpace)));
         var entry = new MemoryEntry(
             new StoredEntry
@@ -457,7 +512,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         }
 
         _entries.Add(entry.Id, entry);
-        Enter(entry, added.End);
+        Enter(entry, position);
         return new AddedEntry(entry.Id, dropped);
     }
 
@@ -556,10 +611,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         }
     }
 
-    private void Enter(MemoryEntry entry, QueueEnd end)
+    private void Enter(MemoryEntry entry, long position)
     {
         var queue = QueueOf(entry.Queue);
-        queue.Enter(entry, end);
+        entry.Position = position;
+        queue.Live.Add(position, entry);
         EnterLane(queue, entry);
     }
 

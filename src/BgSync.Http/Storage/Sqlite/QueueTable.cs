@@ -6,24 +6,17 @@ namespace BgSync.Http.Storage.Sqlite;
 internal static class QueueTable
 {
     /// <summary>Counts an entry in and takes the next position at an end of its queue, among those of its priority.</summary>
-    public static long Enter(SqliteSession session, string queue, EntryPriority priority, QueueEnd end, long bytes)
-    {
-        var back = end == QueueEnd.Back ? 1 : 0;
+    public static long Enter(SqliteSession session, string queue, EntryPriority priority, QueueEnd end, long bytes) =>
+        Enter(session, queue, priority, end, entries: 1, bytes);
+
+    /// <summary>Takes the next position at an end of a queue, for an entry that may enter later.</summary>
+    public static long TakePosition(SqliteSession session, string queue, EntryPriority priority, QueueEnd end) =>
+        Enter(session, queue, priority, end, entries: 0, bytes: 0);
+
+    /// <summary>Counts an entry in that has its position.</summary>
+    public static void CountIn(SqliteSession session, string queue, long bytes) =>
         session.Execute(
-            """
-            INSERT INTO queue (name, live, bytes, next_back, next_front) VALUES ($queue, 1, $bytes, $back, -1 - $front)
-            ON CONFLICT (name) DO UPDATE SET
-                live = live + 1,
-                bytes = bytes + $bytes,
-                next_back = next_back + $back,
-                next_front = next_front - $front
-            """,
-            ("$queue", queue), ("$bytes", bytes), ("$back", back), ("$front", 1 - back));
-        var number = session.QueryInt64(
-            "SELECT iif($back, next_back - 1, next_front + 1) FROM queue WHERE name = $queue", ("$queue", queue), ("$back", back))
-            ?? throw new InvalidOperationException("The queue's row vanished inside its transaction.");
-        return EntryPosition.At(priority, number);
-    }
+            "UPDATE queue SET live = live + 1, bytes = bytes + $bytes WHERE name = $queue", ("$queue", queue), ("$bytes", bytes));
 
     /// <summary>What has to leave a queue before a new entry fits.</summary>
     public static QueueExcess ExcessOf(SqliteSession session, string queue, QueueLimits limits, long newBytes)
@@ -86,4 +79,23 @@ internal static class QueueTable
             ("$cause", (long?)pause?.Cause),
             ("$reason", pause?.Reason),
             ("$since", pause is null ? null : UnixTime.Of(pause.Since)));
+
+    private static long Enter(SqliteSession session, string queue, EntryPriority priority, QueueEnd end, int entries, long bytes)
+    {
+        var back = end == QueueEnd.Back ? 1 : 0;
+        session.Execute(
+            """
+            INSERT INTO queue (name, live, bytes, next_back, next_front) VALUES ($queue, $entries, $bytes, $back, -1 - $front)
+            ON CONFLICT (name) DO UPDATE SET
+                live = live + $entries,
+                bytes = bytes + $bytes,
+                next_back = next_back + $back,
+                next_front = next_front - $front
+            """,
+            ("$queue", queue), ("$entries", entries), ("$bytes", bytes), ("$back", back), ("$front", 1 - back));
+        var number = session.QueryInt64(
+            "SELECT iif($back, next_back - 1, next_front + 1) FROM queue WHERE name = $queue", ("$queue", queue), ("$back", back))
+            ?? throw new InvalidOperationException("The queue's row vanished inside its transaction.");
+        return EntryPosition.At(priority, number);
+    }
 }

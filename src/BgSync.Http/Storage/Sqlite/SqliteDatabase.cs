@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 
@@ -12,6 +13,9 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
     // One at a time in a process: closing a file that SQLite has open elsewhere in the process would drop SQLite's own locks on it.
     private static readonly Lock _opening = new();
 
+    // Taken over when the database was opened, before anybody could be told.
+    private readonly ConcurrentQueue<ReclaimedWork> _reclaimed = [];
+
     private string? _path;
     private OwnerLock? _ownerLock;
     private volatile bool _isCorrupt;
@@ -23,6 +27,18 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
 
     /// <summary>Whether damage was found since the database was opened.</summary>
     public bool IsCorrupt => _isCorrupt;
+
+    /// <summary>What was taken over of dead owners since this was last asked.</summary>
+    public ReclaimedWork TakeReclaimed()
+    {
+        var taken = ReclaimedWork.None;
+        while (_reclaimed.TryDequeue(out var work))
+        {
+            taken += work;
+        }
+
+        return taken;
+    }
 
     /// <summary>Has the next opening move the file aside and recover what can be read.</summary>
     public void MarkCorrupt()
@@ -138,6 +154,7 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
             Configure(session, path);
             SqliteSchema.Probe(session);
             SweepBodies(session, path);
+            ReclaimHeld(session, path);
             SqliteQueueStore.Log.Opened(logger, path);
             return session;
         }
@@ -173,6 +190,22 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
                 BodyTable.Delete(session, id);
             }
         }
+    }
+
+    // At once, so that nothing which is sent from now on overtakes what was sent before.
+    private void ReclaimHeld(SqliteSession session, string path)
+    {
+        var dead = HeldTable.FindOwners(session).FindAll(owner => owner != Owner && OwnerLock.IsDead(path, owner));
+        if (dead.Count == 0)
+        {
+            return;
+        }
+
+        var now = UnixTime.Of(timeProvider.GetUtcNow());
+        session.Execute("BEGIN IMMEDIATE");
+        var work = dead.Aggregate(ReclaimedWork.None, (work, owner) => work + HeldTable.Reclaim(session, owner, now));
+        session.Execute("COMMIT");
+        _reclaimed.Enqueue(work);
     }
 
     private SqliteSession Recover(string path, SqliteReaders readers)

@@ -66,6 +66,26 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
+    public async ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        var row = EntryRow.From(entry);
+        return await WriteAsync(session => Hold(session, entry, isRepeatable, row), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(release);
+        var (added, refusal) = await WriteAsync(session => TryRelease(session, heldId, release), cancellationToken).ConfigureAwait(false);
+        return refusal is null ? added : throw refusal;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
+        await WriteAsync(session => Drop(session, heldId), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
     public async ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
         await ReadAsync(session => LaneTable.Schedule(session, queue), cancellationToken).ConfigureAwait(false);
 
@@ -141,15 +161,16 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         await WriteAsync(session => LaneTable.ClearBackoff(session, queue, onlyEndless, Now), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public async ValueTask<int> ReclaimAsync(CancellationToken cancellationToken)
+    public async ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken)
     {
-        var voided = await WriteAsync(Reclaim, cancellationToken).ConfigureAwait(false);
-        if (voided > 0)
+        var work = await WriteAsync(Reclaim, cancellationToken).ConfigureAwait(false);
+        if (work.Leases > 0)
         {
-            Log.Reclaimed(_logger, voided, _database.Path);
+            Log.Reclaimed(_logger, work.Leases, _database.Path);
         }
 
-        return voided;
+        // Taken once it is committed: an operation may run twice.
+        return _database.TakeReclaimed() + work;
     }
 
     /// <inheritdoc/>
@@ -365,34 +386,42 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
     }
 
-    // Planned before anything changes, and a refusal is no failure: those who share the commit are not to run again for it.
+    // A refusal is no failure: those who share the commit are not to run again for it.
     private (AddedEntry? Added, QueueStoreException? Refusal) TryAdd(SqliteSession session, NewEntry entry, EntryRow row)
     {
         var now = Now;
-        var excess = entry.Limits is { } limits ? QueueTable.ExcessOf(session, entry.Queue, limits, row.BodyLength) : default;
-        if (excess.IsNone)
+        return TryMakeRoom(session, entry.Queue, entry.Limits, row.BodyLength, now, out var refusal) is { } dropped
+            ? (new AddedEntry(Add(session, entry, row, now), dropped), null)
+            : (null, refusal);
+    }
+
+    /// <summary>Drops what has to leave a queue for a new entry; planned before anything changes.</summary>
+    /// <returns>What was dropped; <see langword="null"/> when that would not be enough, and nothing was.</returns>
+    private static List<DeadLetter>? TryMakeRoom(
+        SqliteSession session, string queue, QueueLimits? limits, long newBytes, long now, out QueueStoreException? refusal)
+    {
+        refusal = null;
+        if (limits is null || QueueTable.ExcessOf(session, queue, limits, newBytes) is not { IsNone: false } excess)
         {
-            return (new AddedEntry(Add(session, entry, row, now), []), null);
+            return [];
         }
 
-        if (FindDisplaced(session, entry, row, excess, now) is not { } displaced)
+        if (FindDisplaced(session, queue, limits, newBytes, excess, now) is not { } displaced)
         {
-            return (null, entry.Limits!.Refuse(entry.Queue, row.BodyLength, excess));
+            refusal = limits.Refuse(queue, newBytes, excess);
+            return null;
         }
 
-        var dropped = displaced.ConvertAll(head => Drop(session, head, new DeathCertificate(DeadLetterReason.DroppedForSpace), now));
-        return (new AddedEntry(Add(session, entry, row, now), dropped), null);
+        return displaced.ConvertAll(head => Drop(session, head, new DeathCertificate(DeadLetterReason.DroppedForSpace), now));
     }
 
     /// <summary>The entries that are to leave for a new one; <see langword="null"/> when they cannot make enough room.</summary>
-    private static List<LaneTable.Head>? FindDisplaced(SqliteSession session, NewEntry entry, EntryRow row, QueueExcess excess, long now)
-    {
-        var limits = entry.Limits!;
+    private static List<LaneTable.Head>? FindDisplaced(
+        SqliteSession session, string queue, QueueLimits limits, long newBytes, QueueExcess excess, long now) =>
         // Asked first, or a queue of which too much is being sent would be read to its end in vain.
-        return limits.MayDropFor(row.BodyLength) && LaneTable.ExcessWithoutIdle(session, entry.Queue, limits, row.BodyLength, now).IsNone
-            ? EntryTable.FindDisplaced(session, entry.Queue, limits.WhenFull, excess, now)
+        limits.MayDropFor(newBytes) && LaneTable.ExcessWithoutIdle(session, queue, limits, newBytes, now).IsNone
+            ? EntryTable.FindDisplaced(session, queue, limits.WhenFull, excess, now)
             : null;
-    }
 
     private static long Add(SqliteSession session, NewEntry entry, EntryRow row, long now)
     {
@@ -412,6 +441,55 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         }
 
         return id;
+    }
+
+    private long Hold(SqliteSession session, NewEntry entry, bool isRepeatable, EntryRow row)
+    {
+        Adopt(session, row.BodyId);
+        var start = new EntryStart(
+            QueueTable.TakePosition(session, entry.Queue, entry.Priority, entry.End),
+            0,
+            null,
+            UnixTime.After(Now, entry.Delay),
+            entry.DelayAskedByServer);
+        return HeldTable.Insert(session, _database.Owner, isRepeatable, row, start);
+    }
+
+    private (AddedEntry? Added, QueueStoreException? Refusal) TryRelease(SqliteSession session, long heldId, HeldRelease release)
+    {
+        var now = Now;
+        if (HeldTable.Find(session, _database.Owner, heldId) is not var (row, position))
+        {
+            return (null, null);
+        }
+
+        if (TryMakeRoom(session, row.Queue!, release.Limits, row.BodyLength, now, out var refusal) is not { } dropped)
+        {
+            return (null, refusal);
+        }
+
+        HeldTable.Delete(session, heldId);
+        var start = new EntryStart(
+            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.DelayAskedByServer);
+        var id = HeldTable.Enter(session, row, start, now);
+        if (release.HasFailedAttempt)
+        {
+            AttemptTable.Insert(session, id, now, release.LastStatusCode, release.LastError);
+        }
+
+        return (new AddedEntry(id, dropped), null);
+    }
+
+    private bool Drop(SqliteSession session, long heldId)
+    {
+        if (HeldTable.Find(session, _database.Owner, heldId) is not var (row, _))
+        {
+            return false;
+        }
+
+        HeldTable.Delete(session, heldId);
+        BodyTable.Delete(session, row.BodyId);
+        return true;
     }
 
     private List<(LaneTable.Head Head, EntryRow? Row, Guid Token, long Until)> Lease(
@@ -629,11 +707,12 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             .ToList();
     }
 
-    private int Reclaim(SqliteSession session)
+    private ReclaimedWork Reclaim(SqliteSession session)
     {
         var path = _database.Path;
         var unfinished = BodyTable.FindUnfinished(session);
         var dead = LaneTable.FindOwners(session)
+            .Concat(HeldTable.FindOwners(session))
             .Concat(unfinished.Select(static body => body.Owner))
             .Concat(OwnerLock.Find(path))
             .Distinct()
@@ -650,6 +729,9 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             OwnerLock.Remove(path, owner);
         }
 
-        return dead.Sum(owner => LaneTable.Void(session, owner, Now));
+        var now = Now;
+        return dead.Aggregate(
+            ReclaimedWork.None,
+            (work, owner) => work + HeldTable.Reclaim(session, owner, now) with { Leases = LaneTable.Void(session, owner, now) });
     }
 }

@@ -35,6 +35,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
             $"id, reason, error, status_code, died_at, attempts, last_error, {replyColumns}, {entryColumns}",
             CopyDeadLetter);
         Copy("receipt", "id", ReceiptTable.Columns, CopyReceipt);
+        Copy("held", "id", $"owner, repeatable, position, not_before, asked_by_server, {entryColumns}", CopyHeld);
         Copy("body", "id", "owner", CopyBody);
         Copy("body_chunk", "id", "body_id, number, checksum, bytes", CopyChunk);
         CopyAttempts();
@@ -168,6 +169,16 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
                 .. ReplyColumns.Copy(reader, 7),
             ]);
 
+    private void CopyHeld(SqliteDataReader reader)
+    {
+        var row = EntryRow.Read(reader, 6);
+        if (row.IsWhole)
+        {
+            var start = new EntryStart(reader.GetInt64(3), 0, null, reader.GetInt64(4), reader.GetBoolean(5));
+            HeldTable.Insert(fresh, new Guid(reader.GetFieldValue<byte[]>(1)), reader.GetBoolean(2), row, start, reader.GetInt64(0));
+        }
+    }
+
     private void CopyBody(SqliteDataReader reader) =>
         fresh.Execute("INSERT INTO body (id, owner) VALUES ($id, $owner)", ("$id", reader.GetInt64(0)), ("$owner", reader.GetValue(1)));
 
@@ -202,8 +213,16 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
             $"""
             INSERT INTO queue (name, live, bytes, next_back, next_front)
             SELECT queue, count(*), sum(body_length),
-                max(max({PositionBand.NumberOfEntry}) + 1, 0), min(min({PositionBand.NumberOfEntry}) - 1, -1)
+                max(max({PositionBand.NumberOf("entry")}) + 1, 0), min(min({PositionBand.NumberOf("entry")}) - 1, -1)
             FROM entry GROUP BY queue
+            """);
+        fresh.Execute(
+            $"""
+            INSERT INTO queue (name, next_back, next_front)
+            SELECT queue, max(max({PositionBand.NumberOf("held")}) + 1, 0), min(min({PositionBand.NumberOf("held")}) - 1, -1)
+            FROM held WHERE true GROUP BY queue
+            ON CONFLICT (name) DO UPDATE SET
+                next_back = max(next_back, excluded.next_back), next_front = min(next_front, excluded.next_front)
             """);
         fresh.Execute(
             """
@@ -256,7 +275,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
     // No id is ever given twice, that of an entry which could not be recovered included.
     private void CopySequences()
     {
-        foreach (var (table, key) in (ReadOnlySpan<(string, string)>)[("entry", "id"), ("dead_letter", "ordinal"), ("body", "id")])
+        foreach (var (table, key) in (ReadOnlySpan<(string, string)>)[("entry", "id"), ("dead_letter", "ordinal"), ("held", "id"), ("body", "id")])
         {
             Try(() => damaged.QueryInt64("SELECT seq FROM sqlite_sequence WHERE name = $table", ("$table", table)), out var before);
             var now = fresh.QueryInt64($"SELECT max({key}) FROM {table}");

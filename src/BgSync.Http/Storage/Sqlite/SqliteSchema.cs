@@ -183,10 +183,14 @@ internal static class SqliteSchema
         CREATE INDEX receipt_age ON receipt (queue, at);
 
         -- Requests that are being sent for the first time, by their owner; they enter their queue at their position if that fails.
+        -- not_before and asked_by_server hold should the owner die. repeatable: whether it may be sent twice then.
         CREATE TABLE held (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             owner BLOB NOT NULL,
+            repeatable INTEGER NOT NULL,
             position INTEGER NOT NULL,
+            not_before INTEGER NOT NULL,
+            asked_by_server INTEGER NOT NULL,
             queue TEXT NOT NULL,
             lane TEXT NOT NULL,
             timestamp INTEGER NOT NULL,
@@ -255,7 +259,7 @@ internal static class SqliteSchema
     /// <summary>Touches the root of every table, so that a damaged one is found now rather than later.</summary>
     public static void Probe(SqliteSession session)
     {
-        foreach (var table in (ReadOnlySpan<string>)["queue", "lane", "entry", "dead_letter", "body", "body_chunk", "receipt", "attempt"])
+        foreach (var table in (ReadOnlySpan<string>)["queue", "lane", "entry", "dead_letter", "body", "body_chunk", "receipt", "attempt", "held"])
         {
             // All columns, or an index would be read in place of the table.
             session.QueryInt64($"SELECT * FROM {table} LIMIT 1");

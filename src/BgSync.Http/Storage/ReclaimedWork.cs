@@ -1,0 +1,24 @@
+namespace BgSync.Http.Storage;
+
+/// <summary>What processes that died have left behind, and is taken over now.</summary>
+/// <param name="Leases">How many leases were voided.</param>
+/// <param name="Entries">The held requests that entered their queues; those that cannot be read are not listed.</param>
+/// <param name="DeadLetters">The held requests that may have been processed and must not be sent twice.</param>
+public sealed record ReclaimedWork(int Leases, IReadOnlyList<StoredEntry> Entries, IReadOnlyList<DeadLetter> DeadLetters)
+{
+    /// <summary>Nothing.</summary>
+    public static ReclaimedWork None { get; } = new(0, [], []);
+
+    /// <summary>What both say.</summary>
+    public static ReclaimedWork operator +(ReclaimedWork left, ReclaimedWork right)
+    {
+        ArgumentNullException.ThrowIfNull(left);
+        ArgumentNullException.ThrowIfNull(right);
+        return left == None ? right
+            : right == None ? left
+            : new(left.Leases + right.Leases, [.. left.Entries, .. right.Entries], [.. left.DeadLetters, .. right.DeadLetters]);
+    }
+
+    /// <summary>Why a held request is queued whose process died.</summary>
+    public const string Interrupted = "The application ended while the request was sent.";
+}
