@@ -109,20 +109,33 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
     {
         var watched = Watch(request, cancellationToken);
+        LiveTurn? turn = null;
+        HeldRequest? held = null;
         try
         {
             var taking = _order.TakeTurnAsync(watched, _attemptTimeout(), cancellationToken);
-            using var turn = isAsync ? await taking.ConfigureAwait(false) : taking.GetAwaiter().GetResult();
-            var (reply, failure) = turn?.Obstacle is { } obstacle
-                ? (null, new LiveFailure(obstacle, FailureVerdict.NotSent))
-                : await SendOnceAsync(request, watched, isAsync, cancellationToken).ConfigureAwait(false);
+            turn = isAsync ? await taking.ConfigureAwait(false) : taking.GetAwaiter().GetResult();
+            HttpResponseMessage? reply = null;
+            LiveFailure? failure;
+            if (turn?.Obstacle is { } obstacle)
+            {
+                failure = new(obstacle, FailureVerdict.NotSent);
+            }
+            else
+            {
+                held = _options.WriteAhead ? await HoldAsync(watched, isAsync, cancellationToken).ConfigureAwait(false) : null;
+                (reply, failure) = await SendOnceAsync(request, watched, isAsync, cancellationToken).ConfigureAwait(false);
+            }
+
             if (failure is null)
             {
                 return (reply, null);
             }
 
-            if (await TryQueueAsync(watched, failure, isAsync).ConfigureAwait(false) is { } queued)
+            if (await TryQueueAsync(watched, held, failure, isAsync).ConfigureAwait(false) is { } queued)
             {
+                // It is the entry now.
+                held = null;
                 reply?.Dispose();
                 return (null, queued);
             }
@@ -132,8 +145,32 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         }
         finally
         {
+            if (held is not null)
+            {
+                await DropAsync(held, isAsync).ConfigureAwait(false);
+            }
+
+            turn?.Dispose();
             watched.Body.Release(request);
         }
+    }
+
+    private ValueTask<HeldRequest?> HoldAsync(WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
+    {
+        var holding = _queue.HoldAsync(watched, cancellationToken);
+        return isAsync ? new(holding) : new(holding.GetAwaiter().GetResult());
+    }
+
+    private ValueTask DropAsync(HeldRequest held, bool isAsync)
+    {
+        var dropping = _queue.DropAsync(held);
+        if (isAsync)
+        {
+            return new(dropping);
+        }
+
+        dropping.GetAwaiter().GetResult();
+        return ValueTask.CompletedTask;
     }
 
     /// <summary>Makes the live attempt.</summary>
@@ -185,13 +222,14 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         var captured = _queue.Capture(request, _timeProvider.GetUtcNow());
         return captured with
         {
-            Body = RepeatableBody.Prepare(request, _options.InlineBodyLength, _options.MaxBodyLength, cancellationToken),
+            Body = RepeatableBody.Prepare(
+                request, _options.InlineBodyLength, _options.MaxBodyLength, isReadAhead: _options.WriteAhead, cancellationToken),
         };
     }
 
     /// <returns><see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
     /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
-    private async ValueTask<QueuedRequest?> TryQueueAsync(WatchedRequest watched, LiveFailure failure, bool isAsync)
+    private async ValueTask<QueuedRequest?> TryQueueAsync(WatchedRequest watched, HeldRequest? held, LiveFailure failure, bool isAsync)
     {
         string reason;
         if (failure.Verdict == FailureVerdict.DoNotQueue)
@@ -210,18 +248,13 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         {
             try
             {
-                var queueing = _queue.EnqueueAsync(watched, failure);
+                var queueing = _queue.EnqueueAsync(watched, held, failure);
                 return isAsync ? await queueing.ConfigureAwait(false) : queueing.GetAwaiter().GetResult();
             }
             // Whatever else went wrong with the queue, the caller gets the failure of the request.
             catch (Exception e) when (e is not PrerequisiteException)
             {
-                reason = e switch
-                {
-                    BodyNotRepeatableException or QueueStoreException => e.Message,
-                    OperationCanceledException => $"its body or the store made no progress for {_options.EnqueueTimeout} (EnqueueTimeout)",
-                    _ => $"its body could not be read again: {e.Message}",
-                };
+                reason = _queue.Explain(e);
             }
         }
 

@@ -55,6 +55,19 @@ public sealed class BackgroundSyncOptions
     public Overtaking Overtaking { get; set; } = Overtaking.Allowed;
 
     /// <summary>
+    /// Whether a request is written down before it is first sent, and forgotten when it is answered, so that not even the end of the
+    /// process during that attempt loses it: it is queued at the next start then. Default: <see langword="false"/>, which writes down
+    /// only what has failed, as Workbox does.
+    /// </summary>
+    /// <remarks>
+    /// Each request costs two commits, and its body is read before it is sent; one that can be read only once is sent from a copy, above
+    /// <see cref="InlineBodyLength"/> from a temporary file. A request that cannot be written down is sent all the same, and a warning
+    /// logged. One that is neither idempotent nor keyed may have been processed when its process died: it becomes a dead letter
+    /// (<see cref="DeadLetterReason.MaybeProcessed"/>).
+    /// </remarks>
+    public bool WriteAhead { get; set; }
+
+    /// <summary>
     /// How long one attempt may take until the headers of the reply have arrived, live and on replay. Default:
     /// <see langword="null"/>, the <see cref="HttpClient.Timeout"/> that the client is configured with.
     /// <see cref="Timeout.InfiniteTimeSpan"/> for no limit.

@@ -14,6 +14,10 @@ switch (args)
             sync.AttemptTimeout = TimeSpan.FromSeconds(int.Parse(attemptSeconds, CultureInfo.InvariantCulture)));
         return 0;
 
+    case ["post", string store, string server, string sender, string writeAhead]:
+        await ItemApplication.RunAsync(store, new Uri(server), sender, producers: 0, sync => sync.WriteAhead = bool.Parse(writeAhead));
+        return 0;
+
     case ["queue-and-replay", string store, string server, string sender, string producers]:
         await ItemApplication.RunAsync(store, new Uri(server), sender, int.Parse(producers, CultureInfo.InvariantCulture), sync =>
         {
@@ -28,6 +32,7 @@ switch (args)
         await Console.Error.WriteLineAsync("""
             serve ADDRESS:PORT                                     counts what arrives
             upload STORE SERVER SENDER ATTEMPT-SECONDS             posts what it is told to; otherwise the library's defaults
+            post STORE SERVER SENDER WRITE-AHEAD                   posts what it is told to, written down first or not
             queue-and-replay STORE SERVER SENDER PRODUCERS         posts without a pause, with short waits
             """);
         return 2;

@@ -22,6 +22,7 @@ internal sealed class BackgroundSyncQueue(
 
     private readonly EntryTaker _taker = new(name, options, store, events, timeProvider);
     private readonly EntryAwaiter _awaiter = new(name, options, store, timeProvider);
+    private readonly HeldDropper _dropper = new(name, options, store, events, timeProvider);
 
     public string Name => name;
 
@@ -30,19 +31,41 @@ internal sealed class BackgroundSyncQueue(
     /// <inheritdoc cref="EntryIntake.Capture"/>
     public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp) => intake.Capture(request, timestamp);
 
+    /// <summary>Writes a request to stable storage before it is sent. What prevents that is told, and does not keep it from being sent.</summary>
+    /// <returns><see langword="null"/> when it is not held.</returns>
+    /// <exception cref="OperationCanceledException">The caller gave up.</exception>
+    public async Task<HeldRequest?> HoldAsync(WatchedRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await intake.HoldAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            events.NotHeld(name, request.Snapshot, intake.Explain(e));
+            return null;
+        }
+    }
+
+    /// <summary>Forgets a held request that needs no queue.</summary>
+    public Task DropAsync(HeldRequest held) => _dropper.DropAsync(held);
+
     /// <summary>Writes a request that failed to stable storage. The caller's cancel no longer counts.</summary>
     /// <exception cref="QueueStoreException">The store could not take it, or the queue is full.</exception>
     /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
     /// <exception cref="BodyNotRepeatableException">The body could not be read once more.</exception>
     /// <exception cref="OperationCanceledException">The store or the body made no progress for too long.</exception>
-    public async Task<QueuedRequest> EnqueueAsync(WatchedRequest request, LiveFailure failure)
+    public async Task<QueuedRequest> EnqueueAsync(WatchedRequest request, HeldRequest? held, LiveFailure failure)
     {
-        var placement = await coalescer.AddAsync(request, failure, CancellationToken.None).ConfigureAwait(false);
+        var placement = await PlaceAsync(request, held, failure).ConfigureAwait(false);
         // Before the replay begins, so that its reply finds who waits for it.
         var waiter = options.WhenQueued == WhenQueued.Wait && placement.How != Coalescing.CancelOut ? waiters.Add(name, placement.EntryId) : null;
         replayer.WakeForNew();
         return new(placement, failure.Exception, waiter);
     }
+
+    /// <inheritdoc cref="EntryIntake.Explain"/>
+    public string Explain(Exception failure) => intake.Explain(failure);
 
     /// <inheritdoc cref="EntryAwaiter.WaitAsync"/>
     public Task<HttpResponseMessage> WaitAsync(QueuedRequest queued, HttpRequestMessage request, CancellationToken cancellationToken) =>
@@ -233,6 +256,23 @@ internal sealed class BackgroundSyncQueue(
         }
 
         return deleted;
+    }
+
+    private async Task<Placement> PlaceAsync(WatchedRequest request, HeldRequest? held, LiveFailure failure)
+    {
+        if (held is not null && request.CoalesceKey is null)
+        {
+            return await intake.ReleaseAsync(held, request, failure).ConfigureAwait(false);
+        }
+
+        var placement = await coalescer.AddAsync(request, failure, CancellationToken.None).ConfigureAwait(false);
+        if (held is not null)
+        {
+            // Not at one stroke: should the process end in between, the request is sent twice, with one key.
+            await DropAsync(held).ConfigureAwait(false);
+        }
+
+        return placement;
     }
 
     private async ValueTask<long> AddAsync(

@@ -54,12 +54,15 @@ public enum EntryEventKind
     /// <summary>The application cleared the queue.</summary>
     Cleared = 16,
 
+    /// <summary>A request could not be written down before its first send (<c>WriteAhead</c>), and is sent all the same.</summary>
+    NotHeld = 17,
+
     /// <summary>A newer request of the same key took the entry's place; <see cref="EntryEvent.Request"/> is the newer one.</summary>
-    Superseded = 20,
+    Superseded = 18,
 
     /// <summary>A newer request of the same key, <see cref="EntryEvent.Request"/>, was dropped, because the entry stands for it.</summary>
-    KeptFirst = 21,
+    KeptFirst = 19,
 
     /// <summary>The entry and a newer request of the same key cancelled out; the entry was removed.</summary>
-    CancelledOut = 22,
+    CancelledOut = 20,
 }

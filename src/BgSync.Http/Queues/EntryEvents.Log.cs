@@ -72,4 +72,13 @@ internal sealed partial class EntryEvents
 
     [LoggerMessage(2042, LogLevel.Information, "Queue '{Queue}': entry {EntryId} removed, because a newer request cancels it out")]
     private partial void LogCancelledOut(string queue, long entryId);
+
+    [LoggerMessage(2050, LogLevel.Warning,
+        "Queue '{Queue}': {Method} {Origin}{Path} is sent without having been written down (WriteAhead): {Reason}")]
+    private partial void LogNotHeld(string queue, HttpMethod method, string origin, string path, string reason);
+
+    [LoggerMessage(2051, LogLevel.Error,
+        "Queue '{Queue}': a request that needs no queue could not be forgotten (WriteAhead). It will be tried again; should the application "
+        + "end before, the next one sends the request once more: {Reason}")]
+    private partial void LogNotDropped(Exception exception, string queue, string reason);
 }

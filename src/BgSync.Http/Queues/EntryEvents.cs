@@ -39,6 +39,14 @@ internal sealed partial class EntryEvents(
         Publish(EntryEventKind.Queued, entry.Queue, entry.Id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
     }
 
+    public void NotHeld(string queue, RequestSnapshot request, string reason)
+    {
+        LogNotHeld(queue, request.Method, request.Origin, request.Uri.AbsolutePath, reason);
+        Publish(EntryEventKind.NotHeld, queue, null, happened => happened with { Request = request, Reason = reason });
+    }
+
+    public void NotDropped(string queue, Exception failure) => LogNotDropped(failure, queue, failure.Message);
+
     public void NotQueued(string queue, RequestSnapshot request, string reason)
     {
         metrics.Dropped(queue);

@@ -64,36 +64,11 @@ internal sealed class EntryIntake(
         Func<NewEntry, EntryBodyStream, CancellationToken, Task<T>> put,
         CancellationToken cancellationToken) =>
         StoreBodyAsync(
-            request.Body,
+            request.Body.CopyOnceMoreAsync,
             async (body, token) =>
             {
                 await RequirePrerequisiteAsync(request.Prerequisite, token).ConfigureAwait(false);
-                var attempts = failure is { Counts: true } ? 1 : 0;
-                var wait = failure?.RetryAfter ?? (attempts > 0 ? options.WaitAfter(attempts) : TimeSpan.Zero);
-                var hold = request.NotBefore - timeProvider.GetUtcNow();
-                // A wait without end is over when the time comes that the caller asked for.
-                wait = wait == TimeSpan.MaxValue && hold > TimeSpan.Zero ? TimeSpan.Zero : wait;
-                var entry = new NewEntry
-                {
-                    Queue = queue,
-                    Lane = request.Lane,
-                    End = end,
-                    Priority = request.Priority,
-                    Limits = _limits,
-                    Request = request.Snapshot,
-                    Body = await body.CompleteAsync(token).ConfigureAwait(false),
-                    Timestamp = request.Timestamp,
-                    ExpiresAt = request.ExpiresAt,
-                    Delay = wait > hold ? wait : hold,
-                    DelayAskedByServer = failure?.RetryAfter is not null || hold > TimeSpan.Zero,
-                    Attempts = attempts,
-                    LastError = failure is null ? null : FailureText.Of(failure.Exception),
-                    LastStatusCode = failure?.StatusCode,
-                    Metadata = request.Metadata,
-                    CoalesceKey = request.CoalesceKey,
-                    Prerequisite = request.Prerequisite,
-                    TraceParent = request.TraceParent,
-                };
+                var entry = Describe(request, end, await body.CompleteAsync(token).ConfigureAwait(false), StartOf(request, failure));
                 return await put(entry, body, token).ConfigureAwait(false);
             },
             cancellationToken);
@@ -103,13 +78,34 @@ internal sealed class EntryIntake(
     {
         var added = await store.AddAsync(entry, cancellationToken).ConfigureAwait(false);
         body.Taken();
-        foreach (var letter in added.Dropped)
-        {
-            events.Dead(letter);
-        }
+        return Tell(added, entry);
+    }
 
-        events.Queued(queue, added.Id, entry);
-        return new(added.Id, Coalescing.Append);
+    /// <summary>Writes a request to stable storage before it is sent, outside its queue.</summary>
+    /// <inheritdoc cref="AddAsync"/>
+    public Task<HeldRequest> HoldAsync(WatchedRequest request, CancellationToken cancellationToken) =>
+        StoreBodyAsync(
+            request.Body.CopyAheadAsync,
+            async (body, token) =>
+            {
+                var stored = await body.CompleteAsync(token).ConfigureAwait(false);
+                var entry = Describe(request, QueueEnd.Back, stored, StartOf(request, failure: null));
+                var id = await store.HoldAsync(entry, request.IsRepeatable, token).ConfigureAwait(false);
+                body.Taken();
+                return new HeldRequest(id, entry);
+            },
+            cancellationToken);
+
+    /// <summary>Moves a held request that failed into its queue, where it was its turn.</summary>
+    /// <inheritdoc cref="AddAsync"/>
+    public async Task<Placement> ReleaseAsync(HeldRequest held, WatchedRequest request, LiveFailure failure)
+    {
+        var start = StartOf(request, failure);
+        var released = await WatchAsync(token => store.ReleaseAsync(held.Id, start, token).AsTask(), CancellationToken.None).ConfigureAwait(false);
+        return released is null
+            // Lost with a damaged file, or taken over by a process that thought this one dead.
+            ? await AddAsync(request, QueueEnd.Back, failure, CancellationToken.None).ConfigureAwait(false)
+            : Tell(released, held.Entry with { Attempts = start.Attempts, LastError = start.LastError });
     }
 
     /// <summary>Copies a body into a spool.</summary>
@@ -162,7 +158,7 @@ internal sealed class EntryIntake(
     /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
     public Task<EntryChange> ReplaceAsync(StoredEntry edited, HttpContent? content, CancellationToken cancellationToken) =>
         StoreBodyAsync(
-            RepeatableBody.Of(content),
+            RepeatableBody.Of(content).CopyOnceMoreAsync,
             async (body, token) =>
             {
                 var replacement = await body.CompleteAsync(token).ConfigureAwait(false);
@@ -185,20 +181,80 @@ internal sealed class EntryIntake(
         return time == Timeout.InfiniteTimeSpan || time > DateTimeOffset.MaxValue - start ? DateTimeOffset.MaxValue : start + time;
     }
 
+    /// <summary>Says why a request was not stored.</summary>
+    public string Explain(Exception failure) => failure switch
+    {
+        BodyNotRepeatableException or QueueStoreException => failure.Message,
+        OperationCanceledException => $"its body or the store made no progress for {options.EnqueueTimeout} (EnqueueTimeout)",
+        _ => $"its body could not be read: {failure.Message}",
+    };
+
     /// <summary>Gives the store as long as it has for a part of a request.</summary>
     /// <exception cref="OperationCanceledException">It was given up, or the store made no progress for too long.</exception>
     public Task<T> WatchAsync<T>(Func<CancellationToken, Task<T>> run, CancellationToken cancellationToken) =>
         WatchAsync((_, token) => run(token), cancellationToken);
 
+    private Placement Tell(AddedEntry added, NewEntry entry)
+    {
+        foreach (var letter in added.Dropped)
+        {
+            events.Dead(letter);
+        }
+
+        events.Queued(queue, added.Id, entry);
+        return new(added.Id, Coalescing.Append);
+    }
+
+    private NewEntry Describe(WatchedRequest request, QueueEnd end, EntryBody body, HeldRelease start) => new()
+    {
+        Queue = queue,
+        Lane = request.Lane,
+        End = end,
+        Priority = request.Priority,
+        Limits = start.Limits,
+        Request = request.Snapshot,
+        Body = body,
+        Timestamp = request.Timestamp,
+        ExpiresAt = request.ExpiresAt,
+        Delay = start.Delay,
+        DelayAskedByServer = start.DelayAskedByServer,
+        Attempts = start.Attempts,
+        LastError = start.LastError,
+        LastStatusCode = start.LastStatusCode,
+        Metadata = request.Metadata,
+        CoalesceKey = request.CoalesceKey,
+        Prerequisite = request.Prerequisite,
+        TraceParent = request.TraceParent,
+    };
+
+    /// <summary>How an entry begins after a failure, or without one.</summary>
+    private HeldRelease StartOf(WatchedRequest request, LiveFailure? failure)
+    {
+        var attempts = failure is { Counts: true } ? 1 : 0;
+        var wait = failure?.RetryAfter ?? (attempts > 0 ? options.WaitAfter(attempts) : TimeSpan.Zero);
+        var notBefore = request.NotBefore - timeProvider.GetUtcNow();
+        // A wait without end is over when the time comes that the caller asked for.
+        wait = wait == TimeSpan.MaxValue && notBefore > TimeSpan.Zero ? TimeSpan.Zero : wait;
+        return new(
+            wait > notBefore ? wait : notBefore,
+            DelayAskedByServer: failure?.RetryAfter is not null || notBefore > TimeSpan.Zero,
+            attempts,
+            failure is null ? null : FailureText.Of(failure.Exception),
+            failure?.StatusCode,
+            _limits);
+    }
+
     private Task<T> StoreBodyAsync<T>(
-        RepeatableBody source, Func<EntryBodyStream, CancellationToken, Task<T>> storeEntry, CancellationToken cancellationToken) =>
+        Func<Stream, Action, CancellationToken, Task> copy,
+        Func<EntryBodyStream, CancellationToken, Task<T>> storeEntry,
+        CancellationToken cancellationToken) =>
         WatchAsync(
             async (progress, token) =>
             {
                 var body = new EntryBodyStream(store, options.InlineBodyLength, options.MaxBodyLength, progress);
                 await using (body.ConfigureAwait(false))
                 {
-                    await source.CopyOnceMoreAsync(body, progress, token).ConfigureAwait(false);
+                    await copy(body, progress, token).ConfigureAwait(false);
                     return await storeEntry(body, token).ConfigureAwait(false);
                 }
             },

@@ -51,15 +51,14 @@ internal sealed class ClientTimeouts(QueueRegistrations registrations, IOptionsM
     }
 
     /// <summary>
-    /// How long a live request may take; one that may not overtake waits for those before it as long as it is sent, and one whose
-    /// caller waits for the reply takes longer by that.
+    /// How long a live request may take. One that may not overtake waits for those before it as long as it is sent; one that is
+    /// written down first may take as long again for its body to be read; and a caller may wait for the reply after that.
     /// </summary>
     private static TimeSpan LongestOf(BackgroundSyncOptions options, TimeSpan configured)
     {
         var attempt = options.AttemptTimeout ?? configured;
         var wait = options.WhenQueued == WhenQueued.Wait ? options.WaitTimeout : TimeSpan.Zero;
-        return attempt == Timeout.InfiniteTimeSpan || wait == Timeout.InfiniteTimeSpan ? Timeout.InfiniteTimeSpan
-            : options.Overtaking == Overtaking.Allowed ? attempt + wait
-            : (2 * attempt) + wait;
+        var times = 1 + (options.Overtaking == Overtaking.Allowed ? 0 : 1) + (options.WriteAhead ? 1 : 0);
+        return attempt == Timeout.InfiniteTimeSpan || wait == Timeout.InfiniteTimeSpan ? Timeout.InfiniteTimeSpan : (times * attempt) + wait;
     }
 }

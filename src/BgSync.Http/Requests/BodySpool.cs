@@ -6,13 +6,17 @@ namespace BgSync.Http.Requests;
 /// A copy of a body that can be read only once: in memory up to a limit, in a temporary file above it. Never throws on a write;
 /// a copy that could not be made says why.
 /// </summary>
-internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
+/// <param name="memoryLimit">How much is kept in memory.</param>
+/// <param name="maxLength">How much is kept at all.</param>
+/// <param name="isOnlyCopy">Whether the body is lost without it: where the disk takes no more of it, memory has to.</param>
+internal sealed class BodySpool(int memoryLimit, long? maxLength, bool isOnlyCopy = false) : IDisposable
 {
     private const int CopyLength = 64 * 1024;
 
     private readonly Lock _lock = new();
     private Stream? _stream = new MemoryStream();
     private long _length;
+    private bool _mayUseDisk = true;
 
     /// <summary>Why there is no copy; <see langword="null"/> while there is one.</summary>
     public string? Failure { get; private set; }
@@ -47,13 +51,18 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
                     return;
                 }
 
-                if (_stream is MemoryStream memory && _length + bytes.Length > memoryLimit)
+                if (_mayUseDisk && _stream is MemoryStream memory && _length + bytes.Length > memoryLimit)
                 {
                     _stream = MoveToFile(memory);
                 }
 
                 _stream.Write(bytes);
                 _length += bytes.Length;
+            }
+            catch (Exception e) when (isOnlyCopy && _mayUseDisk && e is IOException or UnauthorizedAccessException)
+            {
+                MoveToMemory();
+                Write(bytes);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -112,7 +121,23 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
         Dispose();
     }
 
-    private static FileStream MoveToFile(MemoryStream memory)
+    private void MoveToMemory()
+    {
+        _mayUseDisk = false;
+        if (_stream is FileStream file)
+        {
+            var memory = new MemoryStream();
+            using (file)
+            {
+                file.Position = 0;
+                new SpoolView(file, _length).CopyTo(memory);
+            }
+
+            _stream = memory;
+        }
+    }
+
+    private FileStream MoveToFile(MemoryStream memory)
     {
         var options = new FileStreamOptions
         {
@@ -121,6 +146,12 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
             Share = FileShare.Delete,
             Options = FileOptions.DeleteOnClose,
         };
+        if (isOnlyCopy)
+        {
+            // What was written is in the file then, to be read back should the next write fail.
+            options.BufferSize = 0;
+        }
+
         if (!OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;

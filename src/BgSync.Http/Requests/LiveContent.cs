@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.ExceptionServices;
 
 namespace BgSync.Http.Requests;
 
@@ -15,6 +16,7 @@ internal sealed class LiveContent : HttpContent
     private volatile bool _spoolComplete;
     private volatile TaskCompletionSource? _sending;
     private volatile Action? _progress;
+    private ExceptionDispatchInfo? _aheadFailure;
 
     /// <param name="inner">The caller's content.</param>
     /// <param name="spool">Where the bytes go as well; <see langword="null"/> for content that can be read again by itself.</param>
@@ -35,6 +37,38 @@ internal sealed class LiveContent : HttpContent
     {
         _wanted = false;
         _spool?.Dispose();
+    }
+
+    /// <summary>Copies what can be read only once, before it is sent; it is sent from the copy then.</summary>
+    /// <param name="progress">Called whenever a part of it was read.</param>
+    public async Task ReadAheadAsync(Action progress)
+    {
+        if (_spool is null)
+        {
+            return;
+        }
+
+        _progress = progress;
+        var sending = BeginSending();
+        try
+        {
+            var copy = new SpoolingStream(Stream.Null, _spool, OnSpooled, CancellationToken.None);
+            await using (copy.ConfigureAwait(false))
+            {
+                await _inner.CopyToAsync(copy, _callerToken).ConfigureAwait(false);
+                EndSpool(copy);
+            }
+        }
+        catch (Exception e)
+        {
+            // There is nothing left to be sent: whoever tries meets the same failure.
+            _aheadFailure = ExceptionDispatchInfo.Capture(e);
+            throw;
+        }
+        finally
+        {
+            sending.SetResult();
+        }
     }
 
     /// <summary>Writes the body once more, whole and from its beginning, once the sending has ended.</summary>
@@ -63,6 +97,7 @@ internal sealed class LiveContent : HttpContent
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         await EndOfSendingAsync(cancellationToken).ConfigureAwait(false);
+        _aheadFailure?.Throw();
         var sending = SendAsync(stream, context, cancellationToken);
         // What is copied may be read on for after the sending was broken off.
         await (_spool is null ? sending : sending.WaitAsync(cancellationToken)).ConfigureAwait(false);
@@ -74,6 +109,7 @@ internal sealed class LiveContent : HttpContent
     protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         EndOfSendingAsync(cancellationToken).GetAwaiter().GetResult();
+        _aheadFailure?.Throw();
         var sending = BeginSending();
         try
         {

@@ -19,7 +19,13 @@ internal readonly struct RepeatableBody
     }
 
     /// <summary>Prepares the content of a request, which may be exchanged for one that copies what it sends.</summary>
-    public static RepeatableBody Prepare(HttpRequestMessage request, int memoryLimit, long? maxLength, CancellationToken callerToken)
+    /// <param name="request">The request.</param>
+    /// <param name="memoryLimit">How much of a copy is kept in memory.</param>
+    /// <param name="maxLength">How long a copy is made.</param>
+    /// <param name="isReadAhead">Whether the copy is made before the body is sent, from it: it is made then whatever it takes.</param>
+    /// <param name="callerToken">The caller's cancel.</param>
+    public static RepeatableBody Prepare(
+        HttpRequestMessage request, int memoryLimit, long? maxLength, bool isReadAhead, CancellationToken callerToken)
     {
         var original = request.Content;
         if (original is null || IsInMemory(original))
@@ -27,7 +33,7 @@ internal readonly struct RepeatableBody
             return new(original, null);
         }
 
-        var spool = IsRereadable(original) ? null : new BodySpool(memoryLimit, maxLength);
+        var spool = IsRereadable(original) ? null : new BodySpool(memoryLimit, isReadAhead ? null : maxLength, isOnlyCopy: isReadAhead);
         var live = new LiveContent(original, spool, callerToken);
         request.Content = live;
         return new(original, live);
@@ -47,6 +53,20 @@ internal readonly struct RepeatableBody
             ?? _original?.CopyToAsync(destination, cancellationToken)
             ?? Task.CompletedTask;
         return copying.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Writes the body before it is sent; what can be read only once is sent from its copy then.</summary>
+    /// <param name="destination">Where it goes.</param>
+    /// <param name="progress">Called whenever a part of it was read.</param>
+    /// <param name="cancellationToken">Ends the wait, also for content that takes no notice of it.</param>
+    public async Task CopyAheadAsync(Stream destination, Action progress, CancellationToken cancellationToken)
+    {
+        if (_live is not null)
+        {
+            await _live.ReadAheadAsync(progress).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        await CopyOnceMoreAsync(destination, progress, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Gives the request its own content back and drops the copy.</summary>

@@ -24,6 +24,7 @@ public sealed class ConfigurationTests
               "ReceiptRetention": "12:00:00",
               "ReplyBodyLength": 100,
               "Overtaking": "Never",
+              "WriteAhead": true,
               "AttemptTimeout": "00:00:10",
               "MaxRetentionTime": "2.00:00:00",
               "DiscardExpired": true,
@@ -60,6 +61,7 @@ public sealed class ConfigurationTests
         Assert.Equal(TimeSpan.FromHours(12), options.ReceiptRetention);
         Assert.Equal(100, options.ReplyBodyLength);
         Assert.Equal(Overtaking.Never, options.Overtaking);
+        Assert.True(options.WriteAhead);
         Assert.Equal(TimeSpan.FromSeconds(10), options.AttemptTimeout);
         Assert.Equal(TimeSpan.FromDays(2), options.MaxRetentionTime);
         Assert.True(options.DiscardExpired);

@@ -332,6 +332,21 @@ public sealed class ReadmeSnippets : IDisposable
     }
 
     [Fact]
+    public async Task Lose_nothing_to_a_crash_during_the_first_send()
+    {
+        builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
+        {
+            sync.WriteAhead = true;
+        });
+        await QueueOneAsync(HttpMethod.Post);
+        _wire.IsOnline = true;
+
+        var summary = await Queue("orders").ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal((1, 0), (summary.Delivered, summary.Remaining));
+    }
+
+    [Fact]
     public async Task Go_on_without_one_that_keeps_failing()
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>

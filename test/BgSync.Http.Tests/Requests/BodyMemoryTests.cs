@@ -17,12 +17,18 @@ public sealed class BodyMemoryTests
     private const int MiB = 1024 * 1024;
     private const int Length = 256 * MiB;
 
-    [Fact]
-    public async Task A_body_of_256_MiB_is_sent_copied_queued_and_replayed_in_less_than_64_MiB()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_body_of_256_MiB_is_sent_copied_queued_and_replayed_in_less_than_64_MiB(bool writeAhead)
     {
         var bodies = new List<string>();
         await using var server = await StartServerAsync(bodies);
-        await using var app = new TestApplication(sync => sync.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable));
+        await using var app = new TestApplication(sync =>
+        {
+            sync.WriteAhead = writeAhead;
+            sync.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable);
+        });
         var allocated = GC.GetTotalAllocatedBytes();
 
         await Assert.ThrowsAsync<RequestQueuedException>(

@@ -47,6 +47,31 @@ public sealed class KillTests(ITestOutputHelper output)
         AssertSentAgainOnlyAfterAKill(arrivals);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_is_sent_for_the_first_time_at_the_kill_arrives_with_WriteAhead_and_is_lost_without(bool writeAhead)
+    {
+        var item = new Item("lane", "large0");
+        using var directory = new TempDirectory();
+        await using var server = new RawServer(RawServer.Sequence(Scripts.NeverAnswer(), Scripts.Respond(200)));
+        await using var victim = await StartAsync("victim");
+        victim.Tell($"post {item.Lane} {item.Id}");
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the request is read");
+        await victim.KillAsync();
+
+        await using var next = await StartAsync("next");
+        next.Tell("drain");
+        await next.WaitForLineAsync("EMPTY", _drainDeadline);
+
+        Assert.Equal(writeAhead ? ["victim", "next"] : ["victim"], server.Requests.SelectMany(read => read.ValuesOf("Sender")));
+        Assert.All(server.Requests, read => Assert.Equal(item.Body, read.Text));
+        Assert.Single(server.Requests.SelectMany(read => read.ValuesOf("Idempotency-Key")).Distinct());
+
+        Task<TrialProcess> StartAsync(string sender) =>
+            TrialProcess.StartAppAsync("post", directory.File("queues.db"), server.Uri.AbsoluteUri, sender, $"{writeAhead}");
+    }
+
     [Fact]
     public async Task Without_a_kill_each_arrives_exactly_once()
     {
