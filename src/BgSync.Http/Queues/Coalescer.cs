@@ -209,7 +209,7 @@ internal sealed partial class Coalescer(
             Attempts = Math.Max(entry.Attempts, Math.Min(queued.Attempts, 1)),
             LastError = entry.LastError,
         };
-        var delay = entry.DelayAskedByServer ? entry.Delay : TimeSpan.Zero;
+        var delay = entry.OnlyTimeEndsDelay ? entry.Delay : TimeSpan.Zero;
         if (await store.ReplaceAsync(replaced, entry.Body, delay, cancellationToken).ConfigureAwait(false) != EntryChange.Done)
         {
             return null;

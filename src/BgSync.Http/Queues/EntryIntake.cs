@@ -217,7 +217,7 @@ internal sealed class EntryIntake(
         Timestamp = request.Timestamp,
         ExpiresAt = request.ExpiresAt,
         Delay = start.Delay,
-        DelayAskedByServer = start.DelayAskedByServer,
+        OnlyTimeEndsDelay = start.OnlyTimeEndsDelay,
         Attempts = start.Attempts,
         LastError = start.LastError,
         LastStatusCode = start.LastStatusCode,
@@ -237,7 +237,7 @@ internal sealed class EntryIntake(
         wait = wait == TimeSpan.MaxValue && notBefore > TimeSpan.Zero ? TimeSpan.Zero : wait;
         return new(
             wait > notBefore ? wait : notBefore,
-            DelayAskedByServer: failure?.RetryAfter is not null || notBefore > TimeSpan.Zero,
+            OnlyTimeEndsDelay: failure?.RetryAfter is not null || notBefore > TimeSpan.Zero,
             attempts,
             failure is null ? null : FailureText.Of(failure.Exception),
             failure?.StatusCode,

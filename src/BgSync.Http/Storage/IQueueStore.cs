@@ -78,7 +78,7 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Leases the head of one lane, also when it waits for its backoff; a wait that was asked for
-    /// (<see cref="Retry.AskedByServer"/>) stays.
+    /// (<see cref="Retry.OnlyTimeEndsDelay"/>) stays.
     /// </summary>
     /// <returns>
     /// <see langword="null"/> when the lane is empty, leased, or waits as it was asked to or for the prerequisite of its head.
@@ -129,7 +129,7 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Makes every lane of this queue that waits for its backoff due now. A wait that the server asked for
-    /// (<see cref="Retry.AskedByServer"/>) stays.
+    /// (<see cref="Retry.OnlyTimeEndsDelay"/>) stays.
     /// </summary>
     /// <param name="queue">The queue's name.</param>
     /// <param name="onlyEndless">Whether only those are meant whose wait has no end of its own (<see cref="TimeSpan.MaxValue"/>).</param>

@@ -47,7 +47,7 @@ public sealed record NewEntry
     /// Whether <see cref="Delay"/> was asked for, by the server (<c>Retry-After</c>) or the caller (not before), so that only time
     /// ends it.
     /// </summary>
-    public bool DelayAskedByServer { get; init; }
+    public bool OnlyTimeEndsDelay { get; init; }
 
     /// <summary>How many attempts that may have reached the server were made before the entry was added. Default: 0.</summary>
     public int Attempts { get; init; }

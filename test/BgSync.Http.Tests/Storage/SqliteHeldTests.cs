@@ -75,7 +75,7 @@ public sealed class SqliteHeldTests : SqliteStoreFixture
     {
         await using (var victim = Open())
         {
-            await HoldAsync(victim, Entry() with { Delay = TimeSpan.FromMinutes(1), DelayAskedByServer = true });
+            await HoldAsync(victim, Entry() with { Delay = TimeSpan.FromMinutes(1), OnlyTimeEndsDelay = true });
         }
 
         var store = Open();

@@ -176,7 +176,7 @@ public abstract partial class StoreContractTests
         }
 
         await AddAsync(
-            Entry("/1") with { CoalesceKey = "x", Delay = TimeSpan.FromHours(1), DelayAskedByServer = true });
+            Entry("/1") with { CoalesceKey = "x", Delay = TimeSpan.FromHours(1), OnlyTimeEndsDelay = true });
 
         await Store.ReplaceAsync((await FindLastAsync("x"))!, null, TimeSpan.FromMinutes(1), Cancellation);
 

@@ -59,7 +59,7 @@ public abstract partial class StoreContractTests
     public async Task A_wait_that_a_release_asks_for_is_ended_by_time_alone()
     {
         await Store.ReleaseAsync(await HoldAsync(Entry("/1", "one")), new(TimeSpan.FromSeconds(9)), Cancellation);
-        await Store.ReleaseAsync(await HoldAsync(Entry("/2", "two")), new(TimeSpan.FromSeconds(9), DelayAskedByServer: true), Cancellation);
+        await Store.ReleaseAsync(await HoldAsync(Entry("/2", "two")), new(TimeSpan.FromSeconds(9), OnlyTimeEndsDelay: true), Cancellation);
 
         Assert.Equal(1, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
 
@@ -90,7 +90,7 @@ public abstract partial class StoreContractTests
     {
         var held = await HoldAsync(Entry("/held"));
         await Store.AddAsync(
-            Entry("/after") with { Attempts = 2, LastError = "HTTP 503", Delay = TimeSpan.FromMinutes(1), DelayAskedByServer = true }, Cancellation);
+            Entry("/after") with { Attempts = 2, LastError = "HTTP 503", Delay = TimeSpan.FromMinutes(1), OnlyTimeEndsDelay = true }, Cancellation);
 
         await Store.ReleaseAsync(held, _atOnce, Cancellation);
 

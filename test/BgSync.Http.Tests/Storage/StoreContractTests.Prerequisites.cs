@@ -111,7 +111,7 @@ public abstract partial class StoreContractTests
     {
         var first = (await Store.AddAsync(Entry("/1", "a"), Cancellation)).Id;
         var dependent = Entry("/2", "b") with { Prerequisite = first, Delay = TimeSpan.FromHours(1) };
-        await Store.AddAsync(dependent with { DelayAskedByServer = true }, Cancellation);
+        await Store.AddAsync(dependent with { OnlyTimeEndsDelay = true }, Cancellation);
         await Store.AddAsync(dependent with { Lane = "c" }, Cancellation);
 
         await AssertDrainsAsync("/1");
@@ -128,7 +128,7 @@ public abstract partial class StoreContractTests
     {
         var first = (await Store.AddAsync(Entry("/1", "a"), Cancellation)).Id;
         await Store.AddAsync(
-            Entry("/2", "b") with { Prerequisite = first, Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation);
+            Entry("/2", "b") with { Prerequisite = first, Delay = TimeSpan.FromHours(1), OnlyTimeEndsDelay = true }, Cancellation);
         await Store.AddAsync(Entry("/0", "b") with { End = QueueEnd.Front }, Cancellation);
 
         foreach (var head in await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation))
@@ -223,7 +223,7 @@ public abstract partial class StoreContractTests
         var first = (await Store.AddAsync(Entry("/1", "a"), Cancellation)).Id;
         var second = (await Store.AddAsync(Entry("/2", "b"), Cancellation)).Id;
         var third = (await Store.AddAsync(
-            Entry("/3", "c") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation)).Id;
+            Entry("/3", "c") with { Delay = TimeSpan.FromHours(1), OnlyTimeEndsDelay = true }, Cancellation)).Id;
 
         await WaitForAsync(third, first);
         await WaitForAsync(second, first);
@@ -242,9 +242,9 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_wait_asked_for_outlives_a_prerequisite_that_is_edited_away()
     {
-        var first = (await Store.AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromDays(1), DelayAskedByServer = true }, Cancellation)).Id;
+        var first = (await Store.AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromDays(1), OnlyTimeEndsDelay = true }, Cancellation)).Id;
         var second = (await Store.AddAsync(
-            Entry("/2", "b") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation)).Id;
+            Entry("/2", "b") with { Delay = TimeSpan.FromHours(1), OnlyTimeEndsDelay = true }, Cancellation)).Id;
         await WaitForAsync(second, first);
 
         await WaitForAsync(second, null);

@@ -50,7 +50,7 @@ public abstract partial class StoreContractTests
         await Store.AddAsync(Entry("/1", "a"), Cancellation);
         await Store.AddAsync(Entry("/2", "b"), Cancellation);
         await Store.RescheduleAsync((await LeaseOneAsync()).Lease, _skipping, Cancellation);
-        await Store.RescheduleAsync((await LeaseOneAsync()).Lease, _skipping with { AskedByServer = true }, Cancellation);
+        await Store.RescheduleAsync((await LeaseOneAsync()).Lease, _skipping with { OnlyTimeEndsDelay = true }, Cancellation);
 
         Assert.Equal(1, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
 

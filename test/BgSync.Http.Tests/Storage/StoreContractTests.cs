@@ -258,7 +258,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     {
         await Store.AddAsync(Entry("/1"), Cancellation);
         await Store.RescheduleAsync(
-            (await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), true, AskedByServer: true), Cancellation);
+            (await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), true, OnlyTimeEndsDelay: true), Cancellation);
         await Store.AddAsync(Entry("/0") with { End = QueueEnd.Front }, Cancellation);
 
         await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
@@ -340,7 +340,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     {
         await AddAsync("/1");
         await Store.RescheduleAsync(
-            (await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), true, AskedByServer: true), Cancellation);
+            (await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromMinutes(5), true, OnlyTimeEndsDelay: true), Cancellation);
         await AddAsync("/2", EntryPriority.High);
 
         await AssertDrainsAsync("/2");
@@ -474,7 +474,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     {
         await Store.AddAsync(Entry("/1"), Cancellation);
         await Store.AddAsync(Entry("/2") with { Delay = TimeSpan.FromHours(1) }, Cancellation);
-        await Store.AddAsync(Entry("/3") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation);
+        await Store.AddAsync(Entry("/3") with { Delay = TimeSpan.FromHours(1), OnlyTimeEndsDelay = true }, Cancellation);
 
         await AssertDrainsAsync("/1", "/2");
         Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
@@ -526,7 +526,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         {
             if (leased.Entry!.Lane != "leased")
             {
-                var retry = new Retry(TimeSpan.FromHours(1), true, AskedByServer: leased.Entry.Lane == "server");
+                var retry = new Retry(TimeSpan.FromHours(1), true, OnlyTimeEndsDelay: leased.Entry.Lane == "server");
                 await Store.RescheduleAsync(leased.Lease, retry, Cancellation);
             }
         }
@@ -591,7 +591,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task The_head_of_one_lane_is_not_leased_while_it_waits_as_it_was_asked_to()
     {
-        await Store.AddAsync(Entry(lane: "a") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true }, Cancellation);
+        await Store.AddAsync(Entry(lane: "a") with { Delay = TimeSpan.FromHours(1), OnlyTimeEndsDelay = true }, Cancellation);
 
         Assert.Null(await Store.LeaseLaneAsync(Queue, "a", LeaseTime, Cancellation));
         Assert.Null(await Store.LeaseLaneAsync(Queue, "empty", LeaseTime, Cancellation));
@@ -1295,7 +1295,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task A_wait_asked_for_by_the_server_is_kept_in_another_lane()
     {
-        var id = await AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromHours(1), DelayAskedByServer = true });
+        var id = await AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromHours(1), OnlyTimeEndsDelay = true });
 
         await MoveAsync(id, "b");
 

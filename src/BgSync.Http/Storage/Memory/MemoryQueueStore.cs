@@ -138,7 +138,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                     entry.Failed(new FailedAttempt(Now, retry.StatusCode, retry.Error));
                 }
 
-                lane.Wait(After(retry.Delay), retry.AskedByServer, Now);
+                lane.Wait(After(retry.Delay), retry.OnlyTimeEndsDelay, Now);
                 if (retry.LeavesLane && !OwnLane.Is(entry.Lane, entry.Id))
                 {
                     Move(entry, OwnLane.NameFor(entry.Lane, entry.Id));
@@ -470,7 +470,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         {
             Limits = release.Limits,
             Delay = release.Delay,
-            DelayAskedByServer = release.DelayAskedByServer,
+            OnlyTimeEndsDelay = release.OnlyTimeEndsDelay,
             Attempts = release.Attempts,
             LastError = release.LastError,
             LastStatusCode = release.LastStatusCode,
@@ -504,7 +504,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             Attempts = added.Attempts,
             LastError = added.LastError,
             NotBefore = After(added.Delay),
-            AskedByServer = added.DelayAskedByServer,
+            AskedByServer = added.OnlyTimeEndsDelay,
         };
         if (added.HasFailedAttempt)
         {

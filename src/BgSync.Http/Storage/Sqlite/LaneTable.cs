@@ -224,7 +224,7 @@ internal static class LaneTable
             ("$queue", head.Queue),
             ("$lane", head.Lane),
             ("$visible_at", UnixTime.After(now, retry.Delay)),
-            ("$wait", WaitFor(retry.Delay, retry.AskedByServer)),
+            ("$wait", WaitFor(retry.Delay, retry.OnlyTimeEndsDelay)),
             ("$attempt", retry.CountsAsAttempt ? 1 : 0),
             ("$error", retry.Error));
         YieldToFront(session, head, now);

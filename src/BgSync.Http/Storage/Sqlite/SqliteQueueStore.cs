@@ -431,7 +431,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             entry.Attempts,
             entry.LastError,
             UnixTime.After(now, entry.Delay),
-            entry.DelayAskedByServer);
+            entry.OnlyTimeEndsDelay);
         RequireBefore(session, row, start.Position);
         var id = EntryTable.Insert(session, row, start);
         LaneTable.Enter(session, row, id, start, now);
@@ -451,7 +451,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             0,
             null,
             UnixTime.After(Now, entry.Delay),
-            entry.DelayAskedByServer);
+            entry.OnlyTimeEndsDelay);
         return HeldTable.Insert(session, _database.Owner, isRepeatable, row, start);
     }
 
@@ -470,7 +470,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
         HeldTable.Delete(session, heldId);
         var start = new EntryStart(
-            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.DelayAskedByServer);
+            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.OnlyTimeEndsDelay);
         var id = HeldTable.Enter(session, row, start, now);
         if (release.HasFailedAttempt)
         {
@@ -538,7 +538,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             head.Attempts + (retry.CountsAsAttempt ? 1 : 0),
             retry.Error ?? head.LastError,
             UnixTime.After(now, retry.Delay),
-            retry.AskedByServer);
+            retry.OnlyTimeEndsDelay);
         EntryTable.Update(session, head.EntryId, moved, start);
         LaneTable.Enter(session, moved, head.EntryId, start, now);
         LaneTable.Promote(session, head.Queue, head.Lane, now);
