@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
@@ -13,50 +14,54 @@ namespace BgSync.Http.Tests.Storage;
 /// </summary>
 public sealed class SqliteGoldenTests : SqliteStoreFixture
 {
+    private const string Second = "second";
+
     private static readonly DateTimeOffset _start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
     public async Task Version_1_is_read_back_exactly()
     {
-        File.Copy(Path.Combine(AppContext.BaseDirectory, "Storage", "Golden", "v1.db"), DatabasePath);
-        var store = Open();
+        var store = OpenCopyOf("v1.db");
 
-        var entries = await store.ReadAsync(Queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
+        var letter = await AssertFirstQueueAsync(store);
 
-        Assert.Equal([4, 1, 2, 3], entries.Select(entry => entry.Id));
-        AssertUnshifted(entries[0]);
-        AssertFull(entries[1]);
-        AssertPlain(entries[2], 2, "/plain");
-        AssertChunked(entries[3]);
-        Assert.Equal("small body"u8.ToArray(), await ReadBodyAsync(store, 1));
-        Assert.Equal(ChunkedBody(), await ReadBodyAsync(store, 3));
-        Assert.Empty(await ReadBodyAsync(store, 4));
-
-        var letter = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
-        Assert.Equal(5, letter.Id);
-        Assert.Equal(Queue, letter.Queue);
-        Assert.Equal(DeadLetterReason.Rejected, letter.Reason);
-        Assert.Equal("HTTP 422", letter.Error);
-        Assert.Equal(422, letter.StatusCode);
-        Assert.Equal(_start + TimeSpan.FromSeconds(3), letter.DiedAt);
-        AssertPlain(letter.Entry! with { Attempts = 0 }, 5, "/dead");
-        Assert.Equal(1, letter.Entry!.Attempts);
         Assert.Empty(letter.History);
-        Assert.All(entries.Append(letter.Entry), entry => Assert.Equal(EntryPriority.Normal, entry.Priority));
+    }
 
-        Assert.Equal(new QueueCounts(4, 1, 10 + 3000), await store.CountAsync(Queue, Cancellation));
-        Assert.Null(await store.GetPauseAsync(Queue, Cancellation));
+    [Fact]
+    public async Task Version_2_is_read_back_exactly()
+    {
+        var store = OpenCopyOf("v2.db");
+
+        var died = await AssertFirstQueueAsync(store);
+        Assert.Equal([new FailedAttempt(_start + TimeSpan.FromSeconds(3), 422, "HTTP 422")], died.History);
+
+        // The process that held the last of them is gone.
+        var entries = await store.ReadAsync(Second, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
+        Assert.Equal(["/high", "/waits", "/held"], entries.Select(entry => entry.Request.Uri.AbsolutePath));
+        Assert.Equal((6, EntryPriority.High, "key"), (entries[0].Id, entries[0].Priority, entries[0].CoalesceKey));
+        Assert.Equal((7, 6, null), (entries[1].Id, entries[1].Prerequisite, entries[1].DueAt));
+        Assert.Equal((1, ReclaimedWork.Interrupted), (entries[2].Attempts, entries[2].LastError));
+        Assert.Equal(6, (await store.FindLastAsync(Second, "key", Cancellation))!.Id);
+
+        var letter = Assert.Single(await store.ReadDeadLettersAsync(Second, Cancellation).ToListAsync(Cancellation));
+        Assert.Equal((9, DeadLetterReason.Rejected, 422), (letter.Id, letter.Reason, letter.StatusCode));
+        AssertReply(422, "no", isWhole: false, letter.Reply);
         Assert.Equal(
-            new QueuePause(PauseCause.Credentials, "401 Unauthorized", _start + TimeSpan.FromSeconds(3)),
-            await store.GetPauseAsync("paused", Cancellation));
+            [new(_start + TimeSpan.FromSeconds(3), 503, "HTTP 503"), new(_start + TimeSpan.FromSeconds(3), 422, "HTTP 422")],
+            letter.History);
+
+        var delivered = await store.GetReceiptAsync(Second, 8, Cancellation);
+        Assert.Equal((ReceiptState.Delivered, 201, _start + TimeSpan.FromSeconds(3)), (delivered!.State, delivered.StatusCode, delivered.At));
+        AssertReply(201, "yes", isWhole: true, delivered.Reply);
+        Assert.Equal(ReceiptState.Dead, (await store.GetReceiptAsync(Second, 9, Cancellation))!.State);
     }
 
     [Fact]
     public async Task Version_1_is_replayed_in_order()
     {
-        File.Copy(Path.Combine(AppContext.BaseDirectory, "Storage", "Golden", "v1.db"), DatabasePath);
         Clock.Advance(TimeSpan.FromHours(1));
-        var store = Open();
+        var store = OpenCopyOf("v1.db");
 
         var replayed = new List<long>();
         while (await store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation) is [{ } leased])
@@ -163,6 +168,73 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
 
         await store.SetPauseAsync(
             "paused", new QueuePause(PauseCause.Credentials, "401 Unauthorized", Clock.GetUtcNow()), Cancellation);
+        await WriteSecondQueueAsync(store);
+    }
+
+    private async Task WriteSecondQueueAsync(SqliteQueueStore store)
+    {
+        NewEntry New(string path) => Entry(path, path) with { Queue = Second };
+        await store.AddAsync(New("/high") with { Priority = EntryPriority.High, CoalesceKey = "key" }, Cancellation);
+        await store.AddAsync(New("/waits") with { Prerequisite = 6 }, Cancellation);
+        await store.AddAsync(New("/delivered"), Cancellation);
+        await store.AddAsync(New("/dead"), Cancellation);
+        await store.HoldAsync(New("/held"), isRepeatable: true, Cancellation);
+        var delivered = await store.LeaseLaneAsync(Second, "/delivered", LeaseTime, Cancellation);
+        await store.CompleteAsync(delivered!.Lease, new Delivery(201, Reply(201, "yes", isWhole: true)), Cancellation);
+        var failed = await store.LeaseLaneAsync(Second, "/dead", LeaseTime, Cancellation);
+        await store.RescheduleAsync(failed!.Lease, new Retry(TimeSpan.Zero, true, "HTTP 503", StatusCode: 503), Cancellation);
+        var dead = await store.LeaseLaneAsync(Second, "/dead", LeaseTime, Cancellation);
+        await store.BuryAsync(
+            dead!.Lease, new DeathCertificate(DeadLetterReason.Rejected, "HTTP 422", 422, Reply(422, "no", isWhole: false)), Cancellation);
+    }
+
+    private static StoredReply Reply(int status, string body, bool isWhole) =>
+        new(status, [new("ETag", "\"1\""), new("Content-Type", "text/plain")], Encoding.UTF8.GetBytes(body), isWhole);
+
+    /// <summary>What the files of all versions have.</summary>
+    private static async Task<DeadLetter> AssertFirstQueueAsync(SqliteQueueStore store)
+    {
+        var entries = await store.ReadAsync(Queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
+
+        Assert.Equal([4, 1, 2, 3], entries.Select(entry => entry.Id));
+        AssertUnshifted(entries[0]);
+        AssertFull(entries[1]);
+        AssertPlain(entries[2], 2, "/plain");
+        AssertChunked(entries[3]);
+        Assert.Equal("small body"u8.ToArray(), await ReadBodyAsync(store, 1));
+        Assert.Equal(ChunkedBody(), await ReadBodyAsync(store, 3));
+        Assert.Empty(await ReadBodyAsync(store, 4));
+
+        var letter = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
+        Assert.Equal(5, letter.Id);
+        Assert.Equal(Queue, letter.Queue);
+        Assert.Equal(DeadLetterReason.Rejected, letter.Reason);
+        Assert.Equal("HTTP 422", letter.Error);
+        Assert.Equal(422, letter.StatusCode);
+        Assert.Equal(_start + TimeSpan.FromSeconds(3), letter.DiedAt);
+        AssertPlain(letter.Entry! with { Attempts = 0 }, 5, "/dead");
+        Assert.Equal(1, letter.Entry!.Attempts);
+        Assert.All(entries.Append(letter.Entry), entry => Assert.Equal(EntryPriority.Normal, entry.Priority));
+
+        Assert.Equal(new QueueCounts(4, 1, 10 + 3000), await store.CountAsync(Queue, Cancellation));
+        Assert.Null(await store.GetPauseAsync(Queue, Cancellation));
+        Assert.Equal(
+            new QueuePause(PauseCause.Credentials, "401 Unauthorized", _start + TimeSpan.FromSeconds(3)),
+            await store.GetPauseAsync("paused", Cancellation));
+        return letter;
+    }
+
+    private SqliteQueueStore OpenCopyOf(string golden)
+    {
+        File.Copy(Path.Combine(AppContext.BaseDirectory, "Storage", "Golden", golden), DatabasePath);
+        return Open();
+    }
+
+    private static void AssertReply(int status, string body, bool isWhole, StoredReply? reply)
+    {
+        Assert.Equal((status, isWhole), (reply!.StatusCode, reply.IsWhole));
+        Assert.Equal([new("ETag", "\"1\""), new("Content-Type", "text/plain")], reply.Headers);
+        Assert.Equal(body, Encoding.UTF8.GetString(reply.Body.Span));
     }
 
     private static void AssertFull(StoredEntry entry)
