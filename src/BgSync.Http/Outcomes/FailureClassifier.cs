@@ -12,6 +12,14 @@ public static class FailureClassifier
     /// <summary>HTTP/2 REFUSED_STREAM (RFC 9113, 8.7) and HTTP/3 H3_REQUEST_REJECTED (RFC 9114, 4.1.1): certainly not processed.</summary>
     private const long RefusedStream = 0x7, RequestRejected = 0x10B;
 
+    /// <summary>
+    /// All by which <see cref="SocketsHttpHandler"/> tells an HTTP/2 connection that broke before any request was given to it from a
+    /// defect of the request: its message, which is not translated, or the name of that where messages are trimmed away.
+    /// </summary>
+    private const string
+        NotEstablished = "An HTTP/2 connection could not be established because the server did not complete the HTTP/2 handshake.",
+        NotEstablishedKey = "net_http_http2_connection_not_established";
+
     /// <summary>Classifies a failure. Never throws; thread-safe.</summary>
     /// <param name="exception">What the inner handler threw. A cancel by the caller is never asked about.</param>
     public static FailureVerdict Classify(Exception exception)
@@ -42,23 +50,31 @@ public static class FailureClassifier
             ? FailureVerdict.NotSent
             : FailureVerdict.MaybeProcessed,
         HttpRequestError.ResponseEnded => FailureVerdict.MaybeProcessed,
-        // "Unknown" is either transport or a defect of the request itself; only transport has an I/O failure inside,
-        // or, for an HTTP/3 GOAWAY, a cancellation.
-        HttpRequestError.Unknown => HasTransportFailure(failure) ? FailureVerdict.MaybeProcessed : FailureVerdict.DoNotQueue,
+        HttpRequestError.Unknown => ClassifyUnknown(failure),
         _ => FailureVerdict.DoNotQueue,
     };
 
-    private static bool HasTransportFailure(Exception failure)
+    /// <summary>
+    /// "Unknown" is either transport or a defect of the request itself; only transport has an I/O failure inside, or, for an HTTP/3
+    /// GOAWAY, a cancellation.
+    /// </summary>
+    private static FailureVerdict ClassifyUnknown(HttpRequestException failure)
     {
-        for (var inner = failure.InnerException; inner is not null; inner = inner.InnerException)
+        var verdict = FailureVerdict.DoNotQueue;
+        for (Exception? cause = failure; cause is not null; cause = cause.InnerException)
         {
-            if (inner is IOException or SocketException or OperationCanceledException)
+            if (cause.Message is NotEstablished or NotEstablishedKey)
             {
-                return true;
+                return FailureVerdict.NotSent;
+            }
+
+            if (cause is IOException or SocketException or OperationCanceledException)
+            {
+                verdict = FailureVerdict.MaybeProcessed;
             }
         }
 
-        return false;
+        return verdict;
     }
 
     private static FailureVerdict ClassifyCancellation(OperationCanceledException cancelled) => cancelled.InnerException switch

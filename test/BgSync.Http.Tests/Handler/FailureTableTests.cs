@@ -350,6 +350,20 @@ public sealed class FailureTableTests
     }
 
     [Fact]
+    public async Task An_HTTP2_connection_that_breaks_before_its_first_request_is_certainly_not_processed()
+    {
+        await using var server = new RawServer(Scripts.SpeakFirst());
+        await using var app = new TestApplication(
+            sync => sync.IdempotencyKeyHeader = null,
+            primary: () => new SocketsHttpHandler { ConnectCallback = ConnectAndWaitForServerAsync });
+
+        await Assert.ThrowsAsync<RequestQueuedException>(() => PostAsync(app, server.Uri, http2: true));
+
+        Assert.Equal(0, Assert.Single(await app.EntriesAsync()).Attempts);
+        Assert.Empty(server.Requests);
+    }
+
+    [Fact]
     public async Task HTTP2_with_prior_knowledge_against_an_older_server_is_not_lost_when_keyed()
     {
         await using var server = new RawServer(Scripts.AnswerGarbage());
@@ -477,5 +491,15 @@ public sealed class FailureTableTests
         }
 
         return await app.Client.SendAsync(request);
+    }
+
+    /// <summary>Connects, and gives the connection to the runtime only when the server has spoken: else it is a race.</summary>
+    private static async ValueTask<Stream> ConnectAndWaitForServerAsync(
+        SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+        await Eventually.TrueAsync(() => socket.Poll(TimeSpan.Zero, SelectMode.SelectRead), "the server has spoken");
+        return new NetworkStream(socket, ownsSocket: true);
     }
 }

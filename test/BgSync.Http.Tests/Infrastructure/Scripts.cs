@@ -4,6 +4,8 @@ namespace BgSync.Http.Tests.Infrastructure;
 /// <remarks>Proxies too: <see cref="Respond(int, ValueTuple{string, string}[])"/> answers a CONNECT as it answers anything else.</remarks>
 public static class Scripts
 {
+    private const string Garbage = "220 mail.example.com ESMTP\r\n";
+
     /// <summary>Reads a request and answers with an empty body; the connection stays open.</summary>
     public static Script Respond(int status, params (string Name, string Value)[] headers) => Respond(status, "", headers);
 
@@ -65,7 +67,15 @@ public static class Scripts
         };
 
     /// <summary>Reads a request and answers with what is not HTTP.</summary>
-    public static Script AnswerGarbage() => Answer("220 mail.example.com ESMTP\r\n");
+    public static Script AnswerGarbage() => Answer(Garbage);
+
+    /// <summary>Says what is not HTTP before the client says anything, as a mail server does, and never reads.</summary>
+    public static Script SpeakFirst() =>
+        async (connection, cancellationToken) =>
+        {
+            await connection.WriteAsync(Garbage, cancellationToken);
+            await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+        };
 
     /// <summary>Reads a request and closes in the middle of the body of its answer.</summary>
     public static Script TruncateBody(int status) => Answer($"HTTP/1.1 {status} Scripted\r\nContent-Length: 100\r\n\r\nbut ten");

@@ -8,6 +8,13 @@ namespace BgSync.Http.Tests.Outcomes
     /// <summary>Failures that no server here can be made to cause; the others are shown on real sockets.</summary>
     public sealed class FailureClassifierTests
     {
+        /// <summary>
+        /// As the runtime says it, alone, when the connection breaks between its making and its first request, which is a matter of
+        /// microseconds; with an I/O failure around it, it is shown on real sockets.
+        /// </summary>
+        private const string NotEstablished =
+            "An HTTP/2 connection could not be established because the server did not complete the HTTP/2 handshake.";
+
         public static TheoryData<Exception, FailureVerdict> Failures => new()
         {
             { new HttpRequestException(HttpRequestError.NameResolutionError), FailureVerdict.NotSent },
@@ -20,6 +27,8 @@ namespace BgSync.Http.Tests.Outcomes
             { Protocol(0x8), FailureVerdict.MaybeProcessed },
             { new HttpRequestException("h3 GOAWAY", new OperationCanceledException()), FailureVerdict.MaybeProcessed },
             { new HttpRequestException("broken pipe", new IOException("", new SocketException(32))), FailureVerdict.MaybeProcessed },
+            { new HttpRequestException(NotEstablished), FailureVerdict.NotSent },
+            { new HttpRequestException("net_http_http2_connection_not_established"), FailureVerdict.NotSent },
             { new HttpRequestException("no inner exception"), FailureVerdict.DoNotQueue },
             { new HttpRequestException("a defect", new InvalidOperationException()), FailureVerdict.DoNotQueue },
             { new HttpRequestException(HttpRequestError.UserAuthenticationError), FailureVerdict.DoNotQueue },
