@@ -94,12 +94,18 @@ public sealed class HousekeepingTests : ReplayFixture
     [Fact]
     public async Task House_is_kept_once_in_a_replay_interval_by_a_queue_that_is_paused_too()
     {
-        await using var app = Create(static sync => sync.MaxDeadLetters = 0);
+        var interval = TimeSpan.FromMinutes(1);
+        await using var app = Create(sync => (sync.MaxDeadLetters, sync.ReplayInterval) = (0, interval));
         await app.Sync.StartAsync();
         await app.Queue.PauseAsync("Night.");
+        // The house is kept now, and not again before the interval is over: else the dead letter could be gone before it is counted.
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        var kept = Clock.GetUtcNow();
         await DieAsync(app, 1);
 
         await AdvanceUntilAsync(() => app.Queue.CountAsync().AsTask().GetAwaiter().GetResult().Dead == 0, "the dead letter is deleted");
+
+        Assert.True(Clock.GetUtcNow() - kept >= interval);
     }
 
     [Fact]
