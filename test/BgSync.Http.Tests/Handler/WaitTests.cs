@@ -76,7 +76,7 @@ public sealed class WaitTests : ReplayFixture
         await using var app = await StartWaitingAsync();
         using var request = Post(server);
         await server.StopAsync();
-        var call = app.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var call = EndsAsync(app.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead));
         await QueuedAsync(app, 1);
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
@@ -263,7 +263,7 @@ public sealed class WaitTests : ReplayFixture
         await hosted.StoppingAsync(TestContext.Current.CancellationToken);
 
         await Assert.ThrowsAsync<RequestQueuedException>(() => call);
-        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.SendAsync(Post(server)));
+        await Assert.ThrowsAsync<RequestQueuedException>(() => EndsAsync(app.Client.SendAsync(Post(server))));
     }
 
     [Fact]
@@ -286,7 +286,7 @@ public sealed class WaitTests : ReplayFixture
         await using var app = await StartWaitingAsync();
         await app.Sync.StopAsync(new CancellationToken(canceled: true));
         await server.StopAsync();
-        await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.SendAsync(Post(server)));
+        await Assert.ThrowsAsync<RequestQueuedException>(() => EndsAsync(app.Client.SendAsync(Post(server))));
 
         await app.Sync.StartAsync();
         var call = await SendWhileDownAsync(app, server, queued: 2);
@@ -322,7 +322,7 @@ public sealed class WaitTests : ReplayFixture
         await using var other = Create(sync => sync.ReplyBodyLength = kept, directory);
         await server.StopAsync();
         using var request = Post(server);
-        var call = app.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var call = EndsAsync(app.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead));
         await QueuedAsync(app, 1);
         server.Start();
         await other.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
@@ -356,7 +356,7 @@ public sealed class WaitTests : ReplayFixture
         await server.StopAsync();
         sent.Before = server.Start;
 
-        using var reply = await app.Client.SendAsync(Post(server));
+        using var reply = await EndsAsync(app.Client.SendAsync(Post(server)));
 
         Assert.Equal("made", await reply.Content.ReadAsStringAsync());
         Assert.Single(server.Requests);
@@ -418,7 +418,7 @@ public sealed class WaitTests : ReplayFixture
         await using var app = await StartWaitingAsync(sync => sync.LaneBy(request => request.RequestUri!.Query));
         await server.StopAsync();
         var calls = Enumerable.Range(0, 50)
-            .Select(i => app.Client.PostAsync(new Uri(server.Uri, $"?{i}"), new StringContent($"{i}")))
+            .Select(i => EndsAsync(app.Client.PostAsync(new Uri(server.Uri, $"?{i}"), new StringContent($"{i}"))))
             .ToArray();
         await QueuedAsync(app, 50);
         server.Start();
@@ -447,7 +447,7 @@ public sealed class WaitTests : ReplayFixture
         await using var app = Create(
             sync => sync.AttemptTimeout = TimeSpan.FromSeconds(10), inner: builder => builder.AddBackgroundSync("inner", Wait));
         await server.StopAsync();
-        var call = app.Client.SendAsync(Post(server));
+        var call = EndsAsync(app.Client.SendAsync(Post(server)));
         await QueuedAsync(app, 1);
 
         await AdvanceUntilAsync(() => call.IsCompleted, "the outer time is up");
@@ -499,7 +499,7 @@ public sealed class WaitTests : ReplayFixture
         CancellationToken cancellationToken = default)
     {
         await server.StopAsync();
-        var call = app.Client.SendAsync(request ?? Post(server), isAsync, cancellationToken);
+        var call = EndsAsync(app.Client.SendAsync(request ?? Post(server), isAsync, cancellationToken));
         await QueuedAsync(app, queued);
         return call;
     }
@@ -511,6 +511,9 @@ public sealed class WaitTests : ReplayFixture
         app.Network.Raise(NetworkSignal.Available);
         return await call;
     }
+
+    /// <summary>A call that must end: where nobody wakes its caller, a test is to fail and not to hang.</summary>
+    private static Task<HttpResponseMessage> EndsAsync(Task<HttpResponseMessage> call) => Eventually.DoneAsync(call, "the call returns");
 
     private static Task QueuedAsync(TestApplication app, int count) =>
         Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 2000) >= count, $"{count} are queued");

@@ -7,6 +7,7 @@ namespace BgSync.Http.Tests.Infrastructure;
 public static class Eventually
 {
     private static readonly TimeSpan _deadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan _taskDeadline = 2 * _deadline;
     private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Waits until <paramref name="condition"/> holds.</summary>
@@ -26,10 +27,27 @@ public static class Eventually
         {
             if (Stopwatch.GetElapsedTime(started) > deadline)
             {
-                throw new TimeoutException($"Waited {deadline.TotalSeconds} s in vain for this: {what()}.");
+                throw Vain(deadline, what());
             }
 
             await Task.Delay(_pause, TestContext.Current.CancellationToken);
         }
     }
+
+    /// <summary>Waits for a task, longer than for a condition: those that it depends on may be waited for in the meantime.</summary>
+    /// <exception cref="TimeoutException">It did not end in 60 seconds; the message says what was waited for.</exception>
+    public static async Task<T> DoneAsync<T>(Task<T> task, string what)
+    {
+        try
+        {
+            return await task.WaitAsync(_taskDeadline, TestContext.Current.CancellationToken);
+        }
+        catch (TimeoutException) when (!task.IsCompleted)
+        {
+            throw Vain(_taskDeadline, what);
+        }
+    }
+
+    private static TimeoutException Vain(TimeSpan deadline, string what) =>
+        new($"Waited {deadline.TotalSeconds} s in vain for this: {what}.");
 }
