@@ -12,6 +12,7 @@ public sealed class KillTests(ITestOutputHelper output)
     private const int Seed = 20261122;
     private const int Producers = 4;
 
+    private static readonly TimeSpan _queueDeadline = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan _drainDeadline = TimeSpan.FromMinutes(3);
 
     [Fact]
@@ -26,7 +27,9 @@ public sealed class KillTests(ITestOutputHelper output)
         for (int round = 0; round < rounds; round++)
         {
             await using var application = await StartAsync(directory, server, $"round{round}", Producers);
-            await Task.Delay(moment.Next(50, 700), TestContext.Current.CancellationToken);
+            // A slow machine takes longer to begin than any moment that is drawn here, and a kill before that shows nothing.
+            await WaitUntilQueuedAsync(application);
+            await Task.Delay(moment.Next(700), TestContext.Current.CancellationToken);
             await application.KillAsync();
             Assert.Empty(application.Said("FAILED"));
             queued.AddRange(application.Said("QUEUED"));
@@ -79,6 +82,7 @@ public sealed class KillTests(ITestOutputHelper output)
         using var directory = new TempDirectory();
         await using var server = await FlippingServer.StartAsync(Seed);
         await using var application = await StartAsync(directory, server, "only", Producers);
+        await WaitUntilQueuedAsync(application);
         await Task.Delay(duration, TestContext.Current.CancellationToken);
         await server.StayOpenAsync();
         application.Tell("drain");
@@ -96,6 +100,9 @@ public sealed class KillTests(ITestOutputHelper output)
 
     private static Task<TrialProcess> StartAsync(TempDirectory directory, FlippingServer server, string sender, int producers) =>
         TrialProcess.StartAppAsync("queue-and-replay", directory.File("queues.db"), server.Address, sender, $"{producers}");
+
+    private static Task WaitUntilQueuedAsync(TrialProcess application) =>
+        application.WaitAsync(() => application.Said("QUEUED").Count > 0, _queueDeadline, "something is queued");
 
     /// <summary>What was queued arrives first in the order in which it was queued, lane by lane.</summary>
     private static void AssertInOrder(IReadOnlyCollection<string> queued, IReadOnlyCollection<Arrival> arrivals)
