@@ -10,6 +10,7 @@ public sealed class TwoProcessTests(ITestOutputHelper output)
 {
     private const int Seed = 7;
 
+    private static readonly TimeSpan _shareDeadline = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan _drainDeadline = TimeSpan.FromMinutes(2);
 
     [Fact]
@@ -21,6 +22,7 @@ public sealed class TwoProcessTests(ITestOutputHelper output)
         await using var left = await StartAsync(directory, server, "left");
         await using var right = await StartAsync(directory, server, "right");
         await Task.Delay(duration, TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(() => HandedOver() > 0, _shareDeadline, () => $"one sends what the other queued.\n{left}\n{right}");
         await server.StayOpenAsync();
         foreach (var process in (TrialProcess[])[left, right])
         {
@@ -31,14 +33,13 @@ public sealed class TwoProcessTests(ITestOutputHelper output)
         await right.WaitForLineAsync("EMPTY", _drainDeadline);
 
         string[] told = [.. Both("QUEUED"), .. Both("DELIVERED")];
-        var handedOver = server.Arrivals.Count(arrival => !arrival.Item.Id.StartsWith(arrival.Sender, StringComparison.Ordinal));
         output.WriteLine(
-            $"{duration.TotalSeconds} s: {Both("QUEUED").Count()} queued, {handedOver} sent by the process that did not queue them.");
+            $"{duration.TotalSeconds} s: {Both("QUEUED").Count()} queued, {HandedOver()} sent by the process that did not queue them.");
         Assert.Empty(Both("FAILED"));
-        Assert.NotEmpty(Both("QUEUED"));
         Assert.Equal(told.Order(), server.Arrivals.Select(arrival => arrival.Item.Id).Order());
         Assert.All(server.Arrivals, arrival => Assert.True(arrival.IsWhole));
-        Assert.NotEqual(0, handedOver);
+
+        int HandedOver() => server.Arrivals.Count(arrival => !arrival.Item.Id.StartsWith(arrival.Sender, StringComparison.Ordinal));
 
         IEnumerable<string> Both(string word) => left.Said(word).Concat(right.Said(word));
     }
