@@ -58,6 +58,12 @@ public abstract class ReplayFixture
         Clock.Advance(at - Clock.GetUtcNow());
     }
 
+    /// <summary>
+    /// Waits until that many calls of OnSync have failed. Only then is a timer the loop's: a call under way has one of five minutes too.
+    /// </summary>
+    protected static Task SyncFailedAsync(TestApplication app, int calls) => Eventually.TrueAsync(
+        () => app.Logs.Lines.Count(line => line.EventId is 3030 or 3031) == calls, $"{calls} calls of OnSync have failed");
+
     /// <summary>Lets time pass until something happens.</summary>
     protected Task AdvanceUntilAsync(Func<bool> condition, string what) => Eventually.TrueAsync(
         () =>

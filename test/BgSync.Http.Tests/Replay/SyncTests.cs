@@ -106,7 +106,9 @@ public sealed class SyncTests : ReplayFixture
         });
         var made = Clock.GetUtcNow();
         await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, server.Uri));
+        await SyncFailedAsync(app, 1);
         await WakeAtAsync(made.AddMinutes(5));
+        await SyncFailedAsync(app, 2);
         await WakeAtAsync(made.AddMinutes(10));
         await Eventually.TrueAsync(() => app.Logs.Lines.Any(line => line.EventId == 3031), "the last call has failed");
         Assert.Equal([(1, false), (2, false), (3, true)], _calls.Zip(_isLast, (call, isLast) => (call.Attempt, isLast)));

@@ -196,8 +196,10 @@ public sealed class NeverTestedTests : WorkboxFixture
         var made = Clock.GetUtcNow();
         await app.Queue.PushAsync(Post("/1"));
 
+        await SyncFailedAsync(app, 1);
         await WakeAtAsync(made.AddMinutes(5));
 
+        await SyncFailedAsync(app, 2);
         await Eventually.TrueAsync(() => Clock.NextTimerAt == made.AddMinutes(20), "it waits for the third attempt");
         Assert.Equal([1, 2], attempts);
         Assert.Equal(1, (await app.Queue.CountAsync()).Live);

@@ -94,6 +94,7 @@ public sealed class QueueTests : WorkboxFixture
 
         // It is the wait that brings about the next.
         var failed = Clock.GetUtcNow();
+        await SyncFailedAsync(app, 1);
         await Eventually.TrueAsync(() => Clock.NextTimerAt == failed.AddMinutes(5), "the loop sleeps for five minutes");
         Assert.Single(_calls);
     }
@@ -113,9 +114,12 @@ public sealed class QueueTests : WorkboxFixture
         var made = Clock.GetUtcNow();
 
         await app.Queue.PushAsync(Post("/one"));
+        await SyncFailedAsync(app, 1);
         await WakeAtAsync(made.AddMinutes(5));
+        await SyncFailedAsync(app, 2);
         await WakeAtAsync(made.AddMinutes(20));
 
+        await SyncFailedAsync(app, 4);
         await Eventually.TrueAsync(() => Clock.NextTimerAt == made.AddMinutes(25), "the next schedule has begun");
         Assert.Equal([(1, false), (2, false), (3, true), (1, false)], _calls.Select(call => (call.Attempt, call.IsLast)));
     }
