@@ -358,7 +358,9 @@ public sealed class FailureTableTests
             primary: () => new SocketsHttpHandler { ConnectCallback = ConnectAndWaitForServerAsync });
 
         await Assert.ThrowsAsync<RequestQueuedException>(() => PostAsync(app, server.Uri, http2: true));
+        var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
+        Assert.Equal((0, 0, 1), (summary.Delivered, summary.Dead, summary.Remaining));
         Assert.Equal(0, Assert.Single(await app.EntriesAsync()).Attempts);
         Assert.Empty(server.Requests);
     }
