@@ -3,7 +3,8 @@ namespace BgSync.Http.Storage;
 /// <summary>How much a queue may hold, and what happens when a new entry does not fit.</summary>
 /// <remarks>
 /// All entries count that stand in the queue, those past their retention or being sent too; dead letters do not. What is being sent
-/// is never dropped. An entry whose body alone is larger than <see cref="MaxBytes"/> is refused whatever <see cref="WhenFull"/> says.
+/// is never dropped, nor is what the new entry waits for. An entry whose body alone is larger than <see cref="MaxBytes"/> is refused
+/// whatever <see cref="WhenFull"/> says.
 /// </remarks>
 /// <param name="MaxEntries">How many entries; <see langword="null"/> for no limit.</param>
 /// <param name="MaxBytes">How many bytes their bodies may have together; <see langword="null"/> for no limit.</param>
@@ -36,5 +37,5 @@ public sealed record QueueLimits(long? MaxEntries, long? MaxBytes, WhenFull When
 
     private string Advise(string limit) => WhenFull == WhenFull.RefuseNew
         ? $"Raise {limit}, or have WhenFull drop entries that wait."
-        : $"What is being sent is not dropped for it; raise {limit}.";
+        : $"What is being sent, or what it waits for, is not dropped for it; raise {limit}.";
 }

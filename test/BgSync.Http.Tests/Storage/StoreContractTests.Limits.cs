@@ -107,6 +107,23 @@ public abstract partial class StoreContractTests
         await AssertStandsAsync("/5", "/6", "/7", "/8");
     }
 
+    [Theory]
+    [InlineData(WhenFull.DropOldest)]
+    [InlineData(WhenFull.DropFirstToExpire)]
+    public async Task No_entry_makes_room_for_the_one_that_waits_for_it(WhenFull policy)
+    {
+        var limits = new QueueLimits(2, null, policy);
+        var (first, _) = await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+
+        var added = await Store.AddAsync(Entry("/3") with { Limits = limits, Prerequisite = first }, Cancellation);
+
+        Assert.Equal("/2", Assert.Single(added.Dropped).Entry!.Request.Uri.AbsolutePath);
+        await AssertStandsAsync("/1", "/3");
+        await AssertRefusedAsync(Entry("/4") with { Limits = limits with { MaxEntries = 1 }, Prerequisite = first });
+        await AssertStandsAsync("/1", "/3");
+    }
+
     [Fact]
     public async Task As_many_make_room_as_have_to_and_no_more()
     {
@@ -162,7 +179,7 @@ public abstract partial class StoreContractTests
         var refusal = await AssertRefusedAsync(Sized("/3", 3, new(null, 10, policy)));
 
         Assert.Equal(
-            "Queue 'orders' has no room for a body of 3 bytes (MaxBytes is 10). What is being sent is not dropped for it; raise MaxBytes.",
+            "Queue 'orders' has no room for a body of 3 bytes (MaxBytes is 10). What is being sent, or what it waits for, is not dropped for it; raise MaxBytes.",
             refusal.Message);
         await AssertStandsAsync("/large", "/small");
         Assert.Empty(await ReadDeadAsync());

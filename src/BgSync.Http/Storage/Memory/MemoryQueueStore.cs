@@ -531,7 +531,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         var left = excess;
         if (!left.IsNone && limits.MayDropFor(added.Body.Length))
         {
-            var idle = live.Where(entry => !LaneOf(entry).IsLeasing(entry, Now));
+            var idle = live.Where(entry => entry.Id != added.Prerequisite && !LaneOf(entry).IsLeasing(entry, Now));
             var ordered = limits.WhenFull == WhenFull.DropOldest
                 ? idle.OrderByDescending(static entry => EntryPosition.BandOf(entry.Position))
                 : idle.OrderBy(static entry => entry.ExpiresAt).ThenBy(static entry => entry.Id);

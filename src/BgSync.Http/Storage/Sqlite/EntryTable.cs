@@ -85,16 +85,19 @@ internal static class EntryTable
     }
 
     /// <summary>
-    /// Entries that are not leased, in the order in which they are to make room, as the heads that they would be: as many as it
-    /// takes.
+    /// Entries that are neither leased nor what the new one waits for, in the order in which they are to make room, as the heads that they
+    /// would be: as many as it takes.
     /// </summary>
     /// <returns><see langword="null"/> when all together do not make enough.</returns>
-    public static List<LaneTable.Head>? FindDisplaced(SqliteSession session, string queue, WhenFull order, QueueExcess excess, long now)
+    public static List<LaneTable.Head>? FindDisplaced(
+        SqliteSession session, string queue, WhenFull order, QueueExcess excess, long? prerequisite, long now)
     {
         var displaced = new List<LaneTable.Head>();
         if (order == WhenFull.DropFirstToExpire)
         {
-            using var idle = session.Query($"{SelectIdle} ORDER BY entry.expires_at, entry.id", ("$queue", queue), ("$now", now));
+            using var idle = session.Query(
+                $"{SelectIdle} ORDER BY entry.expires_at, entry.id",
+                ("$queue", queue), ("$prerequisite", prerequisite), ("$now", now));
             excess = Displace(idle, excess, displaced);
             return excess.IsNone ? displaced : null;
         }
@@ -104,6 +107,7 @@ internal static class EntryTable
             using var idle = session.Query(
                 $"{SelectIdle} AND entry.position BETWEEN $first AND $last ORDER BY entry.position",
                 ("$queue", queue),
+                ("$prerequisite", prerequisite),
                 ("$now", now),
                 ("$first", EntryPosition.FirstOf(priority)),
                 ("$last", EntryPosition.LastOf(priority)));
@@ -240,7 +244,7 @@ internal static class EntryTable
             entry.body_length
         FROM entry
         LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
-        WHERE entry.queue = $queue AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+        WHERE entry.queue = $queue AND entry.id IS NOT $prerequisite AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
         """;
 
     /// <returns>What is still too much.</returns>

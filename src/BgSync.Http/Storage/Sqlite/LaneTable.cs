@@ -265,16 +265,21 @@ internal static class LaneTable
         return schedule;
     }
 
-    /// <summary>What would be too much for a new entry to fit if the queue held nothing but what is leased. Few are, at any length.</summary>
-    public static QueueExcess ExcessWithoutIdle(SqliteSession session, string queue, QueueLimits limits, long newBytes, long now)
+    /// <summary>
+    /// What would be too much for a new entry to fit if the queue held nothing but what is leased, and what that entry waits for. Few
+    /// are, at any length.
+    /// </summary>
+    public static QueueExcess ExcessWithoutIdle(
+        SqliteSession session, string queue, QueueLimits limits, long newBytes, long? prerequisite, long now)
     {
         using var reader = session.Query(
             """
-            SELECT count(*), coalesce(sum(entry.body_length), 0)
-            FROM lane INDEXED BY lane_lease CROSS JOIN entry ON entry.id = lane.head_id
-            WHERE lane.lease_owner > x'' AND lane.queue = $queue AND lane.visible_at > $now
+            SELECT count(*), coalesce(sum(body_length), 0) FROM entry
+            WHERE +queue = $queue AND (id = $prerequisite OR id IN (
+                SELECT head_id FROM lane INDEXED BY lane_lease
+                WHERE lease_owner > x'' AND queue = $queue AND visible_at > $now))
             """,
-            ("$queue", queue), ("$now", now));
+            ("$queue", queue), ("$prerequisite", prerequisite), ("$now", now));
         reader.Read();
         return limits.ExcessOf(reader.GetInt64(0), reader.GetInt64(1), newBytes);
     }

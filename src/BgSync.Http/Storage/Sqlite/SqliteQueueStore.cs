@@ -390,7 +390,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     private (AddedEntry? Added, QueueStoreException? Refusal) TryAdd(SqliteSession session, NewEntry entry, EntryRow row)
     {
         var now = Now;
-        return TryMakeRoom(session, entry.Queue, entry.Limits, row.BodyLength, now, out var refusal) is { } dropped
+        return TryMakeRoom(session, row, entry.Limits, now, out var refusal) is { } dropped
             ? (new AddedEntry(Add(session, entry, row, now), dropped), null)
             : (null, refusal);
     }
@@ -398,17 +398,17 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     /// <summary>Drops what has to leave a queue for a new entry; planned before anything changes.</summary>
     /// <returns>What was dropped; <see langword="null"/> when that would not be enough, and nothing was.</returns>
     private static List<DeadLetter>? TryMakeRoom(
-        SqliteSession session, string queue, QueueLimits? limits, long newBytes, long now, out QueueStoreException? refusal)
+        SqliteSession session, EntryRow row, QueueLimits? limits, long now, out QueueStoreException? refusal)
     {
         refusal = null;
-        if (limits is null || QueueTable.ExcessOf(session, queue, limits, newBytes) is not { IsNone: false } excess)
+        if (limits is null || QueueTable.ExcessOf(session, row.Queue!, limits, row.BodyLength) is not { IsNone: false } excess)
         {
             return [];
         }
 
-        if (FindDisplaced(session, queue, limits, newBytes, excess, now) is not { } displaced)
+        if (FindDisplaced(session, row, limits, excess, now) is not { } displaced)
         {
-            refusal = limits.Refuse(queue, newBytes, excess);
+            refusal = limits.Refuse(row.Queue!, row.BodyLength, excess);
             return null;
         }
 
@@ -417,10 +417,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     /// <summary>The entries that are to leave for a new one; <see langword="null"/> when they cannot make enough room.</summary>
     private static List<LaneTable.Head>? FindDisplaced(
-        SqliteSession session, string queue, QueueLimits limits, long newBytes, QueueExcess excess, long now) =>
+        SqliteSession session, EntryRow row, QueueLimits limits, QueueExcess excess, long now) =>
         // Asked first, or a queue of which too much is being sent would be read to its end in vain.
-        limits.MayDropFor(newBytes) && LaneTable.ExcessWithoutIdle(session, queue, limits, newBytes, now).IsNone
-            ? EntryTable.FindDisplaced(session, queue, limits.WhenFull, excess, now)
+        limits.MayDropFor(row.BodyLength)
+            && LaneTable.ExcessWithoutIdle(session, row.Queue!, limits, row.BodyLength, row.Prerequisite, now).IsNone
+            ? EntryTable.FindDisplaced(session, row.Queue!, limits.WhenFull, excess, row.Prerequisite, now)
             : null;
 
     private static long Add(SqliteSession session, NewEntry entry, EntryRow row, long now)
@@ -463,7 +464,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             return (null, null);
         }
 
-        if (TryMakeRoom(session, row.Queue!, release.Limits, row.BodyLength, now, out var refusal) is not { } dropped)
+        if (TryMakeRoom(session, row, release.Limits, now, out var refusal) is not { } dropped)
         {
             return (null, refusal);
         }
