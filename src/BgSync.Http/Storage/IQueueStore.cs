@@ -176,7 +176,10 @@ public interface IQueueStore : IAsyncDisposable
     /// </summary>
     /// <param name="edited">The entry as it shall be. Its <see cref="StoredEntry.Revision"/> is that of the one that was read.</param>
     /// <param name="body">The new body; <see langword="null"/> keeps the old one.</param>
-    /// <param name="delay">How long the entry is to wait as if the server had asked for it, should it not wait longer anyway.</param>
+    /// <param name="delay">
+    /// How long the entry is to wait as if the server had asked for it, unless it was asked for a longer wait already; a backoff gives
+    /// way to it.
+    /// </param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="PrerequisiteException">Its new prerequisite stands behind it, or is itself; nothing was changed.</exception>
     ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken);

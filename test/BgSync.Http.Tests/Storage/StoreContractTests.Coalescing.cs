@@ -191,6 +191,25 @@ public abstract partial class StoreContractTests
         await AssertDrainsAsync("/1");
     }
 
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task A_delay_takes_the_place_of_a_backoff_and_is_not_cleared_with_it(bool isEndless, bool isMoved)
+    {
+        await AddAsync(Entry("/1") with { CoalesceKey = "x", Delay = isEndless ? TimeSpan.MaxValue : TimeSpan.FromHours(2) });
+
+        await Store.ReplaceAsync(
+            (await FindLastAsync("x"))! with { Lane = isMoved ? "elsewhere" : "" }, null, TimeSpan.FromHours(1), Cancellation);
+
+        Assert.Equal(0, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
+        Clock.Advance(TimeSpan.FromMinutes(59));
+        Assert.Empty(await Store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
+        Clock.Advance(TimeSpan.FromMinutes(1));
+        await AssertDrainsAsync("/1");
+    }
+
     private ValueTask<StoredEntry?> FindLastAsync(string key) => Store.FindLastAsync(Queue, key, Cancellation);
 
     private async Task<LeasedEntry> LeaseLaneAsync(string lane) =>

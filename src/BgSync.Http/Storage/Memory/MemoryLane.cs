@@ -88,7 +88,7 @@ internal sealed class MemoryLane
         _waitsForBackoff = !askedByServer && until > now;
     }
 
-    /// <summary>Has an entry wait until a time, as if it had been asked for, unless it waits longer anyway.</summary>
+    /// <summary>Has an entry wait until a time, as if it had been asked for, unless it was asked for a longer wait already.</summary>
     public void Delay(MemoryEntry entry, DateTimeOffset until, DateTimeOffset now)
     {
         if (entry != Head)
@@ -96,7 +96,7 @@ internal sealed class MemoryLane
             entry.NotBefore = entry.AskedByServer && entry.NotBefore > until ? entry.NotBefore : until;
             entry.AskedByServer = true;
         }
-        else if (until > VisibleAt)
+        else if (_waitsForBackoff || until > VisibleAt)
         {
             Wait(until, askedByServer: true, now);
         }

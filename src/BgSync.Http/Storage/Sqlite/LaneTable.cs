@@ -51,7 +51,8 @@ internal static class LaneTable
     }
 
     /// <summary>
-    /// Tells a lane what became of its head by a change, whether that is blocked included, and ends a lease of it whose time is up.
+    /// Tells a lane what became of its head by a change, whether that is blocked included, and ends a lease of it whose time is up. A
+    /// wait that is asked for takes the place of a backoff, which may be cleared.
     /// </summary>
     public static void Redirect(SqliteSession session, EntryRow row, EntryStart start, long now) =>
         session.Execute(
@@ -61,11 +62,12 @@ internal static class LaneTable
                 visible_at = CASE
                     WHEN $is_blocked THEN {Never}
                     WHEN wait = 3 THEN max($not_before, $now)
+                    WHEN wait = 1 AND $not_before > $now THEN $not_before
                     ELSE max(visible_at, $not_before) END,
                 wait = CASE
                     WHEN $is_blocked THEN 3
-                    WHEN wait = 3 THEN iif($not_before > $now, 2, 0)
-                    WHEN $not_before > visible_at THEN 2
+                    WHEN $not_before > $now THEN 2
+                    WHEN wait = 3 THEN 0
                     ELSE wait END,
                 attempts = $attempts,
                 last_error = $last_error,
