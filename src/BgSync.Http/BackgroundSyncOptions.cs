@@ -329,7 +329,8 @@ public sealed class BackgroundSyncOptions
     /// <summary>Likewise, with a function that is shown both and says what becomes of them.</summary>
     /// <remarks>
     /// When the function throws, or does not return in 30 s, the request is queued behind the entry and a warning is logged. It may be
-    /// asked again of the same request, should the entry change meanwhile. One call at a time for each key.
+    /// asked again of the same request, should the entry change meanwhile. One call at a time for each key. It is not asked of a
+    /// request that is older than the entry, because it was being sent meanwhile: that one is queued behind it.
     /// </remarks>
     /// <param name="key">
     /// The key of a request, such as its path; <see langword="null"/> for one on its own. Called before the request is first sent; what

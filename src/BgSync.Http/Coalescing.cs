@@ -18,13 +18,15 @@ public enum Coalescing
     /// </summary>
     /// <remarks>
     /// The entry keeps its place and priority. It expires when the request does, and begins its attempts anew, with 1 if what it was may
-    /// have reached its server. A wait goes on, and grows to the one that the request asks for.
+    /// have reached its server. A wait goes on, but a wait that the request asks for takes the place of a backoff or of a shorter one. An
+    /// entry that is newer, because the request was being sent meanwhile, stays as by <see cref="KeepFirst"/>.
     /// </remarks>
     ReplaceQueued,
 
     /// <summary>
     /// The entry is removed and the request dropped: neither is sent, as when what was never created is deleted. An entry that may have
-    /// reached its server (<see cref="Storage.StoredEntry.Attempts"/> above 0) stays, and the request is queued behind it.
+    /// reached its server (<see cref="Storage.StoredEntry.Attempts"/> above 0) stays, and the request is queued behind it;
+    /// one that is newer, because the request was being sent meanwhile, stays as by <see cref="KeepFirst"/>.
     /// </summary>
     CancelOut,
 }

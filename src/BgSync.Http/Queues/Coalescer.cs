@@ -37,7 +37,7 @@ internal sealed partial class Coalescer(
     {
         // What needs no place needs no body either, which may be large.
         var dropped = always is Coalescing.KeepFirst or Coalescing.CancelOut
-            ? await intake.WatchAsync(token => TryDropAsync(request, always, token), cancellationToken).ConfigureAwait(false)
+            ? await intake.WatchAsync(token => TryDropAsync(request, always, failure, token), cancellationToken).ConfigureAwait(false)
             : null;
         return dropped ?? await intake.StoreAsync(
             request,
@@ -48,7 +48,7 @@ internal sealed partial class Coalescer(
                 // Not before the body is in the store: the turn of a large one would be long.
                 using var turn = await _turns.TakeAsync(key, token).ConfigureAwait(false);
                 while (await FindAsync(request, token).ConfigureAwait(false) is { } queued
-                    && Judge(always, queued) is var how and not Coalescing.Append)
+                    && Judge(always, queued, request, failure) is var how and not Coalescing.Append)
                 {
                     var placement = how == Coalescing.ReplaceQueued
                         ? await TryReplaceAsync(queued, entry, body, token).ConfigureAwait(false)
@@ -77,12 +77,13 @@ internal sealed partial class Coalescer(
         request = request with { Body = RepeatableBody.Of(Spooled()) };
         using var turn = await TakeTurnAsync(key, cancellationToken).ConfigureAwait(false);
         while (turn is not null
-            && await intake.WatchAsync(token => FindAsync(request, token), cancellationToken).ConfigureAwait(false) is { } queued)
+            && await intake.WatchAsync(token => FindAsync(request, token), cancellationToken).ConfigureAwait(false) is { } queued
+            && !IsLate(request, failure, queued))
         {
             try
             {
                 using var newer = RequestRestorer.Restore(request.Snapshot, request.Snapshot.ContentHeaders is null ? null : Spooled());
-                var how = Judge(await AskAsync(queued, newer, merge, cancellationToken).ConfigureAwait(false), queued);
+                var how = Judge(await AskAsync(queued, newer, merge, cancellationToken).ConfigureAwait(false), queued, request, failure);
                 if (how == Coalescing.Append)
                 {
                     break;
@@ -135,9 +136,22 @@ internal sealed partial class Coalescer(
         await store.FindLastAsync(queue, request.CoalesceKey!, cancellationToken).ConfigureAwait(false) is { IsLeased: false } queued
             && queued.ExpiresAt >= timeProvider.GetUtcNow() && queued.Prerequisite == request.Prerequisite ? queued : null;
 
-    /// <summary>What an answer comes to: what may have arrived must be followed by what undoes it.</summary>
-    private static Coalescing Judge(Coalescing answer, StoredEntry queued) =>
-        answer == Coalescing.CancelOut && queued.Attempts > 0 ? Coalescing.Append : answer;
+    /// <summary>
+    /// What an answer comes to: what may have arrived must be followed by what undoes it, and nothing gives way to what is older.
+    /// </summary>
+    private Coalescing Judge(Coalescing answer, StoredEntry queued, WatchedRequest request, LiveFailure? failure) => answer switch
+    {
+        Coalescing.ReplaceQueued or Coalescing.CancelOut when IsLate(request, failure, queued) => Coalescing.KeepFirst,
+        Coalescing.CancelOut when queued.Attempts > 0 => Coalescing.Append,
+        _ => answer,
+    };
+
+    /// <summary>Whether a request was being sent already when that of the entry was made.</summary>
+    private bool IsLate(WatchedRequest request, LiveFailure? failure, StoredEntry queued) =>
+        failure is not null
+        && request.Timestamp.ToUnixTimeMilliseconds() < queued.Timestamp.ToUnixTimeMilliseconds()
+        // A time yet to come is of a clock that was put back since.
+        && queued.Timestamp <= timeProvider.GetUtcNow();
 
     private async Task<Coalescing> AskAsync(
         StoredEntry queued,
@@ -165,8 +179,9 @@ internal sealed partial class Coalescer(
         };
     }
 
-    private async Task<Placement?> TryDropAsync(WatchedRequest request, Coalescing how, CancellationToken cancellationToken) =>
-        await FindAsync(request, cancellationToken).ConfigureAwait(false) is { } queued && Judge(how, queued) == how
+    private async Task<Placement?> TryDropAsync(
+        WatchedRequest request, Coalescing how, LiveFailure? failure, CancellationToken cancellationToken) =>
+        await FindAsync(request, cancellationToken).ConfigureAwait(false) is { } queued && Judge(how, queued, request, failure) == how
             ? await TryDropAsync(queued, request.Snapshot, how, cancellationToken).ConfigureAwait(false)
             : null;
 

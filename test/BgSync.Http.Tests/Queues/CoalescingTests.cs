@@ -197,6 +197,37 @@ public sealed class CoalescingTests : ReplayFixture
         }
     }
 
+    [Theory]
+    [InlineData(Coalescing.KeepFirst, false, "newer")]
+    [InlineData(Coalescing.ReplaceQueued, false, "newer")]
+    [InlineData(Coalescing.CancelOut, false, "newer")]
+    [InlineData(Coalescing.ReplaceQueued, true, "newer", "older")]
+    [InlineData(Coalescing.CancelOut, true, "newer", "older")]
+    public async Task A_request_that_fails_late_costs_no_newer_one_its_place(Coalescing answer, bool isAsked, params string[] left)
+    {
+        var failing = new TaskCompletionSource();
+        await using var server = new RawServer(async (connection, cancellationToken) =>
+        {
+            if ((await connection.ReadRequestAsync(cancellationToken)).Text == "older")
+            {
+                await failing.Task.WaitAsync(cancellationToken);
+            }
+
+            connection.Close();
+        });
+        await using var app = Create(sync => Coalesce(sync, answer, isAsked));
+        var older = QueueAsync(app, server, "older");
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the older one is being sent");
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        var newer = await QueueAsync(app, server, "newer");
+
+        failing.SetResult();
+
+        Assert.Equal(isAsked ? Coalescing.Append : Coalescing.KeepFirst, (await older).Coalescing);
+        Assert.Equal(!isAsked, (await older).EntryId == newer.EntryId);
+        Assert.Equal(left, await BodiesAsync(app));
+    }
+
     [Fact]
     public async Task What_is_past_its_retention_is_left_to_become_a_dead_letter()
     {
