@@ -185,7 +185,11 @@ public sealed class BackgroundSyncOptions
     /// How many bytes the bodies of the queue's entries may have together. Default: <see langword="null"/>, no limit but the disk.
     /// Range: 0 and more.
     /// </summary>
-    /// <remarks>Counted as <see cref="MaxEntries"/> is. A request whose body alone is larger is never queued.</remarks>
+    /// <remarks>
+    /// Counted as <see cref="MaxEntries"/> is. A request whose body alone is larger is never queued as an entry of its own. One that takes
+    /// the place of an entry (<see cref="Coalescing.ReplaceQueued"/>), and an edit, are not asked for room: the queue may grow beyond this
+    /// by them.
+    /// </remarks>
     public long? MaxBytes { get; set; }
 
     /// <summary>
