@@ -21,6 +21,18 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     public RouteCollection Routes { get; } = new();
 
+    /// <summary>
+    /// The statuses of a live reply for which the request is queued all the same, 503 for example. Default: none; a reply is the
+    /// server's answer and goes to the caller, as in Workbox.
+    /// </summary>
+    public ISet<HttpStatusCode> QueuedStatuses { get; } = new HashSet<HttpStatusCode>();
+
+    /// <summary>
+    /// What a failed attempt means. Default: <see cref="FailureClassifier.Classify"/>. Called from any thread; wrap the default
+    /// to add what a native handler throws.
+    /// </summary>
+    public Func<Exception, FailureVerdict> ClassifyFailure { get; set; } = FailureClassifier.Classify;
+
     /// <summary>What the caller gets when its request was queued. Default: <see cref="WhenQueued.Throw"/>.</summary>
     public WhenQueued WhenQueued { get; set; } = WhenQueued.Throw;
 
@@ -30,42 +42,6 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     /// <remarks>The client's own time-out (<see cref="HttpClient.Timeout"/>) is lifted by it.</remarks>
     public TimeSpan WaitTimeout { get; set; } = TimeSpan.FromSeconds(100);
-
-    /// <summary>
-    /// How long <see cref="Queues.IBackgroundSyncQueue.GetReceiptAsync"/> knows of an entry that has ended, from its end. Default:
-    /// 1 day. <see cref="TimeSpan.Zero"/> keeps no receipts, <see cref="Timeout.InfiniteTimeSpan"/> keeps them for ever.
-    /// </summary>
-    /// <remarks>A dead letter is known as long as it is there. With <see cref="WhenQueued.Wait"/> it is twice
-    /// <see cref="ReplayInterval"/> at least.</remarks>
-    public TimeSpan ReceiptRetention { get; set; } = TimeSpan.FromDays(1);
-
-    /// <summary>
-    /// How much of the body of an entry's last reply is kept in its receipt or dead letter, in bytes, with the reply's headers.
-    /// Default: 4 KiB. Range: 0 to 1 MiB; 0 keeps the status only.
-    /// </summary>
-    /// <remarks>
-    /// Neither <c>Set-Cookie</c> and the <see cref="SecretHeaders"/> are kept nor the headers of a connection. A body that breaks off,
-    /// or has not come in the time of an attempt, is cut there; what becomes of the entry does not depend on it.
-    /// </remarks>
-    public int ReplyBodyLength { get; set; } = 4 * 1024;
-
-    /// <summary>
-    /// Whether a live request may be sent before those that wait in its lane. Default: <see cref="Overtaking.Allowed"/>.
-    /// </summary>
-    public Overtaking Overtaking { get; set; } = Overtaking.Allowed;
-
-    /// <summary>
-    /// Whether a request is written down before it is first sent, and forgotten when it is answered, so that not even the end of the
-    /// process during that attempt loses it: it is queued at the next start then. Default: <see langword="false"/>, which writes down
-    /// only what has failed, as Workbox does.
-    /// </summary>
-    /// <remarks>
-    /// Each request costs two commits, and its body is read before it is sent; one that can be read only once is sent from a copy, above
-    /// <see cref="InlineBodyLength"/> from a temporary file. A request that cannot be written down is sent all the same, and a warning
-    /// logged. One that is neither idempotent nor keyed may have been processed when its process died: it becomes a dead letter
-    /// (<see cref="DeadLetterReason.MaybeProcessed"/>).
-    /// </remarks>
-    public bool WriteAhead { get; set; }
 
     /// <summary>
     /// How long one attempt may take until the headers of the reply have arrived, live and on replay. Default:
@@ -79,34 +55,63 @@ public sealed class BackgroundSyncOptions
     public TimeSpan? AttemptTimeout { get; set; }
 
     /// <summary>
-    /// How long an entry is tried before it becomes a dead letter, counted from its timestamp. Default: 7 days, as Workbox.
-    /// <see cref="Timeout.InfiniteTimeSpan"/> for ever.
+    /// The header that lets a server recognise a request it has seen; minted for POST and PATCH before the first send, never
+    /// overwritten. <see langword="null"/> mints none. Default: <c>Idempotency-Key</c>.
     /// </summary>
-    public TimeSpan MaxRetentionTime { get; set; } = TimeSpan.FromDays(7);
+    /// <remarks>
+    /// <see href="https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/">The Idempotency-Key HTTP Header Field</see>,
+    /// a draft of the IETF.
+    /// </remarks>
+    public string? IdempotencyKeyHeader { get; set; } = "Idempotency-Key";
+
+    /// <summary>How the key is written. Default: <see cref="IdempotencyKeyFormat.Bare"/>, as most servers expect.</summary>
+    public IdempotencyKeyFormat IdempotencyKeyFormat { get; set; } = IdempotencyKeyFormat.Bare;
 
     /// <summary>
-    /// Whether an entry that has expired is deleted, as in Workbox, instead of becoming a dead letter. Default:
-    /// <see langword="false"/>. The event (<see cref="Queues.EntryEventKind.Dead"/>), the metric and the log tell of it all the same.
+    /// The headers that are never written down. Default: <c>Authorization</c>, <c>Cookie</c> and <c>Proxy-Authorization</c>. On
+    /// replay the client's default headers, the handlers inside this one and <see cref="OnReplaying"/> supply them.
     /// </summary>
-    public bool DiscardExpired { get; set; }
+    public ISet<string> SecretHeaders { get; } =
+        new HashSet<string>(["Authorization", "Cookie", "Proxy-Authorization"], StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>
+    /// Called just before an entry is sent, with the request, which it may change (a token, an age, another host) or drop. Default:
+    /// none.
+    /// </summary>
+    /// <remarks>
+    /// What it changes is sent and not stored: the next attempt begins from the entry again. When it throws, the request is not
+    /// sent: a failure to connect, judged by <see cref="ClassifyFailure"/>, costs no attempt, as if the server itself could not be
+    /// reached; any other counts as an attempt, so that the backoff grows. It has the time of an attempt, 100 s if that has no limit.
+    /// </remarks>
+    public Func<ReplayingContext, CancellationToken, Task>? OnReplaying { get; set; }
+
+    /// <summary>
+    /// What a reply to a replay means for its entry; <see langword="null"/> leaves it to the built-in rules. Default: none, which
+    /// means these rules: 2xx is delivered, 401, 407 and 511 pause the queue, 408, 425, 429, 5xx and, with a key, 409 are sent again,
+    /// all others are rejected.
+    /// </summary>
+    /// <remarks>
+    /// Called from any thread, when the headers have arrived, before <see cref="OnReplayed"/>. What it throws is a failed attempt: the
+    /// entry is sent again after the backoff.
+    /// </remarks>
+    public Func<HttpResponseMessage, ReplyVerdict?>? ClassifyReply { get; set; }
+
+    /// <summary>
+    /// How long an entry is tried before it expires, counted from its timestamp. Default: 7 days, as Workbox.
+    /// <see cref="Timeout.InfiniteTimeSpan"/> for ever.
+    /// </summary>
+    /// <remarks>
+    /// What has expired becomes a dead letter, unless <see cref="DiscardExpired"/>. A request may have a retention and a deadline of
+    /// its own (<see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncRetention"/>,
+    /// <see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncDeadline"/>).
+    /// </remarks>
+    public TimeSpan MaxRetentionTime { get; set; } = TimeSpan.FromDays(7);
 
     /// <summary>
     /// How many attempts that may have reached the server are made before an entry becomes a dead letter. Default: 1,000.
     /// An attempt that could not reach its server costs nothing.
     /// </summary>
     public int MaxAttempts { get; set; } = 1000;
-
-    /// <summary>
-    /// After how many attempts that failed, and may have reached the server, an entry no longer holds back its lane: the lane goes on,
-    /// and the entry is tried beside it, in a lane of its own named <c>&lt;lane&gt;#&lt;id&gt;</c>, until it is delivered, has expired
-    /// or was tried <see cref="MaxAttempts"/> times. Default: <see langword="null"/>, never. Range: 1 to less than
-    /// <see cref="MaxAttempts"/>.
-    /// </summary>
-    /// <remarks>
-    /// Order holds among those that stay. Live requests of the lane are not held back by it either (<see cref="Overtaking.Never"/>).
-    /// Should it become a dead letter and be put back, it is put back into its own lane.
-    /// </remarks>
-    public int? SkipAfterAttempts { get; set; }
 
     /// <summary>The first step of the backoff: a retry waits up to this long, the next up to twice as long. Default: 1 s.</summary>
     public TimeSpan MinBackoff { get; set; } = TimeSpan.FromSeconds(1);
@@ -129,44 +134,49 @@ public sealed class BackgroundSyncOptions
     public TimeSpan MaxRetryAfter { get; set; } = TimeSpan.FromDays(1);
 
     /// <summary>
-    /// How often the queue is looked at although nothing happened: for entries of other processes, and because no network event is
-    /// to be relied on. Default: 1 min.
+    /// Whether a live request may be sent before those that wait in its lane. Default: <see cref="Overtaking.Allowed"/>.
     /// </summary>
-    public TimeSpan ReplayInterval { get; set; } = TimeSpan.FromMinutes(1);
+    public Overtaking Overtaking { get; set; } = Overtaking.Allowed;
 
     /// <summary>
-    /// Up to how long a replay waits, at random, after a start or a network event, so that devices which come back together do not
-    /// arrive together. Default: 1 s.
+    /// After how many attempts that failed, and may have reached the server, an entry no longer holds back its lane: the lane goes on,
+    /// and the entry is tried beside it, in a lane of its own named <c>&lt;lane&gt;#&lt;id&gt;</c>, until it is delivered, has expired
+    /// or was tried <see cref="MaxAttempts"/> times. Default: <see langword="null"/>, never. Range: 1 to less than
+    /// <see cref="MaxAttempts"/>.
     /// </summary>
-    public TimeSpan TriggerJitter { get; set; } = TimeSpan.FromSeconds(1);
+    /// <remarks>
+    /// Order holds among those that stay. Live requests of the lane are not held back by it either (<see cref="Overtaking.Never"/>).
+    /// Should it become a dead letter and be put back, it is put back into its own lane.
+    /// </remarks>
+    public int? SkipAfterAttempts { get; set; }
 
     /// <summary>How many lanes are sent side by side. Default: 8.</summary>
     public int MaxConcurrentLanes { get; set; } = 8;
 
     /// <summary>
-    /// How long an entry that is being sent stays reserved should this process hang; renewed while it runs. Default: 1 min.
+    /// Whether a request is written down before it is first sent, and forgotten when it is answered, so that not even the end of the
+    /// process during that attempt loses it: it is queued at the next start then. Default: <see langword="false"/>, which writes down
+    /// only what has failed, as Workbox does.
     /// </summary>
-    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromMinutes(1);
-
-    /// <summary>How long a stop waits for requests under way before it breaks them off and gives them back. Default: 5 s.</summary>
-    public TimeSpan ShutdownGrace { get; set; } = TimeSpan.FromSeconds(5);
+    /// <remarks>
+    /// Each request costs two commits, and its body is read before it is sent; one that can be read only once is sent from a copy, above
+    /// <see cref="InlineBodyLength"/> from a temporary file. A request that cannot be written down is sent all the same, and a warning
+    /// logged. One that is neither idempotent nor keyed may have been processed when its process died: it becomes a dead letter
+    /// (<see cref="DeadLetterReason.MaybeProcessed"/>).
+    /// </remarks>
+    public bool WriteAhead { get; set; }
 
     /// <summary>
-    /// The header that lets a server recognise a request it has seen; minted for POST and PATCH before the first send, never
-    /// overwritten. <see langword="null"/> mints none. Default: <c>Idempotency-Key</c>.
+    /// How long the store may take to write a part of a request, once it was decided to queue it. Default: 30 s. The caller's own
+    /// cancel no longer counts then.
     /// </summary>
-    /// <remarks><see href="https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/">draft-ietf-httpapi-idempotency-key-header</see>.</remarks>
-    public string? IdempotencyKeyHeader { get; set; } = "Idempotency-Key";
-
-    /// <summary>How the key is written. Default: <see cref="IdempotencyKeyFormat.Bare"/>, as most servers expect.</summary>
-    public IdempotencyKeyFormat IdempotencyKeyFormat { get; set; } = IdempotencyKeyFormat.Bare;
+    public TimeSpan EnqueueTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// The headers that are never written down. Default: <c>Authorization</c>, <c>Cookie</c> and <c>Proxy-Authorization</c>. On
-    /// replay the client's default headers, the handlers inside this one and <see cref="OnReplaying"/> supply them.
+    /// The largest body, in bytes, that is kept in memory and beside its entry; a larger one goes to and from the disk in chunks.
+    /// Default: 64 KiB. Range: 0 to 1 MiB.
     /// </summary>
-    public ISet<string> SecretHeaders { get; } =
-        new HashSet<string>(["Authorization", "Cookie", "Proxy-Authorization"], StringComparer.OrdinalIgnoreCase);
+    public int InlineBodyLength { get; set; } = 64 * 1024;
 
     /// <summary>
     /// The largest body that is queued, in bytes; a request with a larger one fails as if there were no queue. Default:
@@ -178,7 +188,9 @@ public sealed class BackgroundSyncOptions
     /// How many entries the queue may hold, those past their retention or being sent too. Default: <see langword="null"/>, no limit
     /// but the disk. Range: 1 and more.
     /// </summary>
-    /// <remarks>Dead letters do not count, and may be put back whatever the limit; <see cref="WhenFull"/> says what happens at it.</remarks>
+    /// <remarks>
+    /// Dead letters do not count, and may be put back whatever the limit; <see cref="WhenFull"/> says what happens at it.
+    /// </remarks>
     public long? MaxEntries { get; set; }
 
     /// <summary>
@@ -212,39 +224,53 @@ public sealed class BackgroundSyncOptions
     public TimeSpan DeadLetterRetention { get; set; } = Timeout.InfiniteTimeSpan;
 
     /// <summary>
-    /// The largest body, in bytes, that is kept in memory and beside its entry; a larger one goes to and from the disk in chunks.
-    /// Default: 64 KiB. Range: 0 to 1 MiB.
+    /// Whether an entry that has expired is deleted, as in Workbox, instead of becoming a dead letter. Default:
+    /// <see langword="false"/>. The event (<see cref="Queues.EntryEventKind.Dead"/>), the metric and the log tell of it all the same.
     /// </summary>
-    public int InlineBodyLength { get; set; } = 64 * 1024;
+    public bool DiscardExpired { get; set; }
 
     /// <summary>
-    /// How long the store may take to write a part of a request, once it was decided to queue it. Default: 30 s. The caller's own
-    /// cancel no longer counts then.
-    /// </summary>
-    public TimeSpan EnqueueTimeout { get; set; } = TimeSpan.FromSeconds(30);
-
-    /// <summary>
-    /// The statuses of a live reply for which the request is queued all the same, 503 for example. Default: none; a reply is the
-    /// server's answer and goes to the caller, as in Workbox.
-    /// </summary>
-    public ISet<HttpStatusCode> QueuedStatuses { get; } = new HashSet<HttpStatusCode>();
-
-    /// <summary>
-    /// What a failed attempt means. Default: <see cref="FailureClassifier.Classify"/>. Called from any thread; wrap the default
-    /// to add what a native handler throws.
-    /// </summary>
-    public Func<Exception, FailureVerdict> ClassifyFailure { get; set; } = FailureClassifier.Classify;
-
-    /// <summary>
-    /// What a reply to a replay means for its entry; <see langword="null"/> leaves it to the built-in rules. Default: none, which
-    /// means these rules: 2xx is delivered, 401, 407 and 511 pause the queue, 408, 425, 429, 5xx and, with a key, 409 are sent again,
-    /// all others are rejected.
+    /// How long <see cref="Queues.IBackgroundSyncQueue.GetReceiptAsync"/> knows of an entry that has ended, from its end. Default:
+    /// 1 day. <see cref="TimeSpan.Zero"/> keeps no receipts, <see cref="Timeout.InfiniteTimeSpan"/> keeps them for ever.
     /// </summary>
     /// <remarks>
-    /// Called from any thread, when the headers have arrived, before <see cref="OnReplayed"/>. What it throws is a failed attempt: the
-    /// entry is sent again after the backoff.
+    /// A dead letter is known as long as it is there. With <see cref="WhenQueued.Wait"/> it is twice <see cref="ReplayInterval"/> at least.
     /// </remarks>
-    public Func<HttpResponseMessage, ReplyVerdict?>? ClassifyReply { get; set; }
+    public TimeSpan ReceiptRetention { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>
+    /// How much of the body of an entry's last reply is kept in its receipt or dead letter, in bytes, with the reply's headers.
+    /// Default: 4 KiB. Range: 0 to 1 MiB; 0 keeps the status only.
+    /// </summary>
+    /// <remarks>
+    /// Neither <c>Set-Cookie</c> and the <see cref="SecretHeaders"/> are kept nor the headers of a connection. A body that breaks off,
+    /// or has not come in the time of an attempt, is cut there; what becomes of the entry does not depend on it.
+    /// </remarks>
+    public int ReplyBodyLength { get; set; } = 4 * 1024;
+
+    /// <summary>
+    /// Called when a reply to a replay has arrived, before its entry is settled. Default: none. What it throws is logged and
+    /// changes nothing. It has the time of an attempt, 100 s if that has no limit.
+    /// </summary>
+    public Func<ReplayedContext, CancellationToken, Task>? OnReplayed { get; set; }
+
+    /// <summary>
+    /// Called when an entry has become a dead letter, or expired and was discarded (<see cref="DiscardExpired"/>), beside the sending.
+    /// Default: none. What it throws is logged; it has 30 s.
+    /// </summary>
+    public Func<DeadLetter, CancellationToken, Task>? OnEntryDead { get; set; }
+
+    /// <summary>
+    /// How often the queue is looked at although nothing happened: for entries of other processes, and because no network event is
+    /// to be relied on. Default: 1 min.
+    /// </summary>
+    public TimeSpan ReplayInterval { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// Up to how long a replay waits, at random, after a start or a network event, so that devices which come back together do not
+    /// arrive together. Default: 1 s.
+    /// </summary>
+    public TimeSpan TriggerJitter { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
     /// Replaces the replay when entries are due and the application runs, as Workbox's <c>onSync</c>. Default: none, which sends
@@ -259,27 +285,12 @@ public sealed class BackgroundSyncOptions
     public Func<SyncContext, CancellationToken, Task>? OnSync { get; set; }
 
     /// <summary>
-    /// Called just before an entry is sent, with the request, which it may change (a token, an age, another host) or drop. Default:
-    /// none.
+    /// How long an entry that is being sent stays reserved should this process hang; renewed while it runs. Default: 1 min.
     /// </summary>
-    /// <remarks>
-    /// What it changes is sent and not stored: the next attempt begins from the entry again. When it throws, the request is not
-    /// sent: a failure to connect, judged by <see cref="ClassifyFailure"/>, costs no attempt, as if the server itself could not be
-    /// reached; any other counts as an attempt, so that the backoff grows. It has the time of an attempt, 100 s if that has no limit.
-    /// </remarks>
-    public Func<ReplayingContext, CancellationToken, Task>? OnReplaying { get; set; }
+    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>
-    /// Called when a reply to an entry has arrived, before the entry is settled. Default: none. What it throws is logged and
-    /// changes nothing. It has the time of an attempt, 100 s if that has no limit.
-    /// </summary>
-    public Func<ReplayedContext, CancellationToken, Task>? OnReplayed { get; set; }
-
-    /// <summary>
-    /// Called when an entry has become a dead letter, or expired and was discarded (<see cref="DiscardExpired"/>), beside the sending.
-    /// Default: none. What it throws is logged; it has 30 s.
-    /// </summary>
-    public Func<DeadLetter, CancellationToken, Task>? OnEntryDead { get; set; }
+    /// <summary>How long a stop waits for requests under way before it breaks them off and gives them back. Default: 5 s.</summary>
+    public TimeSpan ShutdownGrace { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The lane of a request, or <see langword="null"/> when all share one.</summary>
     internal Func<HttpRequestMessage, string>? Lane { get; private set; }
@@ -316,7 +327,9 @@ public sealed class BackgroundSyncOptions
     /// The key of a request, such as its path; <see langword="null"/> for one on its own. Called before the request is first sent; what
     /// it throws goes to the caller. The key is written down, so let it hold no secret.
     /// </param>
-    /// <param name="whenQueued">What becomes of the two. Default: <see cref="Coalescing.ReplaceQueued"/>, so that only the newest counts.</param>
+    /// <param name="whenQueued">
+    /// What becomes of the two. Default: <see cref="Coalescing.ReplaceQueued"/>, so that only the newest counts.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="whenQueued"/> is none of its values.</exception>
     public void CoalesceBy(Func<HttpRequestMessage, string?> key, Coalescing whenQueued = Coalescing.ReplaceQueued)
     {

@@ -25,13 +25,27 @@ public sealed partial class ReadmeTests
     }
 
     [Fact]
-    public void Its_table_of_options_has_every_option_with_its_default()
+    public void Its_table_of_options_has_every_option_in_its_order_with_its_default()
     {
         var options = new BackgroundSyncOptions();
 
         Assert.Equal(
-            typeof(BackgroundSyncOptions).GetProperties().ToDictionary(option => option.Name, option => Describe(option.GetValue(options))),
-            ReadmeText.Table("| Option | Default | What it says |").ToDictionary(row => row[0].Trim('`'), row => row[1].Replace("`", "", StringComparison.Ordinal)));
+            typeof(BackgroundSyncOptions).GetProperties()
+                .OrderBy(static option => option.MetadataToken)
+                .Select(option => (option.Name, Describe(option.GetValue(options)))),
+            ReadmeText.Table("| Option | Default | What it says |")
+                .Where(static row => !row[0].StartsWith("**", StringComparison.Ordinal))
+                .Select(static row => (row[0].Trim('`'), row[1].Replace("`", "", StringComparison.Ordinal))));
+    }
+
+    [Fact]
+    public void Its_links_into_itself_and_into_the_repository_lead_somewhere()
+    {
+        var anchors = Heading().Matches(ReadmeText.All).Select(static heading => $"#{Slug(heading.Groups[1].Value)}").ToHashSet();
+        var targets = Target().Matches(ReadmeText.All).Select(static link => link.Groups[1].Value).ToArray();
+
+        Assert.Contains(targets, anchors.Contains);
+        Assert.All(targets, target => Assert.True(anchors.Contains(target) || Path.Exists(SourceTree.PathOf(target)), target));
     }
 
     [Fact]
@@ -64,6 +78,19 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex("`(?:[A-Za-z]+\\.)?([A-Z][A-Za-z]+)[(`]")]
     private static partial Regex Name();
+
+    [GeneratedRegex(@"^#+ (.+)$", RegexOptions.Multiline)]
+    private static partial Regex Heading();
+
+    [GeneratedRegex(@"\]\(((?!https:)[^)]+)\)")]
+    private static partial Regex Target();
+
+    [GeneratedRegex(@"[^a-z0-9 _-]")]
+    private static partial Regex Punctuation();
+
+    /// <summary>The anchor that GitHub gives a heading.</summary>
+    private static string Slug(string heading) =>
+        Punctuation().Replace(heading.ToLowerInvariant(), "").Replace(' ', '-');
 
     private static bool Names(string cell, int status) =>
         cell == "any other" || cell.Split(' ', ',').Any(word => word == $"{status}" || word == $"{status / 100}xx");
