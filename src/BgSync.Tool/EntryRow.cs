@@ -1,14 +1,27 @@
+using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 
 namespace BgSync.Tool;
 
 /// <summary>What the table shows of an entry.</summary>
 internal sealed record EntryRow(
-    long Id, string Lane, string Method, Uri Uri, long Size, int Attempts, DateTimeOffset? NextTry, bool IsLeased, string? LastError)
+    long Id,
+    string Lane,
+    EntryPriority Priority,
+    long? Prerequisite,
+    string Method,
+    Uri Uri,
+    long Size,
+    int Attempts,
+    DateTimeOffset? NextTry,
+    bool IsLeased,
+    string? LastError)
 {
     public static EntryRow Of(StoredEntry entry) => new(
         entry.Id,
         entry.Lane,
+        entry.Priority,
+        entry.Prerequisite,
         entry.Request.Method.Method,
         entry.Request.Uri,
         entry.BodyLength,

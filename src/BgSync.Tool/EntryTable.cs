@@ -1,4 +1,5 @@
 using System.Globalization;
+using BgSync.Http.Requests;
 using Spectre.Console;
 
 namespace BgSync.Tool;
@@ -21,12 +22,13 @@ internal static class EntryTable
         var id = new Column("Id", entry => entry.Id.ToString(CultureInfo.InvariantCulture), IsNumber: true);
         var size = new Column("Size", entry => ByteSize.Format(entry.Size), IsNumber: true);
         var attempts = new Column("Attempts", entry => entry.Attempts.ToString(CultureInfo.InvariantCulture), IsNumber: true);
-        var nextTry = new Column("Next try", entry => NextTry(entry, now));
+        var queued = entries.Select(entry => entry.Id).ToHashSet();
+        var nextTry = new Column("Next try", entry => NextTry(entry, queued, now));
         IReadOnlyList<Column> columns = width >= RoomForAllColumns
             ?
             [
                 id,
-                new("Lane", entry => entry.Lane),
+                new("Lane", Lane),
                 new("Method", entry => entry.Method),
                 new("URI", uri),
                 size,
@@ -37,7 +39,7 @@ internal static class EntryTable
             :
             [
                 id,
-                new("Lane, request, last error", entry => $"{entry.Lane}\n{entry.Method} {uri(entry)}\n{entry.LastError}".Trim()),
+                new("Lane, request, last error", entry => $"{Lane(entry)}\n{entry.Method} {uri(entry)}\n{entry.LastError}".Trim()),
                 size,
                 attempts,
                 nextTry,
@@ -62,13 +64,25 @@ internal static class EntryTable
         return table;
     }
 
-    private static string NextTry(EntryRow entry, DateTimeOffset now) => entry switch
+    private static string Lane(EntryRow entry) =>
+        entry.Priority == EntryPriority.Normal ? entry.Lane : $"{entry.Lane} ({entry.Priority})".TrimStart();
+
+    private static string NextTry(EntryRow entry, HashSet<long> queued, DateTimeOffset now) => entry switch
     {
         { IsLeased: true } => "sending",
+        { NextTry: null, Prerequisite: { } id } when queued.Contains(id) => string.Create(CultureInfo.InvariantCulture, $"after {id}"),
         { NextTry: null } => "waits", // for the one before it in its lane
         { NextTry: { } due } when due <= now => "now",
         { NextTry: { } due } when due == DateTimeOffset.MaxValue => "on a trigger",
-        { NextTry: { } due } => string.Create(CultureInfo.InvariantCulture, $"in {(due - now).TotalSeconds:0.0} s"),
+        { NextTry: { } due } => $"in {Wait(due - now)}",
+    };
+
+    private static string Wait(TimeSpan time) => time switch
+    {
+        { TotalMinutes: < 2 } => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.0} s"),
+        { TotalHours: < 2 } => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMinutes:0} min"),
+        { TotalDays: < 2 } => string.Create(CultureInfo.InvariantCulture, $"{time.TotalHours:0} h"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{time.TotalDays:0} days"),
     };
 
     private sealed record Column(string Title, Func<EntryRow, string> Write, bool IsNumber = false);

@@ -41,6 +41,11 @@ internal static class ListCommand
                 console.Write(EntryTable.Of(entries, TimeProvider.System.GetUtcNow(), console.Profile.Width));
             }
 
+            if (await store.GetPauseAsync(queue, cancellationToken) is { } pause)
+            {
+                console.WriteLine($"Paused: {pause.Reason}");
+            }
+
             console.WriteLine($"{counts.Live} waiting ({ByteSize.Format(counts.Bytes)}), {counts.Dead} dead letters");
             return 0;
         }
