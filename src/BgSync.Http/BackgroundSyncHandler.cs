@@ -55,7 +55,9 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>), and not
     /// delivered in time (<see cref="WhenQueued.Wait"/>).</exception>
     /// <exception cref="RequestNotDeliveredException">The request was queued and not delivered (<see cref="WhenQueued.Wait"/>).</exception>
-    /// <exception cref="PrerequisiteException">The request names an entry that it cannot wait for; it was neither sent nor queued.</exception>
+    /// <exception cref="PrerequisiteException">
+    /// The request names an entry that it cannot wait for; it was neither sent nor queued.
+    /// </exception>
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
         IsWatched(request) ? SendWatchedAsync(request, isAsync: true, cancellationToken) : base.SendAsync(request, cancellationToken);
 
@@ -63,7 +65,9 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>), and not
     /// delivered in time (<see cref="WhenQueued.Wait"/>).</exception>
     /// <exception cref="RequestNotDeliveredException">The request was queued and not delivered (<see cref="WhenQueued.Wait"/>).</exception>
-    /// <exception cref="PrerequisiteException">The request names an entry that it cannot wait for; it was neither sent nor queued.</exception>
+    /// <exception cref="PrerequisiteException">
+    /// The request names an entry that it cannot wait for; it was neither sent nor queued.
+    /// </exception>
     protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
         IsWatched(request)
             ? SendWatchedAsync(request, isAsync: false, cancellationToken).GetAwaiter().GetResult()
@@ -85,7 +89,8 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         return only is null || _queuesOfClient.Contains(only)
             ? only == _queue.Name
             : throw new InvalidOperationException(
-                $"The request names the queue '{only}', which its client has not. Name one of these: {string.Join(", ", _queuesOfClient)}.");
+                $"The request names the queue '{only}', which its client has not. "
+                + $"Name one of these: {string.Join(", ", _queuesOfClient)}.");
     }
 
     /// <param name="request">A request on a watched route.</param>

@@ -27,7 +27,8 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
         }
 
         void RequirePositive(TimeSpan value, string option) => Require(
-            value > TimeSpan.Zero && value <= _longest, option, value, "set a positive time of 49 days at most, such as TimeSpan.FromSeconds(30)");
+            value > TimeSpan.Zero && value <= _longest, option, value,
+            "set a positive time of 49 days at most, such as TimeSpan.FromSeconds(30)");
 
         void RequireZeroOrPositive(TimeSpan value, string option) => Require(
             value >= TimeSpan.Zero && value <= _longest, option, value, "set TimeSpan.Zero or a positive time of 49 days at most");
@@ -92,7 +93,8 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             nameof(options.MaxEntries),
             options.MaxEntries,
             "set a number of entries of 1 or more, or null for no limit");
-        Require(options.MaxBytes is null or >= 0, nameof(options.MaxBytes), options.MaxBytes, "set a number of bytes, or null for no limit");
+        Require(
+            options.MaxBytes is null or >= 0, nameof(options.MaxBytes), options.MaxBytes, "set a number of bytes, or null for no limit");
         Require(
             options.MaxDeadLetters is null or >= 0,
             nameof(options.MaxDeadLetters),
@@ -117,7 +119,8 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
             options.IdempotencyKeyHeader is null || HeaderCapture.IsKept(options.IdempotencyKeyHeader, options.SecretHeaders),
             nameof(options.IdempotencyKeyHeader),
             $"'{options.IdempotencyKeyHeader}'",
-            "set the name of a header that is stored, so that replays carry the same key: neither a secret nor one of a connection or a trace");
+            "set the name of a header that is stored, so that replays carry the same key: "
+            + "neither a secret nor one of a connection or a trace");
         Require(
             Enum.IsDefined(options.IdempotencyKeyFormat),
             nameof(options.IdempotencyKeyFormat),
@@ -144,14 +147,16 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
                 || options.ReceiptRetention >= 2 * options.ReplayInterval,
             nameof(options.ReceiptRetention),
             options.ReceiptRetention,
-            $"set it to twice ReplayInterval ({options.ReplayInterval}) at least, so that a caller who waits sees what another process has sent");
+            $"set it to twice ReplayInterval ({options.ReplayInterval}) at least, "
+            + "so that a caller who waits sees what another process has sent");
         Require(
             options.ReplyBodyLength is >= 0 and <= MaxReplyBodyLength,
             nameof(options.ReplyBodyLength),
             options.ReplyBodyLength,
             $"set a number of bytes from 0 to {MaxReplyBodyLength}");
         Require(
-            Enum.IsDefined(options.Overtaking), nameof(options.Overtaking), options.Overtaking, "set Overtaking.Allowed or Overtaking.Never");
+            Enum.IsDefined(options.Overtaking), nameof(options.Overtaking), options.Overtaking,
+            "set Overtaking.Allowed or Overtaking.Never");
         foreach (var header in options.SecretHeaders)
         {
             Require(IsToken(header), nameof(options.SecretHeaders), $"'{header}'", "set names of headers");

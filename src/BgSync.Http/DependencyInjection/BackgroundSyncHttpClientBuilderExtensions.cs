@@ -18,7 +18,9 @@ public static class BackgroundSyncHttpClientBuilderExtensions
     /// are inside and run again on every replay, so that a handler which adds a token belongs there.</param>
     /// <param name="queueName">The queue's name: 1 to 64 letters, digits, '-', '_' or '.'; one of its own for each client.</param>
     /// <exception cref="ArgumentException">The name is not one of a queue.</exception>
-    /// <exception cref="InvalidOperationException">There is a queue of this name already, or the builder is the defaults of all clients.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// There is a queue of this name already, or the builder is the defaults of all clients.
+    /// </exception>
     public static IHttpClientBuilder AddBackgroundSync(this IHttpClientBuilder builder, string queueName) =>
         builder.AddBackgroundSync(queueName, static _ => { });
 

@@ -86,7 +86,8 @@ internal static class QueueServices
         var prerequisites = new PrerequisiteCheck(store);
         var sender = new ReplaySender(options, store, pipeline, gates, prerequisites, hooks, keeper, waiters, attemptTimeout, timeProvider);
         var replayer = new EntryReplayer(
-            queue, options, store, sender, pause, endless, events, tally, timeProvider, provider.GetRequiredService<ILogger<EntryReplayer>>());
+            queue, options, store, sender, pause, endless, events, tally, timeProvider,
+            provider.GetRequiredService<ILogger<EntryReplayer>>());
         var leases = new LaneLeases(queue, options, store);
         var lanes = new LaneReplayer(queue, store, leases, replayer, pause);
         var housekeeper = new QueueHousekeeper(queue, options, store, events, tally, timeProvider);

@@ -39,7 +39,8 @@ internal sealed class BackgroundSyncMetrics
 
     public void Coalesced(string queue, string how) => _coalesced.Add(1, Tag(queue), new("bgsync.coalescing", how));
 
-    public void Missed(string observer, long count) => _missed.Add(count, new KeyValuePair<string, object?>("bgsync.observer.name", observer));
+    public void Missed(string observer, long count) =>
+        _missed.Add(count, new KeyValuePair<string, object?>("bgsync.observer.name", observer));
 
     public void Replayed(StoredEntry entry, string outcome, int? status, TimeSpan took)
     {

@@ -31,7 +31,9 @@ internal sealed class BackgroundSyncQueue(
     /// <inheritdoc cref="EntryIntake.Capture"/>
     public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp) => intake.Capture(request, timestamp);
 
-    /// <summary>Writes a request to stable storage before it is sent. What prevents that is told, and does not keep it from being sent.</summary>
+    /// <summary>
+    /// Writes a request to stable storage before it is sent. What prevents that is told, and does not keep it from being sent.
+    /// </summary>
     /// <returns><see langword="null"/> when it is not held.</returns>
     /// <exception cref="OperationCanceledException">The caller gave up.</exception>
     public async Task<HeldRequest?> HoldAsync(WatchedRequest request, CancellationToken cancellationToken)
@@ -59,7 +61,9 @@ internal sealed class BackgroundSyncQueue(
     {
         var placement = await PlaceAsync(request, held, failure).ConfigureAwait(false);
         // Before the replay begins, so that its reply finds who waits for it.
-        var waiter = options.WhenQueued == WhenQueued.Wait && placement.How != Coalescing.CancelOut ? waiters.Add(name, placement.EntryId) : null;
+        var waiter = options.WhenQueued == WhenQueued.Wait && placement.How != Coalescing.CancelOut
+            ? waiters.Add(name, placement.EntryId)
+            : null;
         replayer.WakeForNew();
         return new(placement, failure.Exception, waiter);
     }
@@ -197,7 +201,8 @@ internal sealed class BackgroundSyncQueue(
     public Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken = default) =>
         replayer.ReplayAsync(deadline, cancellationToken);
 
-    public ValueTask<QueuePause?> GetPauseAsync(CancellationToken cancellationToken = default) => store.GetPauseAsync(name, cancellationToken);
+    public ValueTask<QueuePause?> GetPauseAsync(CancellationToken cancellationToken = default) =>
+        store.GetPauseAsync(name, cancellationToken);
 
     public async ValueTask PauseAsync(string reason, CancellationToken cancellationToken = default)
     {
@@ -219,7 +224,8 @@ internal sealed class BackgroundSyncQueue(
 
     public async ValueTask<bool> RequeueAsync(long id, CancellationToken cancellationToken = default)
     {
-        var requeued = await store.RequeueAsync(name, id, intake.ExpiryFrom(timeProvider.GetUtcNow()), cancellationToken).ConfigureAwait(false);
+        var requeued = await store.RequeueAsync(name, id, intake.ExpiryFrom(timeProvider.GetUtcNow()), cancellationToken)
+            .ConfigureAwait(false);
         if (requeued)
         {
             events.Requeued(name, id);
@@ -333,7 +339,8 @@ internal sealed class BackgroundSyncQueue(
         };
         return editing.Request.Content == content
             ? await store.ReplaceAsync(edited, body: null, TimeSpan.Zero, cancellationToken).ConfigureAwait(false)
-            : await ByHandAsync(intake.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken).ConfigureAwait(false);
+            : await ByHandAsync(intake.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken)
+                .ConfigureAwait(false);
     }
 
     /// <summary>An entry with what only this process knows of it.</summary>

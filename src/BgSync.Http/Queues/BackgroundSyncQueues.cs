@@ -13,7 +13,8 @@ internal sealed class BackgroundSyncQueues(QueueRegistrations registrations, ISe
         {
             ArgumentNullException.ThrowIfNull(name);
             return services.GetKeyedService<IBackgroundSyncQueue>(name)
-                ?? throw new KeyNotFoundException($"There is no queue '{name}'. AddBackgroundSync has added these: {string.Join(", ", Names)}.");
+                ?? throw new KeyNotFoundException(
+                    $"There is no queue '{name}'. AddBackgroundSync has added these: {string.Join(", ", Names)}.");
         }
     }
 }

@@ -18,7 +18,9 @@ internal sealed partial class Coalescer(
     TimeProvider timeProvider,
     ILogger<Coalescer> logger)
 {
-    /// <summary>How long the application's function may take, and how long a request waits for others of its key that it takes so long for.</summary>
+    /// <summary>
+    /// How long the application's function may take, and how long a request waits for others of its key that it takes so long for.
+    /// </summary>
     private static readonly TimeSpan _limit = TimeSpan.FromSeconds(30);
 
     private readonly ILogger<Coalescer> _logger = logger;
@@ -163,7 +165,10 @@ internal sealed partial class Coalescer(
         var context = new CoalescingContext(queued, older, newer);
         var answer = Coalescing.Append;
         await ApplicationCall.RunAsync(
-            async token => answer = await merge(context, token).ConfigureAwait(false), _limit, timeProvider, cancellationToken).ConfigureAwait(false);
+            async token => answer = await merge(context, token).ConfigureAwait(false),
+            _limit,
+            timeProvider,
+            cancellationToken).ConfigureAwait(false);
         return Enum.IsDefined(answer) ? answer : throw new InvalidOperationException($"It answered {answer}, which is none of Coalescing.");
     }
 

@@ -19,7 +19,9 @@ internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? 
     private bool _taken;
     private volatile bool _disposed;
 
-    /// <summary>The body, once all is written. The store's part of it lives until this stream is disposed of, or the entry takes it.</summary>
+    /// <summary>
+    /// The body, once all is written. The store's part of it lives until this stream is disposed of, or the entry takes it.
+    /// </summary>
     public async ValueTask<EntryBody> CompleteAsync(CancellationToken cancellationToken)
     {
         if (_writer is null)

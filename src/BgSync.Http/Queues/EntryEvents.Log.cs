@@ -7,7 +7,8 @@ internal sealed partial class EntryEvents
 {
     [LoggerMessage(2000, LogLevel.Information,
         "Queue '{Queue}': entry {EntryId} queued, {Method} {Origin}{Path} with {BodyLength} bytes: {Error}")]
-    private partial void LogQueued(string queue, long entryId, HttpMethod method, string origin, string path, long bodyLength, string? error);
+    private partial void LogQueued(
+        string queue, long entryId, HttpMethod method, string origin, string path, long bodyLength, string? error);
 
     [LoggerMessage(2001, LogLevel.Warning, "Queue '{Queue}': {Method} {Origin}{Path} failed and was not queued: {Reason}")]
     private partial void LogNotQueued(string queue, HttpMethod method, string origin, string path, string reason);
@@ -21,7 +22,8 @@ internal sealed partial class EntryEvents
     [LoggerMessage(2004, LogLevel.Information, "Queue '{Queue}': entry {EntryId} will be sent again in {Delay}: {Error}")]
     private partial void LogWillRetry(string queue, long entryId, TimeSpan delay, string? error);
 
-    [LoggerMessage(2016, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} waits for the network, a live success, a start, a new entry or a replay by hand: {Error}")]
+    [LoggerMessage(2016, LogLevel.Warning,
+        "Queue '{Queue}': entry {EntryId} waits for the network, a live success, a start, a new entry or a replay by hand: {Error}")]
     private partial void LogWaitsForTrigger(string queue, long entryId, string? error);
 
     [LoggerMessage(2005, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} became a dead letter, {Reason} (status {Status}): {Error}")]
@@ -60,12 +62,14 @@ internal sealed partial class EntryEvents
     [LoggerMessage(2030, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} was discarded, {Reason}: {Error}")]
     private partial void LogDiscarded(string queue, long entryId, DeadLetterReason reason, string? error);
 
-    [LoggerMessage(2031, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} has failed in attempt {Attempt}, and its lane goes on without it")]
+    [LoggerMessage(2031, LogLevel.Warning,
+        "Queue '{Queue}': entry {EntryId} has failed in attempt {Attempt}, and its lane goes on without it")]
     private partial void LogLeavesLane(string queue, long entryId, int attempt);
 
     [LoggerMessage(2040, LogLevel.Information,
         "Queue '{Queue}': entry {EntryId} superseded by {Method} {Origin}{Path} with {BodyLength} bytes: {Error}")]
-    private partial void LogSuperseded(string queue, long entryId, HttpMethod method, string origin, string path, long bodyLength, string error);
+    private partial void LogSuperseded(
+        string queue, long entryId, HttpMethod method, string origin, string path, long bodyLength, string error);
 
     [LoggerMessage(2041, LogLevel.Information, "Queue '{Queue}': {Method} {Origin}{Path} dropped, because entry {EntryId} stands for it")]
     private partial void LogKeptFirst(string queue, long entryId, HttpMethod method, string origin, string path);
@@ -78,7 +82,7 @@ internal sealed partial class EntryEvents
     private partial void LogNotHeld(string queue, HttpMethod method, string origin, string path, string reason);
 
     [LoggerMessage(2051, LogLevel.Error,
-        "Queue '{Queue}': a request that needs no queue could not be forgotten (WriteAhead). It will be tried again; should the application "
-        + "end before, the next one sends the request once more: {Reason}")]
+        "Queue '{Queue}': a request that needs no queue could not be forgotten (WriteAhead). It will be tried again; should the "
+        + "application end before, the next one sends the request once more: {Reason}")]
     private partial void LogNotDropped(Exception exception, string queue, string reason);
 }

@@ -20,7 +20,9 @@ internal sealed partial class EntryEvents(
     public void Queued(string queue, long id, NewEntry entry)
     {
         metrics.Queued(queue);
-        LogQueued(queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length, entry.LastError ?? "by hand");
+        LogQueued(
+            queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length,
+            entry.LastError ?? "by hand");
         Publish(EntryEventKind.Queued, queue, id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
     }
 
@@ -36,7 +38,8 @@ internal sealed partial class EntryEvents(
             entry.Request.Uri.AbsolutePath,
             entry.BodyLength,
             entry.LastError);
-        Publish(EntryEventKind.Queued, entry.Queue, entry.Id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
+        Publish(
+            EntryEventKind.Queued, entry.Queue, entry.Id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
     }
 
     public void NotHeld(string queue, RequestSnapshot request, string reason)
@@ -196,7 +199,9 @@ internal sealed partial class EntryEvents(
     public void Superseded(string queue, long id, NewEntry entry)
     {
         metrics.Coalesced(queue, "replaced");
-        LogSuperseded(queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length, entry.LastError ?? "by hand");
+        LogSuperseded(
+            queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length,
+            entry.LastError ?? "by hand");
         Publish(EntryEventKind.Superseded, queue, id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
     }
 

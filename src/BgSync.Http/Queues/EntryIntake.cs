@@ -101,7 +101,8 @@ internal sealed class EntryIntake(
     public async Task<Placement> ReleaseAsync(HeldRequest held, WatchedRequest request, LiveFailure failure)
     {
         var start = StartOf(request, failure);
-        var released = await WatchAsync(token => store.ReleaseAsync(held.Id, start, token).AsTask(), CancellationToken.None).ConfigureAwait(false);
+        var released = await WatchAsync(token => store.ReleaseAsync(held.Id, start, token).AsTask(), CancellationToken.None)
+            .ConfigureAwait(false);
         return released is null
             // Lost with a damaged file, or taken over by a process that thought this one dead.
             ? await AddAsync(request, QueueEnd.Back, failure, CancellationToken.None).ConfigureAwait(false)

@@ -52,7 +52,8 @@ internal sealed class EntryTaker(
             try
             {
                 isTaken = taken is not null
-                    && await store.RemoveAsync(queue, entry.Id, entry.Revision, cancellationToken).ConfigureAwait(false) == EntryChange.Done;
+                    && await store.RemoveAsync(queue, entry.Id, entry.Revision, cancellationToken).ConfigureAwait(false)
+                        == EntryChange.Done;
             }
             finally
             {

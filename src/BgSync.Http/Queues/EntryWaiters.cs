@@ -31,7 +31,9 @@ internal sealed class EntryWaiters : IDisposable
         }
     }
 
-    /// <summary>Leaves a reply for the one who waits for an entry; for the last one, whose request it is, where there are several.</summary>
+    /// <summary>
+    /// Leaves a reply for the one who waits for an entry; for the last one, whose request it is, where there are several.
+    /// </summary>
     /// <returns>Whether the reply is a waiter's now.</returns>
     public bool TryOffer(long id, HttpResponseMessage reply)
     {
@@ -53,7 +55,9 @@ internal sealed class EntryWaiters : IDisposable
                     Array.ForEach(Of(entryEvent.EntryId!.Value), static waiter => waiter.Signal());
                     break;
                 case EntryEventKind.Cleared:
-                    foreach (var waiter in _waiters.Values.SelectMany(static waiters => waiters).Where(waiter => waiter.Queue == entryEvent.Queue))
+                    foreach (var waiter in _waiters.Values
+                        .SelectMany(static waiters => waiters)
+                        .Where(waiter => waiter.Queue == entryEvent.Queue))
                     {
                         waiter.Signal();
                     }

@@ -35,7 +35,8 @@ internal sealed class HeldDropper(
     {
         try
         {
-            await store.DropAsync(heldId, CancellationToken.None).AsTask().WaitAsync(options.EnqueueTimeout, timeProvider).ConfigureAwait(false);
+            await store.DropAsync(heldId, CancellationToken.None).AsTask().WaitAsync(options.EnqueueTimeout, timeProvider)
+                .ConfigureAwait(false);
             return true;
         }
         catch (ObjectDisposedException)

@@ -14,16 +14,18 @@ public interface IBackgroundSyncQueue
     string Name { get; }
 
     /// <summary>
-    /// Adds a request that was never sent at the end of the queue, behind all of its priority, as the handler would: secret headers are not stored, a POST or
-    /// PATCH is given an idempotency key, its lane is that of <see cref="BackgroundSyncOptions.LaneBy"/>, and notes are those of
-    /// <see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncMetadata"/>. Workbox's <c>pushRequest</c>.
+    /// Adds a request that was never sent at the end of the queue, behind all of its priority, as the handler would: secret headers
+    /// are not stored, a POST or PATCH is given an idempotency key, its lane is that of <see cref="BackgroundSyncOptions.LaneBy"/>
+    /// unless it names one, and notes are those of <see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncMetadata"/>. Workbox's
+    /// <c>pushRequest</c>.
     /// </summary>
     /// <param name="request">The request, with an absolute address. Its body is read; the request is left to the caller.</param>
     /// <param name="timestamp">When it was made, from which it expires; <see langword="null"/> for now.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>
-    /// The entry's id, once the entry is on stable storage. Where <see cref="BackgroundSyncOptions.CoalesceBy(Func{HttpRequestMessage, string}, Coalescing)"/>
-    /// made the request one with a queued entry it is the id of that, which is gone if the two cancelled out.
+    /// The entry's id, once the entry is on stable storage. Where
+    /// <see cref="BackgroundSyncOptions.CoalesceBy(Func{HttpRequestMessage, string}, Coalescing)"/> made the request one with a
+    /// queued entry it is the id of that, which is gone if the two cancelled out.
     /// </returns>
     /// <exception cref="ArgumentException">The address is not an absolute one of HTTP.</exception>
     /// <exception cref="InvalidOperationException">The body is too large to be queued.</exception>
@@ -31,7 +33,9 @@ public interface IBackgroundSyncQueue
     /// It cannot wait for the entry that it names (<see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncPrerequisite"/>): this
     /// queue has none of that id, or it died, or it would stand behind.
     /// </exception>
-    /// <exception cref="QueueStoreException">The queue is full (<see cref="StoreFault.QueueFull"/>), or the store cannot take it.</exception>
+    /// <exception cref="QueueStoreException">
+    /// The queue is full (<see cref="StoreFault.QueueFull"/>), or the store cannot take it.
+    /// </exception>
     /// <exception cref="TimeoutException">The body or the store made no progress for too long.</exception>
     ValueTask<long> PushAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
 
@@ -40,7 +44,8 @@ public interface IBackgroundSyncQueue
     /// Workbox's <c>unshiftRequest</c>.
     /// </summary>
     /// <inheritdoc cref="PushAsync"/>
-    ValueTask<long> UnshiftAsync(HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
+    ValueTask<long> UnshiftAsync(
+        HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default);
 
     /// <summary>
     /// Removes the last entry that is not in flight and returns it, to be disposed of; <see langword="null"/> when there is none. Two
@@ -107,7 +112,9 @@ public interface IBackgroundSyncQueue
     /// <returns>How many were removed.</returns>
     ValueTask<long> ClearAsync(CancellationToken cancellationToken = default);
 
-    /// <summary>Reads the entries in order, the more urgent first, without bodies. Workbox's <c>getAll</c>, but it deletes nothing.</summary>
+    /// <summary>
+    /// Reads the entries in order, the more urgent first, without bodies. Workbox's <c>getAll</c>, but it deletes nothing.
+    /// </summary>
     IAsyncEnumerable<StoredEntry> GetAllAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Reads in order the entries that meet a filter, without bodies.</summary>

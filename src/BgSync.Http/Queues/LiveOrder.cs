@@ -17,7 +17,9 @@ internal sealed class LiveOrder(
     /// <param name="cancellationToken">The caller's.</param>
     /// <returns>Its turn; <see langword="null"/> when it need not wait for one.</returns>
     public Task<LiveTurn?> TakeTurnAsync(WatchedRequest request, TimeSpan patience, CancellationToken cancellationToken) =>
-        options.Overtaking == Overtaking.Allowed && request.Prerequisite is null ? _atOnce : WaitAsync(request, patience, cancellationToken);
+        options.Overtaking == Overtaking.Allowed && request.Prerequisite is null
+            ? _atOnce
+            : WaitAsync(request, patience, cancellationToken);
 
     private async Task<LiveTurn?> WaitAsync(WatchedRequest request, TimeSpan patience, CancellationToken cancellationToken)
     {

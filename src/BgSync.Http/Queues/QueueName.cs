@@ -11,7 +11,8 @@ internal static class QueueName
         if (queueName.Length is 0 or > MaxLength || !queueName.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
         {
             throw new ArgumentException(
-                $"'{queueName}' is no name for a queue. Write 1 to {MaxLength} letters (a-z, A-Z), digits, '-', '_' or '.', such as \"orders\".",
+                $"'{queueName}' is no name for a queue. Write 1 to {MaxLength} letters (a-z, A-Z), "
+                + "digits, '-', '_' or '.', such as \"orders\".",
                 nameof(queueName));
         }
     }

@@ -16,7 +16,8 @@ internal sealed class QueueRegistrations
         if (_clientOfQueue.TryGetValue(queue, out var other))
         {
             throw new InvalidOperationException(
-                $"The client '{client}' cannot have a queue '{queue}': the client '{other}' has it. Give each AddBackgroundSync a name of its own.");
+                $"The client '{client}' cannot have a queue '{queue}': the client '{other}' has it. "
+                + "Give each AddBackgroundSync a name of its own.");
         }
 
         var isFirst = !_clientOfQueue.ContainsValue(client);

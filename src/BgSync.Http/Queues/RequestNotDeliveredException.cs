@@ -14,7 +14,8 @@ public sealed class RequestNotDeliveredException : HttpRequestException
             HttpRequestError.Unknown,
             receipt is null
                 ? $"The request was queued as entry {entryId} of queue '{queue}', and removed before it was delivered."
-                : $"The request was queued as entry {entryId} of queue '{queue}', and became a dead letter, {receipt.Reason}: {receipt.Error}",
+                : $"The request was queued as entry {entryId} of queue '{queue}', and became a dead letter, "
+                    + $"{receipt.Reason}: {receipt.Error}",
             failure,
             (HttpStatusCode?)receipt?.StatusCode)
     {

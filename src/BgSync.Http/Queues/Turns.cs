@@ -1,6 +1,8 @@
 namespace BgSync.Http.Queues;
 
-/// <summary>Lets those who ask for a thing by its name, such as a lane, have it one after another, in the order in which they asked.</summary>
+/// <summary>
+/// Lets those who ask for a thing by its name, such as a lane, have it one after another, in the order in which they asked.
+/// </summary>
 /// <remarks>Thread-safe. What nobody has or wants costs nothing.</remarks>
 internal sealed class Turns
 {

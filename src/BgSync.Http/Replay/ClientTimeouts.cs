@@ -59,6 +59,8 @@ internal sealed class ClientTimeouts(QueueRegistrations registrations, IOptionsM
         var attempt = options.AttemptTimeout ?? configured;
         var wait = options.WhenQueued == WhenQueued.Wait ? options.WaitTimeout : TimeSpan.Zero;
         var times = 1 + (options.Overtaking == Overtaking.Allowed ? 0 : 1) + (options.WriteAhead ? 1 : 0);
-        return attempt == Timeout.InfiniteTimeSpan || wait == Timeout.InfiniteTimeSpan ? Timeout.InfiniteTimeSpan : (times * attempt) + wait;
+        return attempt == Timeout.InfiniteTimeSpan || wait == Timeout.InfiniteTimeSpan
+            ? Timeout.InfiniteTimeSpan
+            : (times * attempt) + wait;
     }
 }

@@ -38,7 +38,8 @@ internal sealed partial class EntryReplayer(
             var buried = await BuryAsync(leased.Lease, death, cancellationToken).ConfigureAwait(false);
             if (buried)
             {
-                events.Dead(queue, leased.Lease.EntryId, leased.Entry, death, await HistoryOfAsync(leased.Lease.EntryId).ConfigureAwait(false));
+                events.Dead(
+                    queue, leased.Lease.EntryId, leased.Entry, death, await HistoryOfAsync(leased.Lease.EntryId).ConfigureAwait(false));
             }
 
             return buried;
@@ -60,7 +61,8 @@ internal sealed partial class EntryReplayer(
             try
             {
                 var outcome = await sender.SendAsync(entry, keeper.Attempt).ConfigureAwait(false);
-                return await SettleAsync(lease, entry, outcome, timeProvider.GetElapsedTime(began), cancellationToken).ConfigureAwait(false);
+                return await SettleAsync(lease, entry, outcome, timeProvider.GetElapsedTime(began), cancellationToken)
+                    .ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (keeper.IsLost)
             {
@@ -77,7 +79,8 @@ internal sealed partial class EntryReplayer(
     }
 
     /// <returns>Whether the entry has left its lane.</returns>
-    private async Task<bool> SettleAsync(Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
+    private async Task<bool> SettleAsync(
+        Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
     {
         switch (outcome)
         {
@@ -108,7 +111,8 @@ internal sealed partial class EntryReplayer(
             case ReplayOutcome.Pause wanted:
                 // Paused first: once the entry is back in its lane it would be taken up again.
                 await pause.BeginAsync(wanted.Reason).ConfigureAwait(false);
-                await RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason, StatusCode: wanted.Status), cancellationToken).ConfigureAwait(false);
+                var pausing = new Retry(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason, StatusCode: wanted.Status);
+                await RescheduleAsync(lease, pausing, cancellationToken).ConfigureAwait(false);
                 return false;
             case ReplayOutcome.Dead dead:
                 var buried = await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
@@ -128,7 +132,8 @@ internal sealed partial class EntryReplayer(
 
     private async Task<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
     {
-        var held = await InsistAsync(lease, () => store.BuryAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false);
+        var held = await InsistAsync(lease, () => store.BuryAsync(lease, death, CancellationToken.None), cancellationToken)
+            .ConfigureAwait(false);
         if (held)
         {
             tally.Died();

@@ -11,7 +11,9 @@ internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQ
     private readonly Turns _turns = new();
     private readonly ConcurrentDictionary<string, Sending> _sending = new(StringComparer.Ordinal);
 
-    /// <summary>Leases the heads of lanes that are due. Not to be cancelled: what is leased must be known, or nobody gives it back.</summary>
+    /// <summary>
+    /// Leases the heads of lanes that are due. Not to be cancelled: what is leased must be known, or nobody gives it back.
+    /// </summary>
     public async Task<IReadOnlyList<LeasedEntry>> LeaseAsync(string origin, int limit)
     {
         using var turn = await _turns.TakeAsync(queue, CancellationToken.None).ConfigureAwait(false);
@@ -34,7 +36,8 @@ internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQ
             {
                 if (!_sending.ContainsKey(lane))
                 {
-                    var leased = await store.LeaseLaneAsync(queue, lane, options.LeaseDuration, CancellationToken.None).ConfigureAwait(false);
+                    var leased = await store.LeaseLaneAsync(queue, lane, options.LeaseDuration, CancellationToken.None)
+                        .ConfigureAwait(false);
                     if (leased is not null)
                     {
                         Begin(leased);

@@ -36,7 +36,9 @@ internal sealed class OriginGates(TimeProvider timeProvider)
     /// <param name="origin">The origin.</param>
     /// <param name="wanted">One or more.</param>
     /// <param name="options">Whose waits apply.</param>
-    /// <param name="wait">How long until another look makes sense; <see cref="Timeout.InfiniteTimeSpan"/> until a probe is answered.</param>
+    /// <param name="wait">
+    /// How long until another look makes sense; <see cref="Timeout.InfiniteTimeSpan"/> until a probe is answered.
+    /// </param>
     public int Admit(string origin, int wanted, BackgroundSyncOptions options, out TimeSpan wait)
     {
         var gate = GateOf(origin);

@@ -35,7 +35,8 @@ internal sealed class ReplayPipeline(
         }
 
         throw new InvalidOperationException(
-            $"The pipeline of the client '{client}' has no handler of the queue '{queue}'. Was it removed in ConfigureAdditionalHttpMessageHandlers?");
+            $"The pipeline of the client '{client}' has no handler of the queue '{queue}'. "
+            + "Was it removed in ConfigureAdditionalHttpMessageHandlers?");
     }
 
     /// <summary>Secrets are not stored; those that the client sends with every request are put back.</summary>

@@ -1,6 +1,8 @@
 namespace BgSync.Http.Replay;
 
-/// <summary>The calls that wait for a replay by hand. One that comes during a replay waits for the next, which has seen its entries.</summary>
+/// <summary>
+/// The calls that wait for a replay by hand. One that comes during a replay waits for the next, which has seen its entries.
+/// </summary>
 internal sealed class ReplayWaiters
 {
     private readonly Lock _lock = new();

@@ -99,11 +99,13 @@ internal sealed partial class SyncHook(
         _ => ReplayReason.Due,
     };
 
-    private static DateTimeOffset After(DateTimeOffset now, TimeSpan wait) => wait == TimeSpan.MaxValue ? DateTimeOffset.MaxValue : now + wait;
+    private static DateTimeOffset After(DateTimeOffset now, TimeSpan wait) =>
+        wait == TimeSpan.MaxValue ? DateTimeOffset.MaxValue : now + wait;
 
     /// <returns>Whether it succeeded.</returns>
     private async Task<bool> CallAsync(
-        ReplayReason reason, int attempt, bool isLast, Func<CancellationToken, Task<ReplaySummary>> replay, Action ended, CancellationToken stop)
+        ReplayReason reason, int attempt, bool isLast,
+        Func<CancellationToken, Task<ReplaySummary>> replay, Action ended, CancellationToken stop)
     {
         try
         {

@@ -33,7 +33,9 @@ public static class BackgroundSyncRequestExtensions
     /// </summary>
     /// <param name="request">The request.</param>
     /// <param name="metadata">The notes, copied as they are now.</param>
-    /// <exception cref="ArgumentException">A note is <see langword="null"/>, or is no text that can be stored: half of a surrogate pair.</exception>
+    /// <exception cref="ArgumentException">
+    /// A note is <see langword="null"/>, or is no text that can be stored: half of a surrogate pair.
+    /// </exception>
     public static void SetBackgroundSyncMetadata(this HttpRequestMessage request, IReadOnlyDictionary<string, string> metadata)
     {
         ArgumentNullException.ThrowIfNull(request);

@@ -9,7 +9,8 @@ internal static class RequestAddress
         if (request.RequestUri is not { IsAbsoluteUri: true, Scheme: "http" or "https" })
         {
             throw new ArgumentException(
-                $"'{request.RequestUri}' is not where a queued request can go. Write the whole address, such as \"https://api.example.com/orders\".",
+                $"'{request.RequestUri}' is not where a queued request can go. "
+                + "Write the whole address, such as \"https://api.example.com/orders\".",
                 nameof(request));
         }
     }

@@ -5,7 +5,9 @@ internal static class RequestRestorer
 {
     /// <param name="snapshot">What was kept.</param>
     /// <param name="content">The body, to be given the content headers; <see langword="null"/> for a request without content.</param>
-    /// <exception cref="FormatException">A header cannot be sent: its name or value would end the line, and begin another header.</exception>
+    /// <exception cref="FormatException">
+    /// A header cannot be sent: its name or value would end the line, and begin another header.
+    /// </exception>
     public static HttpRequestMessage Restore(RequestSnapshot snapshot, HttpContent? content)
     {
         var request = new HttpRequestMessage(snapshot.Method, snapshot.Uri)

@@ -6,7 +6,9 @@ namespace BgSync.Http.Requests;
 /// Where a body that can be read only once is written to: to the network, and to a spool. When the network fails the body is read
 /// to its end all the same, into the spool alone, and the failure is thrown afterwards.
 /// </summary>
-internal sealed class SpoolingStream(Stream network, BodySpool spool, Func<bool> onSpooled, CancellationToken networkToken) : WriteOnlyStream
+internal sealed class SpoolingStream(
+    Stream network, BodySpool spool, Func<bool> onSpooled, CancellationToken networkToken)
+    : WriteOnlyStream
 {
     private Exception? _networkFailure;
 

@@ -184,7 +184,9 @@ public interface IQueueStore : IAsyncDisposable
     /// <exception cref="PrerequisiteException">Its new prerequisite stands behind it, or is itself; nothing was changed.</exception>
     ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken);
 
-    /// <summary>Removes the entries of a queue, the first ones first, <paramref name="limit"/> at most. A leased entry is left alone.</summary>
+    /// <summary>
+    /// Removes the entries of a queue, the first ones first, <paramref name="limit"/> at most. A leased entry is left alone.
+    /// </summary>
     /// <returns>How many were removed.</returns>
     ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken);
 

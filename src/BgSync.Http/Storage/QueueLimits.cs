@@ -27,7 +27,8 @@ public sealed record QueueLimits(long? MaxEntries, long? MaxBytes, WhenFull When
     {
         if (newBytes > MaxBytes)
         {
-            return $"The body of {newBytes} bytes is larger than all that queue '{queue}' may hold (MaxBytes is {MaxBytes}). Raise MaxBytes.";
+            return $"The body of {newBytes} bytes is larger than all that queue '{queue}' may hold "
+                + $"(MaxBytes is {MaxBytes}). Raise MaxBytes.";
         }
 
         return excess.Entries > 0

@@ -18,7 +18,9 @@ public sealed record Receipt
     /// <summary>The status of the last reply; <see langword="null"/> if there was none or it is not kept, and while it is queued.</summary>
     public int? StatusCode { get; init; }
 
-    /// <summary>The last reply; <see langword="null"/> if there was none or no more than its status is kept, and while it is queued.</summary>
+    /// <summary>
+    /// The last reply; <see langword="null"/> if there was none or no more than its status is kept, and while it is queued.
+    /// </summary>
     public StoredReply? Reply { get; init; }
 
     /// <summary>Why it is dead; <see langword="null"/> if it is not.</summary>

@@ -11,7 +11,8 @@ namespace BgSync.Http.Storage;
 /// </param>
 /// <param name="StatusCode">The status of the reply, if there was one.</param>
 public sealed record Retry(
-    TimeSpan Delay, bool CountsAsAttempt, string? Error = null, bool OnlyTimeEndsDelay = false, bool LeavesLane = false, int? StatusCode = null)
+    TimeSpan Delay, bool CountsAsAttempt, string? Error = null,
+    bool OnlyTimeEndsDelay = false, bool LeavesLane = false, int? StatusCode = null)
 {
     /// <summary>Whether it is one of the <see cref="FailedAttempt"/>s that are kept: not one broken off, nor one made offline.</summary>
     internal bool IsFailedAttempt => Error is not null && (CountsAsAttempt || StatusCode is not null);

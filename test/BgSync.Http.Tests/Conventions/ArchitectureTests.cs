@@ -19,7 +19,8 @@ public sealed partial class ArchitectureTests
     private static readonly Assembly _library = typeof(BackgroundSyncOptions).Assembly;
 
     private static readonly Type[] _types =
-        [.. _library.GetTypes().Where(static type => type.Namespace is { } name && (name == Root || name.StartsWith(Root + ".", StringComparison.Ordinal)))];
+        [.. _library.GetTypes().Where(
+            static type => type.Namespace is { } name && (name == Root || name.StartsWith(Root + ".", StringComparison.Ordinal)))];
 
     /// <summary>What the code in a namespace may refer to: namespaces inside the library, and types of its root.</summary>
     [Theory]
@@ -31,7 +32,8 @@ public sealed partial class ArchitectureTests
     [InlineData("Storage.Sqlite", "Storage", "Requests")]
     [InlineData("Storage.Memory", "Storage", "Requests")]
     [InlineData("Diagnostics", "Storage", "Requests")]
-    [InlineData("Queues", "Storage", "Requests", "Outcomes", "Diagnostics", "BackgroundSyncOptions", "WhenQueued", "Overtaking", "Coalescing")]
+    [InlineData(
+        "Queues", "Storage", "Requests", "Outcomes", "Diagnostics", "BackgroundSyncOptions", "WhenQueued", "Overtaking", "Coalescing")]
     [InlineData("Replay", "Queues", "Storage", "Requests", "Outcomes", "Connectivity", "BackgroundSyncOptions", "WhenQueued", "Overtaking")]
     public void A_namespace_knows_only_those_below_it(string name, params string[] known)
     {
@@ -162,7 +164,8 @@ public sealed partial class ArchitectureTests
             || type.GetGenericTypeDefinition() == typeof(IAsyncEnumerable<>)));
 
     [GeneratedRegex(
-        @"^(public|internal) (?:(?:sealed|static|abstract|readonly|partial) )*(?:class|record struct|record|struct|interface|enum) (?<name>\w+)",
+        @"^(public|internal) (?:(?:sealed|static|abstract|readonly|partial) )*"
+        + @"(?:class|record struct|record|struct|interface|enum) (?<name>\w+)",
         RegexOptions.Multiline)]
     private static partial Regex TopLevelType();
 

@@ -30,7 +30,8 @@ internal static class PublicApi
 
     private static string Bases(Type type)
     {
-        var bases = type.GetInterfaces().Where(static face => face.IsVisible && !face.IsGenericType).Select(Name).Order(StringComparer.Ordinal);
+        var bases = type.GetInterfaces().Where(static face => face.IsVisible && !face.IsGenericType).Select(Name)
+            .Order(StringComparer.Ordinal);
         var all = type.BaseType is { } parent && parent != typeof(object) && !type.IsValueType ? bases.Prepend(Name(parent)) : bases;
         return type.IsEnum || !all.Any() ? "" : $" : {string.Join(", ", all)}";
     }

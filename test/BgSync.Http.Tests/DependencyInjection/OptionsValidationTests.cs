@@ -50,11 +50,15 @@ public sealed class OptionsValidationTests
         { "MaxBytes is -1", sync => sync.MaxBytes = -1, "null for no limit" },
         { "MaxDeadLetters is -1", sync => sync.MaxDeadLetters = -1, "null for no limit" },
         { "DeadLetterRetention is 00:00:00", sync => sync.DeadLetterRetention = TimeSpan.Zero, "Timeout.InfiniteTimeSpan for ever" },
-        { "WhenFull is 7", sync => sync.WhenFull = (WhenFull)7, "set WhenFull.RefuseNew, WhenFull.DropOldest or WhenFull.DropFirstToExpire" },
+        { "WhenFull is 7",
+            sync => sync.WhenFull = (WhenFull)7,
+            "set WhenFull.RefuseNew, WhenFull.DropOldest or WhenFull.DropFirstToExpire" },
         { "IdempotencyKeyHeader is ''", sync => sync.IdempotencyKeyHeader = "", "null to mint no key" },
         { "IdempotencyKeyHeader is 'My Key'", sync => sync.IdempotencyKeyHeader = "My Key", "set the name of a header" },
         { "IdempotencyKeyFormat is 7", sync => sync.IdempotencyKeyFormat = (IdempotencyKeyFormat)7, "set IdempotencyKeyFormat.Bare" },
-        { "WhenQueued is 7", sync => sync.WhenQueued = (WhenQueued)7, "set WhenQueued.Throw, WhenQueued.ReturnAccepted or WhenQueued.Wait" },
+        { "WhenQueued is 7",
+            sync => sync.WhenQueued = (WhenQueued)7,
+            "set WhenQueued.Throw, WhenQueued.ReturnAccepted or WhenQueued.Wait" },
         { "WaitTimeout is 00:00:00", sync => sync.WaitTimeout = TimeSpan.Zero, "set a positive time" },
         { "WaitTimeout is 50.00:00:00", sync => sync.WaitTimeout = TimeSpan.FromDays(50), "of 49 days at most" },
         { "ReceiptRetention is -00:01:00", sync => sync.ReceiptRetention = -_minute, "Timeout.InfiniteTimeSpan for ever" },
@@ -172,7 +176,8 @@ public sealed class OptionsValidationTests
         Assert.Equal("orders", invalid.OptionsName);
     }
 
-    private static void AddDelays(BackgroundSyncOptions options, params TimeSpan[] delays) => Array.ForEach(delays, options.RetryDelays.Add);
+    private static void AddDelays(BackgroundSyncOptions options, params TimeSpan[] delays) =>
+        Array.ForEach(delays, options.RetryDelays.Add);
 
     private static ServiceProvider Build(Action<BackgroundSyncOptions> configure)
     {

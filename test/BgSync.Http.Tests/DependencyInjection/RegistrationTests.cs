@@ -89,7 +89,8 @@ public sealed class RegistrationTests
             () => _services.ConfigureHttpClientDefaults(static client => client.AddBackgroundSync("orders")));
 
         Assert.Equal(
-            "A queue belongs to one client. Call AddBackgroundSync on AddHttpClient(…), not on the defaults of all clients.", refused.Message);
+            "A queue belongs to one client. Call AddBackgroundSync on AddHttpClient(…), not on the defaults of all clients.",
+            refused.Message);
     }
 
     [Fact]

@@ -55,7 +55,10 @@ public sealed class ReplacementTests
     public async Task The_store_that_is_named_last_is_taken()
     {
         using var directory = new TempDirectory();
-        _services.AddBackgroundSyncSqlite(directory.File("first.db")).AddBackgroundSyncMemory().AddBackgroundSyncSqlite(directory.File("last.db"));
+        _services
+            .AddBackgroundSyncSqlite(directory.File("first.db"))
+            .AddBackgroundSyncMemory()
+            .AddBackgroundSyncSqlite(directory.File("last.db"));
         await using var provider = _services.BuildServiceProvider();
 
         await provider.GetRequiredService<IQueueStore>().CountAsync("orders", CancellationToken.None);

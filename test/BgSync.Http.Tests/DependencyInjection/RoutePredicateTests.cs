@@ -49,7 +49,8 @@ public sealed class RoutePredicateTests
                 made++;
                 return new CountingPredicate();
             }));
-        var build = app.Services.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>().Get("api").HttpMessageHandlerBuilderActions;
+        var build = app.Services.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>().Get("api")
+            .HttpMessageHandlerBuilderActions;
 
         for (var i = 0; i < 2; i++)
         {

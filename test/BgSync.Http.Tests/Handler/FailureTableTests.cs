@@ -94,7 +94,8 @@ public sealed class FailureTableTests
     public async Task A_bare_SocketException_is_queued()
     {
         await using var app = new TestApplication(
-            sync => sync.IdempotencyKeyHeader = null, primary: () => new ThrowingHandler(() => new SocketException((int)SocketError.NotConnected)));
+            sync => sync.IdempotencyKeyHeader = null,
+            primary: () => new ThrowingHandler(() => new SocketException((int)SocketError.NotConnected)));
 
         await Assert.ThrowsAsync<RequestQueuedException>(() => PostAsync(app, new("http://127.0.0.1/orders")));
 

@@ -93,7 +93,8 @@ public sealed class RequestOptionsTests : ReplayFixture
         await using var app = Create();
 
         Assert.Equal(EntryPriority.Normal, (await QueueAsync(app, static _ => { })).Priority);
-        Assert.Equal(EntryPriority.High, (await QueueAsync(app, request => request.SetBackgroundSyncPriority(EntryPriority.High))).Priority);
+        Assert.Equal(
+            EntryPriority.High, (await QueueAsync(app, request => request.SetBackgroundSyncPriority(EntryPriority.High))).Priority);
         Assert.Equal([EntryPriority.High, EntryPriority.Normal], (await app.EntriesAsync()).Select(entry => entry.Priority));
     }
 

@@ -138,7 +138,8 @@ public sealed class WhenQueuedTests
     public async Task A_request_that_no_route_matches_is_untouched(string method, string path)
     {
         await using var app = new TestApplication(
-            sync => sync.Routes.Add(HttpMethod.Post, "/orders"), primary: () => new ThrowingHandler(() => new HttpRequestException("as it was")));
+            sync => sync.Routes.Add(HttpMethod.Post, "/orders"),
+            primary: () => new ThrowingHandler(() => new HttpRequestException("as it was")));
         using var request = new HttpRequestMessage(new(method), new Uri(_deadUri, path)) { Content = new PushContent([1]) };
         var content = request.Content;
 

@@ -71,7 +71,8 @@ public sealed class WriteAheadTests : ReplayFixture
         await using var server = new RawServer(Scripts.CloseAfterRequest());
         await using var app = Create(WriteAhead);
 
-        var queued = await Assert.ThrowsAsync<RequestQueuedException>(() => app.Client.SendAsync(Post(server.Uri, content(_large)), isAsync));
+        var queued = await Assert.ThrowsAsync<RequestQueuedException>(
+            () => app.Client.SendAsync(Post(server.Uri, content(_large)), isAsync));
 
         var entry = Assert.Single(await app.EntriesAsync());
         Assert.Equal((queued.EntryId, 1), (entry.Id, entry.Attempts));
@@ -272,7 +273,8 @@ public sealed class WriteAheadTests : ReplayFixture
 
     [Theory]
     [MemberData(nameof(Kinds), DisableDiscoveryEnumeration = true)]
-    public async Task A_request_that_cannot_be_written_down_is_sent_all_the_same(string kind, Func<byte[], HttpContent> content, bool isAsync)
+    public async Task A_request_that_cannot_be_written_down_is_sent_all_the_same(
+        string kind, Func<byte[], HttpContent> content, bool isAsync)
     {
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = CreateOnFaultyStore();
@@ -433,7 +435,8 @@ public sealed class WriteAheadTests : ReplayFixture
         Assert.Equal(DeadLetterReason.MaybeProcessed, Assert.Single(await app.DeadLettersAsync()).Reason);
         var told = await events;
         Assert.Equal(
-            [EntryEventKind.Queued, EntryEventKind.Dead, EntryEventKind.Sending, EntryEventKind.Delivered], told.Select(happened => happened.Kind));
+            [EntryEventKind.Queued, EntryEventKind.Dead, EntryEventKind.Sending, EntryEventKind.Delivered],
+            told.Select(happened => happened.Kind));
         Assert.All(told[..2], happened => Assert.Equal(ReclaimedWork.Interrupted, happened.Reason));
         Assert.Single(app.Logs.Lines, line => line.EventId == 2000);
         Assert.Single(app.Logs.Lines, line => line.EventId == 2005);

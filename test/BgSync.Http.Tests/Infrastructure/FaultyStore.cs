@@ -57,7 +57,8 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     public ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
         Do(nameof(ClearBackoffAsync)).ClearBackoffAsync(queue, onlyEndless, cancellationToken);
 
-    public ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken) => Do(nameof(ReclaimAsync)).ReclaimAsync(cancellationToken);
+    public ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken) =>
+        Do(nameof(ReclaimAsync)).ReclaimAsync(cancellationToken);
 
     public IAsyncEnumerable<StoredEntry> ReadAsync(string queue, QueueEnd from, CancellationToken cancellationToken) =>
         Do(nameof(ReadAsync)).ReadAsync(queue, from, cancellationToken);

@@ -49,7 +49,8 @@ namespace BgSync.Http.Tests.Outcomes
 
         [Theory]
         [MemberData(nameof(Failures), DisableDiscoveryEnumeration = true)]
-        public void A_failure_means(Exception failure, FailureVerdict verdict) => Assert.Equal(verdict, FailureClassifier.Classify(failure));
+        public void A_failure_means(Exception failure, FailureVerdict verdict) =>
+            Assert.Equal(verdict, FailureClassifier.Classify(failure));
 
         private static HttpRequestException Proxy(HttpStatusCode status) =>
             new(HttpRequestError.ProxyTunnelError, null, null, status);

@@ -99,7 +99,8 @@ public sealed class ByIdTests : ReplayFixture
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503), Scripts.Respond(201)));
         await using var app = Create();
-        var id = await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Post, server.Uri) { Content = new StringContent("two aples") });
+        var id = await app.Queue.PushAsync(
+            new HttpRequestMessage(HttpMethod.Post, server.Uri) { Content = new StringContent("two aples") });
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         await app.Queue.EditAsync(id, edit => edit.Request.Content = new StringContent("two apples"));
@@ -209,8 +210,10 @@ public sealed class ByIdTests : ReplayFixture
         var replaying = app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
         await Eventually.TrueAsync(() => server.Requests.Count == 1, "the first is being sent");
         await app.Queue.PauseAsync("The others wait.");
-        await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Post, "https://a.example/x/due"), Clock.GetUtcNow() - TimeSpan.FromHours(2));
-        await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, "https://a.example/y/due"), Clock.GetUtcNow() - TimeSpan.FromHours(1));
+        await app.Queue.PushAsync(
+            new HttpRequestMessage(HttpMethod.Post, "https://a.example/x/due"), Clock.GetUtcNow() - TimeSpan.FromHours(2));
+        await app.Queue.PushAsync(
+            new HttpRequestMessage(HttpMethod.Put, "https://a.example/y/due"), Clock.GetUtcNow() - TimeSpan.FromHours(1));
 
         Assert.Equal(["/x/due", "/y/due"], await PathsAsync(new() { Lane = "due" }));
         Assert.Equal(["/sending"], await PathsAsync(new() { State = EntryState.InFlight }));
@@ -220,7 +223,8 @@ public sealed class ByIdTests : ReplayFixture
         Assert.Equal(["/sending", "/y/due"], await PathsAsync(new() { MaxAge = TimeSpan.FromHours(1) }));
         Assert.Equal(["/sending", "/y/due"], await PathsAsync(new() { Method = HttpMethod.Put }));
         Assert.Equal(["/x/due"], await PathsAsync(new() { UriPrefix = "https://a.example/x" }));
-        Assert.Equal(["/y/due"], await PathsAsync(new() { Method = HttpMethod.Put, Predicate = entry => entry.Request.Uri.Host == "a.example" }));
+        Assert.Equal(
+            ["/y/due"], await PathsAsync(new() { Method = HttpMethod.Put, Predicate = entry => entry.Request.Uri.Host == "a.example" }));
         Assert.Equal(3, (await PathsAsync(new())).Count);
         Assert.Throws<ArgumentNullException>(() => app.Queue.GetAllAsync(null!));
         answer.SetResult();

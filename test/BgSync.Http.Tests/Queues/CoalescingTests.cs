@@ -76,13 +76,18 @@ public sealed class CoalescingTests : ReplayFixture
         old.SetBackgroundSyncMetadata(new Dictionary<string, string> { ["title"] = "old" });
         old.Headers.Add("X-Old", "1");
         var id = await app.Queue.PushAsync(old, Clock.GetUtcNow() - TimeSpan.FromDays(6));
-        var newer = new HttpRequestMessage(HttpMethod.Post, Base + "/a?x=1") { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
+        var newer = new HttpRequestMessage(HttpMethod.Post, Base + "/a?x=1")
+        {
+            Content = new StringContent("{}", Encoding.UTF8, "application/json"),
+        };
         newer.SetBackgroundSyncRetention(TimeSpan.FromDays(1));
 
         Assert.Equal(id, await app.Queue.PushAsync(newer));
 
         var entry = Assert.Single(await app.EntriesAsync());
-        Assert.Equal((id, "POST", Clock.GetUtcNow(), Clock.GetUtcNow() + TimeSpan.FromDays(1)), (entry.Id, entry.Lane, entry.Timestamp, entry.ExpiresAt));
+        Assert.Equal(
+            (id, "POST", Clock.GetUtcNow(), Clock.GetUtcNow() + TimeSpan.FromDays(1)),
+            (entry.Id, entry.Lane, entry.Timestamp, entry.ExpiresAt));
         Assert.Equal((HttpMethod.Post, Base + "/a?x=1"), (entry.Request.Method, entry.Request.Uri.AbsoluteUri));
         Assert.Equal("Idempotency-Key", Assert.Single(entry.Request.Headers).Key);
         Assert.Equal(newer.Headers.GetValues("Idempotency-Key"), entry.Request.Headers.Select(static header => header.Value));
@@ -331,7 +336,8 @@ public sealed class CoalescingTests : ReplayFixture
             for (var i = 0; i < 3; i++)
             {
                 bytes = TestBytes.Random(length + i);
-                await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, Base) { Content = new StreamContent(new OneShotStream(bytes)) });
+                await app.Queue.PushAsync(
+                    new HttpRequestMessage(HttpMethod.Put, Base) { Content = new StreamContent(new OneShotStream(bytes)) });
             }
 
             Assert.Equal(bytes, await app.BodyOfAsync(Assert.Single(await app.EntriesAsync()).Id));
@@ -435,7 +441,8 @@ public sealed class CoalescingTests : ReplayFixture
                 "throws" => throw new InvalidTimeZoneException("yours"),
                 "answers nonsense" => Task.FromResult((Coalescing)17),
                 "changes the address to none" => Replaced(() => both.Request.RequestUri = new Uri("/a", UriKind.Relative)),
-                "gives content that throws" => Replaced(() => both.Request.Content = new PushContent((_, _) => throw new InvalidTimeZoneException("yours"))),
+                "gives content that throws" => Replaced(
+                    () => both.Request.Content = new PushContent((_, _) => throw new InvalidTimeZoneException("yours"))),
                 _ => Replaced(() => both.Request.Content = new ByteArrayContent(new byte[1001])),
             });
         });
@@ -472,7 +479,9 @@ public sealed class CoalescingTests : ReplayFixture
 
         await pushing;
         Assert.Equal(["1", "2", "3", "4", "other"], (await BodiesAsync(app)).Order());
-        Assert.Contains(app.Logs.Lines, static line => line.EventId == 2045 && line.Message.EndsWith("It did not return in 30 seconds.", StringComparison.Ordinal));
+        Assert.Contains(
+            app.Logs.Lines,
+            static line => line.EventId == 2045 && line.Message.EndsWith("It did not return in 30 seconds.", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -538,7 +547,8 @@ public sealed class CoalescingTests : ReplayFixture
         };
         var bytes = TestBytes.Random(300_000);
 
-        Assert.Equal(id, await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Put, Base + "/a") { Content = new StreamContent(new OneShotStream(bytes)) }));
+        Assert.Equal(id, await app.Queue.PushAsync(
+            new HttpRequestMessage(HttpMethod.Put, Base + "/a") { Content = new StreamContent(new OneShotStream(bytes)) }));
 
         Assert.Equal(bytes, await app.BodyOfAsync(Assert.Single(await app.EntriesAsync()).Id));
     }

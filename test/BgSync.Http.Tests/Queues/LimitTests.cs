@@ -22,7 +22,8 @@ public sealed class LimitTests : ReplayFixture
 
         Assert.Equal(HttpRequestError.ConnectionError, failure.HttpRequestError);
         Assert.Equal(
-            "Queue 'test' is full (MaxEntries is 1). Raise MaxEntries, or have WhenFull drop entries that wait.", NotQueued.ReasonOf(failure));
+            "Queue 'test' is full (MaxEntries is 1). Raise MaxEntries, or have WhenFull drop entries that wait.",
+            NotQueued.ReasonOf(failure));
         Assert.Equal(["first"], await BodiesAsync(app));
         Assert.Single(app.Logs.Lines, line => line.EventId == 2001 && line.Message.Contains("MaxEntries", StringComparison.Ordinal));
     }

@@ -86,7 +86,12 @@ public sealed class ObserverTests : ReplayFixture
         await observer.ToldAsync(EntryEventKind.Cleared);
 
         Assert.Equal(
-            [(EntryEventKind.Edited, ids[1]), (EntryEventKind.Taken, ids[0]), (EntryEventKind.Removed, ids[1]), (EntryEventKind.Cleared, null)],
+            [
+                (EntryEventKind.Edited, ids[1]),
+                (EntryEventKind.Taken, ids[0]),
+                (EntryEventKind.Removed, ids[1]),
+                (EntryEventKind.Cleared, null),
+            ],
             observer.Events.Skip(4).Select(told => (told.Kind, told.EntryId)));
     }
 

@@ -123,7 +123,8 @@ public sealed class HookTests : ReplayFixture
         await server.StopAsync();
         using (var scope = app.Services.CreateScope())
         {
-            await Assert.ThrowsAsync<RequestQueuedException>(() => scope.ServiceProvider.GetRequiredService<OrderClient>().SendAsync(server.Uri));
+            await Assert.ThrowsAsync<RequestQueuedException>(
+                () => scope.ServiceProvider.GetRequiredService<OrderClient>().SendAsync(server.Uri));
         }
 
         server.Start();

@@ -71,7 +71,8 @@ public sealed class HousekeepingTests : ReplayFixture
         await _observer.ToldAsync(EntryEventKind.Deleted);
         var deleted = _observer.The(EntryEventKind.Deleted);
         Assert.Equal((1, "It was older than 1.00:00:00 (DeadLetterRetention)."), (deleted.EntryId, deleted.Reason));
-        Assert.Single(app.Logs.Lines, line => line.EventId == 2010 && line.Message.Contains("DeadLetterRetention", StringComparison.Ordinal));
+        Assert.Single(
+            app.Logs.Lines, line => line.EventId == 2010 && line.Message.Contains("DeadLetterRetention", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -194,7 +194,8 @@ public sealed class PrerequisiteTests : ReplayFixture
 
         var letter = Assert.Single(await app.DeadLettersAsync());
         Assert.Equal(
-            (line, DeadLetterReason.PrerequisiteFailed, $"Entry {order}, which was to be delivered first, was removed, or its receipt is gone."),
+            (line, DeadLetterReason.PrerequisiteFailed,
+                $"Entry {order}, which was to be delivered first, was removed, or its receipt is gone."),
             (letter.Id, letter.Reason, letter.Error));
         Assert.Empty(server.Requests);
     }
@@ -419,7 +420,8 @@ public sealed class PrerequisiteTests : ReplayFixture
             {
                 var id = JsonDocument.Parse(reply.Body).RootElement.GetProperty("id").GetInt64();
                 var address = context.Request.RequestUri!.AbsoluteUri;
-                context.Request.RequestUri = new(address.Replace("tmp-17", id.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
+                context.Request.RequestUri = new(
+                    address.Replace("tmp-17", id.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
             }
 
             return Task.CompletedTask;

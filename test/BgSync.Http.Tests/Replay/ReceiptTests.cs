@@ -12,7 +12,8 @@ public sealed class ReceiptTests : ReplayFixture
     [Fact]
     public async Task A_receipt_says_of_a_delivered_entry_when_and_how_it_was_answered()
     {
-        await using var server = new RawServer(Scripts.Respond(201, "made", ("X-Many", "1"), ("Content-Type", "text/plain"), ("X-Many", "2")));
+        await using var server = new RawServer(
+            Scripts.Respond(201, "made", ("X-Many", "1"), ("Content-Type", "text/plain"), ("X-Many", "2")));
         await using var app = Create();
         var id = await QueueOneAsync(app, server);
         Clock.Advance(TimeSpan.FromMinutes(1));
@@ -297,7 +298,8 @@ public sealed class ReceiptTests : ReplayFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
         await app.Queue.DeleteDeadLetterAsync(id);
 
-        Assert.Equal((ReceiptState.Dead, DeadLetterReason.Rejected), ((await ReceiptAsync(app, id)).State, (await ReceiptAsync(app, id)).Reason));
+        Assert.Equal(
+            (ReceiptState.Dead, DeadLetterReason.Rejected), ((await ReceiptAsync(app, id)).State, (await ReceiptAsync(app, id)).Reason));
     }
 
     [Fact]

@@ -51,7 +51,9 @@ public sealed class ReplyTests : ReplayFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         var counts = await app.Queue.CountAsync();
-        Assert.Equal((verdict is ReplyVerdict.Retry or ReplyVerdict.Pause ? 1 : 0, verdict == ReplyVerdict.Reject ? 1 : 0), (counts.Live, counts.Dead));
+        Assert.Equal(
+            (verdict is ReplyVerdict.Retry or ReplyVerdict.Pause ? 1 : 0, verdict == ReplyVerdict.Reject ? 1 : 0),
+            (counts.Live, counts.Dead));
         Assert.Equal(verdict == ReplyVerdict.Pause, await app.Queue.GetPauseAsync() is not null);
     }
 
@@ -330,7 +332,13 @@ public sealed class ReplyTests : ReplayFixture
             new NewEntry
             {
                 Queue = TestApplication.QueueName,
-                Request = new() { Method = HttpMethod.Post, Uri = server.Uri, Headers = [new("X-Bad", "a\r\nX-Injected: b")], ContentHeaders = [] },
+                Request = new()
+                {
+                    Method = HttpMethod.Post,
+                    Uri = server.Uri,
+                    Headers = [new("X-Bad", "a\r\nX-Injected: b")],
+                    ContentHeaders = [],
+                },
                 Timestamp = Clock.GetUtcNow(),
             },
             CancellationToken.None);
@@ -373,7 +381,8 @@ public sealed class ReplyTests : ReplayFixture
     [Fact]
     public async Task A_202_of_an_inner_queue_says_nothing_of_the_server()
     {
-        await using var app = Create(inner: builder => builder.AddBackgroundSync("inner", sync => sync.WhenQueued = WhenQueued.ReturnAccepted));
+        await using var app = Create(
+            inner: builder => builder.AddBackgroundSync("inner", sync => sync.WhenQueued = WhenQueued.ReturnAccepted));
         await app.Sync.StartAsync();
         var dead = new Uri($"http://127.0.0.1:{RawServer.RefusedPort()}/");
 
@@ -383,7 +392,8 @@ public sealed class ReplyTests : ReplayFixture
         // The origin is still shut: nothing was sent to it but the two live requests.
         await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 2000) == 2, "both are queued");
         Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 2002);
-        Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 3000 && line.Message.Contains("OriginReachable", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            app.Logs.Lines, line => line.EventId == 3000 && line.Message.Contains("OriginReachable", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -92,7 +92,8 @@ public sealed class RetryDelayTests : ReplayFixture
 
     [Theory]
     [MemberData(nameof(Triggers), DisableDiscoveryEnumeration = true)]
-    public async Task What_the_server_refused_after_the_last_wait_is_tried_again_after(string trigger, Func<TestApplication, Uri, Task> pull)
+    public async Task What_the_server_refused_after_the_last_wait_is_tried_again_after(
+        string trigger, Func<TestApplication, Uri, Task> pull)
     {
         await using var server = new RawServer(async (connection, cancellationToken) =>
         {
@@ -162,7 +163,8 @@ public sealed class RetryDelayTests : ReplayFixture
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503), Scripts.Respond(200)));
         await using var app = Create(
             static sync => Wait(sync, Timeout.InfiniteTimeSpan),
-            services: services => services.AddSingleton<IQueueStore>(store = new FaultyStore(new Http.Storage.Memory.MemoryQueueStore(Clock))));
+            services: services => services.AddSingleton<IQueueStore>(
+                store = new FaultyStore(new Http.Storage.Memory.MemoryQueueStore(Clock))));
         await QueueWhileDownAsync(app, server, "1");
         await app.Sync.StartAsync();
         await WaitsForTriggerAsync(app, () => server.Requests.Count == 1);
@@ -197,7 +199,8 @@ public sealed class RetryDelayTests : ReplayFixture
         await using var app = Create(
             sync => Wait(sync, Timeout.InfiniteTimeSpan),
             inner: builder => builder.ConfigurePrimaryHttpMessageHandler(() => _wire),
-            services: services => services.AddHttpClient("other").AddBackgroundSync("other", static sync => sync.Randomizer = static () => 1)
+            services: services => services.AddHttpClient("other")
+                .AddBackgroundSync("other", static sync => sync.Randomizer = static () => 1)
                 .ConfigurePrimaryHttpMessageHandler(() => _wire));
         var other = app.Services.GetRequiredKeyedService<IBackgroundSyncQueue>("other");
         await QueueAsync(app, new(Orders), "1");

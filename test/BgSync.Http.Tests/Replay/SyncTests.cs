@@ -93,7 +93,9 @@ public sealed class SyncTests : ReplayFixture
             sync.ReplayInterval = TimeSpan.FromDays(1);
             sync.MinBackoff = sync.MaxBackoff = TimeSpan.FromMinutes(5);
             sync.MaxAttempts = byMaxAttempts ? 3 : sync.MaxAttempts;
-            foreach (var delay in byMaxAttempts ? [] : (TimeSpan[])[TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(5), Timeout.InfiniteTimeSpan])
+            foreach (var delay in byMaxAttempts
+                ? []
+                : (TimeSpan[])[TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(5), Timeout.InfiniteTimeSpan])
             {
                 sync.RetryDelays.Add(delay);
             }

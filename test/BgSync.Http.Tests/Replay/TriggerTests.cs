@@ -73,7 +73,8 @@ public sealed class TriggerTests : ReplayFixture
 
         app.Network.Raise(NetworkSignal.AddressChanged);
 
-        await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.Message.Contains("Network", StringComparison.Ordinal)) == 2, "the event is seen");
+        await Eventually.TrueAsync(
+            () => app.Logs.Lines.Count(line => line.Message.Contains("Network", StringComparison.Ordinal)) == 2, "the event is seen");
         Assert.True(Assert.Single(await app.EntriesAsync()).IsLeased);
     }
 

@@ -208,7 +208,9 @@ public sealed class BodyTests
         var clock = new FakeTimeProvider();
         await using var app = new TestApplication(clock: clock);
         using var stream = new StalledStream([1, 2, 3]);
-        HttpContent content = isPushed ? new PushContent((destination, _) => stream.CopyToAsync(destination, CancellationToken.None)) : new StreamContent(stream);
+        HttpContent content = isPushed
+            ? new PushContent((destination, _) => stream.CopyToAsync(destination, CancellationToken.None))
+            : new StreamContent(stream);
         var sending = app.Client.PostAsync(DeadUri, content);
         await Eventually.TrueAsync(() => stream.IsStalled, "the body has stalled");
 

@@ -29,7 +29,10 @@ public sealed class CaptureRestoreTests
         { "a form", () => new FormUrlEncodedContent([new("a b", "c&d"), new("a b", "ł")]) },
         { "bytes", () => new ByteArrayContent(_file, 1, 200_000) },
         { "memory", () => new ReadOnlyMemoryContent(_file.AsMemory(1)) },
-        { "a form with a file", () => new MultipartFormDataContent { { new StringContent("x"), "a" }, { new ByteArrayContent(_file), "f", "ł.png" } } },
+        {
+            "a form with a file",
+            () => new MultipartFormDataContent { { new StringContent("x"), "a" }, { new ByteArrayContent(_file), "f", "ł.png" } }
+        },
         { "a form with a camera", () => new MultipartFormDataContent { { new StreamContent(new OneShotStream(_file)), "f", "live.png" } } },
         { "a stream from its middle", () => new StreamContent(new MemoryStream(_file) { Position = 1000 }) },
         { "a stream that is read once", () => new StreamContent(new OneShotStream(_file)) },
@@ -105,7 +108,8 @@ public sealed class CaptureRestoreTests
     {
         await using var app = new TestApplication(sync => sync.IdempotencyKeyHeader = null);
         using var request = Post(DeadUri("/"));
-        foreach (var name in (string[])["Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade", "baggage", "tracestate", "Request-Id"])
+        foreach (var name in (string[])
+            ["Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade", "baggage", "tracestate", "Request-Id"])
         {
             Assert.True(request.Headers.TryAddWithoutValidation(name, "x"));
         }
@@ -141,7 +145,8 @@ public sealed class CaptureRestoreTests
     [Theory]
     [InlineData(303, false)]
     [InlineData(307, true)]
-    public async Task Without_keys_a_redirect_into_the_void_is_queued_only_when_the_server_has_not_taken_the_request(int status, bool isQueued)
+    public async Task Without_keys_a_redirect_into_the_void_is_queued_only_when_the_server_has_not_taken_the_request(
+        int status, bool isQueued)
     {
         await using var server = new RawServer(Scripts.Redirect(status, DeadUri("/moved")));
         await using var app = new TestApplication(sync => sync.IdempotencyKeyHeader = null);

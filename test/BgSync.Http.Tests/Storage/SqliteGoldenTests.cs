@@ -52,7 +52,8 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
             letter.History);
 
         var delivered = await store.GetReceiptAsync(Second, 8, Cancellation);
-        Assert.Equal((ReceiptState.Delivered, 201, _start + TimeSpan.FromSeconds(3)), (delivered!.State, delivered.StatusCode, delivered.At));
+        Assert.Equal(
+            (ReceiptState.Delivered, 201, _start + TimeSpan.FromSeconds(3)), (delivered!.State, delivered.StatusCode, delivered.At));
         AssertReply(201, "yes", isWhole: true, delivered.Reply);
         Assert.Equal(ReceiptState.Dead, (await store.GetReceiptAsync(Second, 9, Cancellation))!.State);
     }

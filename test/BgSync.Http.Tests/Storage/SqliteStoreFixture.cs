@@ -61,7 +61,9 @@ public abstract class SqliteStoreFixture : IAsyncLifetime
         Assert.Single(await store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
 
     protected static async Task<List<string>> ReadPathsAsync(IQueueStore store) =>
-        await store.ReadAsync(Queue, QueueEnd.Front, Cancellation).Select(entry => entry.Request.Uri.AbsolutePath).ToListAsync(Cancellation);
+        await store.ReadAsync(Queue, QueueEnd.Front, Cancellation)
+            .Select(entry => entry.Request.Uri.AbsolutePath)
+            .ToListAsync(Cancellation);
 
     protected static async Task<QueueStoreException> AssertFaultAsync(StoreFault fault, Func<Task> act)
     {

@@ -90,7 +90,14 @@ public abstract partial class StoreContractTests
     {
         var held = await HoldAsync(Entry("/held"));
         await Store.AddAsync(
-            Entry("/after") with { Attempts = 2, LastError = "HTTP 503", Delay = TimeSpan.FromMinutes(1), OnlyTimeEndsDelay = true }, Cancellation);
+            Entry("/after") with
+            {
+                Attempts = 2,
+                LastError = "HTTP 503",
+                Delay = TimeSpan.FromMinutes(1),
+                OnlyTimeEndsDelay = true,
+            },
+            Cancellation);
 
         await Store.ReleaseAsync(held, _atOnce, Cancellation);
 
@@ -188,7 +195,8 @@ public abstract partial class StoreContractTests
         var held = await HoldAsync(Entry("/high") with { Priority = EntryPriority.High });
         await Store.AddAsync(Entry("/normal"), Cancellation);
 
-        var released = await Store.ReleaseAsync(held, new(TimeSpan.Zero, Attempts: 1, LastError: "HTTP 503", LastStatusCode: 503), Cancellation);
+        var released = await Store.ReleaseAsync(
+            held, new(TimeSpan.Zero, Attempts: 1, LastError: "HTTP 503", LastStatusCode: 503), Cancellation);
 
         var attempt = Assert.Single(await Store.GetHistoryAsync(Queue, released!.Id, Cancellation));
         Assert.Equal((503, "HTTP 503"), (attempt.StatusCode, attempt.Error));

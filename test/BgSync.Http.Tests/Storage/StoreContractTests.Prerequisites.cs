@@ -242,7 +242,8 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_wait_asked_for_outlives_a_prerequisite_that_is_edited_away()
     {
-        var first = (await Store.AddAsync(Entry("/1", "a") with { Delay = TimeSpan.FromDays(1), OnlyTimeEndsDelay = true }, Cancellation)).Id;
+        var first = (await Store.AddAsync(
+            Entry("/1", "a") with { Delay = TimeSpan.FromDays(1), OnlyTimeEndsDelay = true }, Cancellation)).Id;
         var second = (await Store.AddAsync(
             Entry("/2", "b") with { Delay = TimeSpan.FromHours(1), OnlyTimeEndsDelay = true }, Cancellation)).Id;
         await WaitForAsync(second, first);
@@ -314,6 +315,7 @@ public abstract partial class StoreContractTests
     private async Task WaitForAsync(long id, long? prerequisite)
     {
         var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
-        Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Prerequisite = prerequisite }, null, TimeSpan.Zero, Cancellation));
+        Assert.Equal(
+            EntryChange.Done, await Store.ReplaceAsync(entry with { Prerequisite = prerequisite }, null, TimeSpan.Zero, Cancellation));
     }
 }

@@ -109,7 +109,8 @@ public abstract partial class StoreContractTests
 
         await Store.DeleteDeadLetterAsync(Queue, id, Cancellation);
 
-        Assert.Equal((ReceiptState.Dead, DeadLetterReason.Exhausted), ((await GetReceiptAsync(id)).State, (await GetReceiptAsync(id)).Reason));
+        Assert.Equal(
+            (ReceiptState.Dead, DeadLetterReason.Exhausted), ((await GetReceiptAsync(id)).State, (await GetReceiptAsync(id)).Reason));
     }
 
     [Fact]
@@ -119,7 +120,8 @@ public abstract partial class StoreContractTests
 
         Assert.Equal(1, await Store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation));
 
-        Assert.Equal((ReceiptState.Dead, DeadLetterReason.Exhausted), ((await GetReceiptAsync(id)).State, (await GetReceiptAsync(id)).Reason));
+        Assert.Equal(
+            (ReceiptState.Dead, DeadLetterReason.Exhausted), ((await GetReceiptAsync(id)).State, (await GetReceiptAsync(id)).Reason));
         await Store.DeleteDeadLetterAsync(Queue, id, Cancellation);
         Assert.Null(await Store.GetReceiptAsync(Queue, id, Cancellation));
     }

@@ -297,7 +297,9 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         Assert.Equal(ordered, (await ReadAllAsync()).Select(entry => entry.Request.Uri.AbsolutePath));
         Assert.Equal(
             ordered.Reverse(),
-            await Store.ReadAsync(Queue, QueueEnd.Back, Cancellation).Select(entry => entry.Request.Uri.AbsolutePath).ToListAsync(Cancellation));
+            await Store.ReadAsync(Queue, QueueEnd.Back, Cancellation)
+                .Select(entry => entry.Request.Uri.AbsolutePath)
+                .ToListAsync(Cancellation));
         await AssertDrainsAsync(ordered);
         Assert.Empty(await Store.GetScheduleAsync(Queue, Cancellation));
     }
@@ -547,7 +549,9 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await Store.AddAsync(Entry("/4", "endless", queue: "other") with { Delay = TimeSpan.MaxValue }, Cancellation);
         await Store.RescheduleAsync((await LeaseOneAsync()).Lease, new Retry(TimeSpan.MaxValue, true), Cancellation);
 
-        Assert.Equal([DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, Clock.GetUtcNow().AddHours(1)], (await ReadAllAsync()).Select(entry => entry.DueAt));
+        Assert.Equal(
+            [DateTimeOffset.MaxValue, DateTimeOffset.MaxValue, Clock.GetUtcNow().AddHours(1)],
+            (await ReadAllAsync()).Select(entry => entry.DueAt));
         Clock.Advance(TimeSpan.FromMinutes(59));
         Assert.Equal(2, await Store.ClearBackoffAsync(Queue, onlyEndless: true, Cancellation));
         Assert.Equal(0, await Store.ClearBackoffAsync(Queue, onlyEndless: true, Cancellation));
@@ -892,7 +896,9 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await FailAsync("HTTP 503", 503);
         Clock.Advance(TimeSpan.FromSeconds(1));
 
-        Assert.Equal([503], Assert.Single(await Store.ExpireAsync(Queue, 1, keep: true, Cancellation)).History.Select(attempt => attempt.StatusCode));
+        Assert.Equal(
+            [503],
+            Assert.Single(await Store.ExpireAsync(Queue, 1, keep: true, Cancellation)).History.Select(attempt => attempt.StatusCode));
     }
 
     [Fact]
@@ -1120,7 +1126,8 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         var entry = (await Store.FindAsync(Queue, id, Cancellation))!;
 
         Assert.Equal(EntryChange.InFlight, await Store.RemoveAsync(Queue, id, null, Cancellation));
-        Assert.Equal(EntryChange.InFlight, await Store.ReplaceAsync(entry with { Lane = "b" }, EntryBody.Empty, TimeSpan.Zero, Cancellation));
+        Assert.Equal(
+            EntryChange.InFlight, await Store.ReplaceAsync(entry with { Lane = "b" }, EntryBody.Empty, TimeSpan.Zero, Cancellation));
         Assert.Equal(1, await Store.ClearAsync(Queue, 10, Cancellation));
 
         Assert.Equal(entry.Revision, Assert.Single(await ReadAllAsync()).Revision);
@@ -1272,7 +1279,8 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await MoveAsync(first, "b");
 
         var leased = await LeaseOneAsync();
-        Assert.Equal((first, "b", 1, "HTTP 503"), (leased.Lease.EntryId, leased.Entry!.Lane, leased.Entry.Attempts, leased.Entry.LastError));
+        Assert.Equal(
+            (first, "b", 1, "HTTP 503"), (leased.Lease.EntryId, leased.Entry!.Lane, leased.Entry.Attempts, leased.Entry.LastError));
         Assert.Empty(await Store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation));
         await Store.CompleteAsync(leased.Lease, null, Cancellation);
         await AssertDrainsAsync("/2");

@@ -123,7 +123,12 @@ public sealed class DefaultsTests : WorkboxFixture
     [Fact]
     public void They_win_over_what_was_set_before_and_not_over_what_is_set_after()
     {
-        var options = new BackgroundSyncOptions { MaxAttempts = 3, MaxRetentionTime = TimeSpan.FromDays(1), WhenQueued = WhenQueued.ReturnAccepted };
+        var options = new BackgroundSyncOptions
+        {
+            MaxAttempts = 3,
+            MaxRetentionTime = TimeSpan.FromDays(1),
+            WhenQueued = WhenQueued.ReturnAccepted,
+        };
         options.LaneBy(static request => request.Method.Method);
         options.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable);
         options.RetryDelays.Add(TimeSpan.FromSeconds(1));
@@ -136,15 +141,18 @@ public sealed class DefaultsTests : WorkboxFixture
         Assert.Null(options.Lane);
         Assert.Empty(options.QueuedStatuses);
         Assert.Equal([TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(15), Timeout.InfiniteTimeSpan], options.RetryDelays);
-        Assert.Equal((int.MaxValue, null, TimeSpan.FromDays(7)), (options.MaxAttempts, options.SkipAfterAttempts, options.MaxRetentionTime));
+        Assert.Equal(
+            (int.MaxValue, null, TimeSpan.FromDays(7)), (options.MaxAttempts, options.SkipAfterAttempts, options.MaxRetentionTime));
         Assert.True(options.DiscardExpired);
         Assert.Equal((WhenQueued.Throw, Overtaking.Allowed), (options.WhenQueued, options.Overtaking));
         options.ClassifyReply = static _ => ReplyVerdict.Retry;
         Assert.Equal(ReplyVerdict.Retry, options.ClassifyReply(new()));
     }
 
-    private static async Task<DateTimeOffset?> DueAtAsync(TestApplication app) => (await app.EntriesAsync()) is [{ IsLeased: false } first] ? first.DueAt : null;
+    private static async Task<DateTimeOffset?> DueAtAsync(TestApplication app) =>
+        (await app.EntriesAsync()) is [{ IsLeased: false } first] ? first.DueAt : null;
 
     private static Task DueAsync(TestApplication app, DateTimeOffset at) => Eventually.TrueAsync(
-        () => DueAtAsync(app).GetAwaiter().GetResult() == at, () => $"it is due at {at:u} and not at {DueAtAsync(app).GetAwaiter().GetResult():u}");
+        () => DueAtAsync(app).GetAwaiter().GetResult() == at,
+        () => $"it is due at {at:u} and not at {DueAtAsync(app).GetAwaiter().GetResult():u}");
 }

@@ -28,7 +28,8 @@ public sealed class NeighbourTests : WorkboxFixture
         Assert.Equal(["inner HttpRequestException", "outer RequestQueuedException"], seen);
         Assert.Equal(HttpRequestError.ConnectionError, Assert.IsType<HttpRequestException>(queued.InnerException).HttpRequestError);
         // The request as the handlers outside have made it is the one that is kept.
-        Assert.Equal("1", Assert.Single(Assert.Single(await app.EntriesAsync()).Request.Headers, header => header.Key == "X-Changed").Value);
+        Assert.Equal(
+            "1", Assert.Single(Assert.Single(await app.EntriesAsync()).Request.Headers, header => header.Key == "X-Changed").Value);
     }
 
     [Fact]
@@ -45,7 +46,8 @@ public sealed class NeighbourTests : WorkboxFixture
             }
 
             var age = (Clock.GetUtcNow() - context.Entry.Timestamp).TotalMilliseconds;
-            parameters["qt"] = (age + int.Parse(parameters["qt"] ?? "0", CultureInfo.InvariantCulture)).ToString(CultureInfo.InvariantCulture);
+            parameters["qt"] = (age + int.Parse(parameters["qt"] ?? "0", CultureInfo.InvariantCulture))
+                .ToString(CultureInfo.InvariantCulture);
             parameters["cd"] = "offline";
             context.Request.Content = new StringContent(parameters.ToString()!);
         });

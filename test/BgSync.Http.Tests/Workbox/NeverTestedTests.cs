@@ -130,7 +130,9 @@ public sealed class NeverTestedTests : WorkboxFixture
     {
         await using var app = Open(services: services => services.AddSingleton<IQueueStore>(new FaultyStore(new MemoryQueueStore(Clock))
         {
-            Before = static operation => _ = operation == nameof(IQueueStore.AddAsync) ? throw new QueueStoreException(StoreFault.Full, "No room.") : 0,
+            Before = static operation => _ = operation == nameof(IQueueStore.AddAsync)
+                ? throw new QueueStoreException(StoreFault.Full, "No room.")
+                : 0,
         }));
         var uri = new Uri($"http://127.0.0.1:{RawServer.RefusedPort()}/");
 

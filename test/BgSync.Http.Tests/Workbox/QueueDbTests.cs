@@ -51,7 +51,9 @@ public sealed class QueueDbTests : WorkboxFixture
         await using var app = Open(directory: directory);
         await PushAsync(app.Queue, "/three");
 
-        Assert.Equal([(1, "/one"), (2, "/two"), (3, "/three")], (await app.EntriesAsync()).Select(entry => (entry.Id, entry.Request.Uri.AbsolutePath)));
+        Assert.Equal(
+            [(1, "/one"), (2, "/two"), (3, "/three")],
+            (await app.EntriesAsync()).Select(entry => (entry.Id, entry.Request.Uri.AbsolutePath)));
     }
 
     [Fact]
@@ -124,7 +126,8 @@ public sealed class QueueDbTests : WorkboxFixture
 
         Assert.Equal(
             [(1, "/1", "a", made), (2, "/2", "b", made.AddSeconds(1))],
-            (await app.EntriesAsync()).Select(entry => (entry.Id, entry.Request.Uri.AbsolutePath, entry.Metadata["name"], entry.Timestamp)));
+            (await app.EntriesAsync()).Select(
+                entry => (entry.Id, entry.Request.Uri.AbsolutePath, entry.Metadata["name"], entry.Timestamp)));
         Assert.Equal(("first", "second"), (await TextAsync(app.Queue, 1), await TextAsync(app.Queue, 2)));
     }
 
@@ -157,5 +160,7 @@ public sealed class QueueDbTests : WorkboxFixture
     }
 
     private static async Task<List<(long, string)>> ReadAsync(TestApplication app, string queue, QueueEnd from) =>
-        await app.Store.ReadAsync(queue, from, CancellationToken.None).Select(entry => (entry.Id, entry.Request.Uri.AbsolutePath)).ToListAsync();
+        await app.Store.ReadAsync(queue, from, CancellationToken.None)
+            .Select(entry => (entry.Id, entry.Request.Uri.AbsolutePath))
+            .ToListAsync();
 }

@@ -202,7 +202,8 @@ public sealed class QueueTests : WorkboxFixture
     public async Task No_12_Push_triggers_its_queue_for_a_GET_too()
     {
         await using var server = new RawServer(Scripts.Respond(200));
-        await using var app = await OpenStartedAsync(Counting(static context => context.ReplayAsync()), Counting(static context => context.ReplayAsync()));
+        await using var app = await OpenStartedAsync(
+            Counting(static context => context.ReplayAsync()), Counting(static context => context.ReplayAsync()));
         await IdleAsync();
 
         await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Get, server.Uri));
@@ -249,7 +250,8 @@ public sealed class QueueTests : WorkboxFixture
     public async Task No_16_Unshift_triggers_its_queue()
     {
         await using var server = new RawServer(Scripts.Respond(200));
-        await using var app = await OpenStartedAsync(Counting(static context => context.ReplayAsync()), Counting(static context => context.ReplayAsync()));
+        await using var app = await OpenStartedAsync(
+            Counting(static context => context.ReplayAsync()), Counting(static context => context.ReplayAsync()));
         await IdleAsync();
 
         await app.Queue.UnshiftAsync(Post(server.Uri.AbsoluteUri));
@@ -444,7 +446,8 @@ public sealed class QueueTests : WorkboxFixture
 
         var all = await app.EntriesAsync();
 
-        Assert.Equal([("/one", 1), ("/two", 0), ("/three", 0)], all.Select(entry => (entry.Request.Uri.AbsolutePath, entry.Metadata.Count)));
+        Assert.Equal(
+            [("/one", 1), ("/two", 0), ("/three", 0)], all.Select(entry => (entry.Request.Uri.AbsolutePath, entry.Metadata.Count)));
         Assert.Equal("meta", all[0].Metadata["name"]);
         Assert.Equal(3, (await app.Queue.CountAsync()).Live);
     }
@@ -546,6 +549,7 @@ public sealed class QueueTests : WorkboxFixture
     {
         public bool IsAvailable => throw new PlatformNotSupportedException("There is no network here.");
 
-        public IDisposable Subscribe(Action<NetworkSignal> onSignal) => throw new PlatformNotSupportedException("There is no network here.");
+        public IDisposable Subscribe(Action<NetworkSignal> onSignal) =>
+            throw new PlatformNotSupportedException("There is no network here.");
     }
 }

@@ -68,7 +68,8 @@ public sealed class StorableRequestTests : WorkboxFixture
 
     [Fact]
     public void No_61_A_snapshot_cannot_be_made_without_an_address() =>
-        Assert.True(typeof(RequestSnapshot).GetProperty(nameof(RequestSnapshot.Uri))!.IsDefined(typeof(RequiredMemberAttribute), inherit: false));
+        Assert.True(
+            typeof(RequestSnapshot).GetProperty(nameof(RequestSnapshot.Uri))!.IsDefined(typeof(RequiredMemberAttribute), inherit: false));
 
     [Fact]
     public async Task No_62_A_kept_request_is_plain_values_in_the_file()

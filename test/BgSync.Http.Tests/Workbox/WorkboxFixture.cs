@@ -43,7 +43,9 @@ public abstract class WorkboxFixture : ReplayFixture
 
     /// <summary>An application whose queues are replayed by themselves.</summary>
     protected async Task<TestApplication> OpenStartedAsync(
-        Action<BackgroundSyncOptions>? configure = null, Action<BackgroundSyncOptions>? other = null, Action<IServiceCollection>? services = null)
+        Action<BackgroundSyncOptions>? configure = null,
+        Action<BackgroundSyncOptions>? other = null,
+        Action<IServiceCollection>? services = null)
     {
         var app = Open(configure, other, services: services);
         await app.Sync.StartAsync();

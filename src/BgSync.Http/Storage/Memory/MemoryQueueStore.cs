@@ -174,7 +174,9 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
-        RunAsync(() => QueueOf(queue).Lanes.Values.Count(lane => !IsBlocked(lane.Head) && lane.ClearBackoff(onlyEndless, Now)), cancellationToken);
+        RunAsync(
+            () => QueueOf(queue).Lanes.Values.Count(lane => !IsBlocked(lane.Head) && lane.ClearBackoff(onlyEndless, Now)),
+            cancellationToken);
 
     /// <inheritdoc/>
     /// <remarks>A store in memory dies with its only owner, so there is never anything to reclaim.</remarks>

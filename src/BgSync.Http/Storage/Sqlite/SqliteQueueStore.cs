@@ -94,7 +94,8 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken)
     {
         var leased = await WriteAsync(
-            session => Lease(session, LaneTable.FindDue(session, queue, origin, limit, Now), duration), cancellationToken).ConfigureAwait(false);
+            session => Lease(session, LaneTable.FindDue(session, queue, origin, limit, Now), duration),
+            cancellationToken).ConfigureAwait(false);
         return leased.ConvertAll(static lease => Decode(lease.Head, lease.Row, lease.Token, lease.Until));
     }
 
@@ -153,7 +154,8 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, bool keep, CancellationToken cancellationToken) =>
+    public async ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(
+        string queue, int limit, bool keep, CancellationToken cancellationToken) =>
         await WriteAsync(session => Expire(session, queue, limit, keep), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
@@ -283,7 +285,8 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public async ValueTask<int> ForgetReceiptsAsync(string queue, DateTimeOffset before, int limit, CancellationToken cancellationToken) =>
-        await WriteAsync(session => ReceiptTable.Forget(session, queue, UnixTime.Of(before), limit), cancellationToken).ConfigureAwait(false);
+        await WriteAsync(session => ReceiptTable.Forget(session, queue, UnixTime.Of(before), limit), cancellationToken)
+            .ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken) =>

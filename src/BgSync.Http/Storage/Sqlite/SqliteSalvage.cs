@@ -135,7 +135,8 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
             fresh.Execute(
                 $"""
                 INSERT INTO dead_letter
-                    (ordinal, id, reason, error, status_code, died_at, attempts, last_error, {ReplyColumns.Names}, {SqliteSchema.EntryColumns})
+                    (ordinal, id, reason, error, status_code, died_at, attempts, last_error, {ReplyColumns.Names},
+                     {SqliteSchema.EntryColumns})
                 VALUES ($ordinal, $id, $reason, $error, $status_code, $died_at, $attempts, $last_error, {ReplyColumns.Parameters},
                     {SqliteSchema.EntryParameters})
                 """,
@@ -275,7 +276,8 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
     // No id is ever given twice, that of an entry which could not be recovered included.
     private void CopySequences()
     {
-        foreach (var (table, key) in (ReadOnlySpan<(string, string)>)[("entry", "id"), ("dead_letter", "ordinal"), ("held", "id"), ("body", "id")])
+        foreach (var (table, key) in (ReadOnlySpan<(string, string)>)
+            [("entry", "id"), ("dead_letter", "ordinal"), ("held", "id"), ("body", "id")])
         {
             Try(() => damaged.QueryInt64("SELECT seq FROM sqlite_sequence WHERE name = $table", ("$table", table)), out var before);
             var now = fresh.QueryInt64($"SELECT max({key}) FROM {table}");

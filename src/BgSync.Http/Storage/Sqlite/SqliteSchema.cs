@@ -140,7 +140,8 @@ internal static class SqliteSchema
 
     private const string Version2 =
         """
-        -- coalesce_key: entries of the same key may be made one. prerequisite: the entry that is to leave the queue before this one is sent.
+        -- coalesce_key: entries of the same key may be made one.
+        -- prerequisite: the entry that is to leave the queue before this one is sent.
         -- priority: -1, 0 or 1; the position is in its band (see EntryPosition).
         ALTER TABLE entry ADD COLUMN coalesce_key TEXT;
         ALTER TABLE entry ADD COLUMN prerequisite INTEGER;
@@ -259,7 +260,8 @@ internal static class SqliteSchema
     /// <summary>Touches the root of every table, so that a damaged one is found now rather than later.</summary>
     public static void Probe(SqliteSession session)
     {
-        foreach (var table in (ReadOnlySpan<string>)["queue", "lane", "entry", "dead_letter", "body", "body_chunk", "receipt", "attempt", "held"])
+        foreach (var table in (ReadOnlySpan<string>)
+            ["queue", "lane", "entry", "dead_letter", "body", "body_chunk", "receipt", "attempt", "held"])
         {
             // All columns, or an index would be read in place of the table.
             session.QueryInt64($"SELECT * FROM {table} LIMIT 1");
