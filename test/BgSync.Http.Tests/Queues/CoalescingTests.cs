@@ -234,6 +234,30 @@ public sealed class CoalescingTests : ReplayFixture
     }
 
     [Fact]
+    public async Task A_clock_that_was_put_back_makes_no_request_late()
+    {
+        await using var server = new RawServer(Scripts.CloseAfterRequest());
+        await using var app = Create(ByPath);
+        await app.Queue.PushAsync(Put(server.Uri, "before"), Clock.GetUtcNow() + TimeSpan.FromHours(1));
+
+        var after = await QueueAsync(app, server, "after");
+
+        Assert.Equal(Coalescing.ReplaceQueued, after.Coalescing);
+        Assert.Equal(["after"], await BodiesAsync(app));
+    }
+
+    [Fact]
+    public async Task What_is_pushed_is_the_newest_whatever_its_timestamp_says()
+    {
+        await using var app = Create(ByPath);
+        await app.Queue.PushAsync(Put("/a", "1"));
+
+        await app.Queue.PushAsync(Put("/a", "2"), Clock.GetUtcNow() - TimeSpan.FromHours(1));
+
+        Assert.Equal(["2"], await BodiesAsync(app));
+    }
+
+    [Fact]
     public async Task What_is_past_its_retention_is_left_to_become_a_dead_letter()
     {
         await using var app = Create(static sync => sync.CoalesceBy(Path, Coalescing.KeepFirst));
