@@ -162,7 +162,8 @@ public sealed class BackgroundSyncOptions
     /// Each request costs two commits, and its body is read before it is sent; one that can be read only once is sent from a copy, above
     /// <see cref="InlineBodyLength"/> from a temporary file. A request that cannot be written down is sent all the same, and a warning
     /// logged. One that is neither idempotent nor keyed may have been processed when its process died: it becomes a dead letter
-    /// (<see cref="DeadLetterReason.MaybeProcessed"/>).
+    /// (<see cref="DeadLetterReason.MaybeProcessed"/>). While it is being sent it is no entry yet: it is neither read, counted nor cleared,
+    /// and <see cref="MaxEntries"/> and <see cref="MaxBytes"/> are asked when it fails, but not when its process has died.
     /// </remarks>
     public bool WriteAhead { get; set; }
 
