@@ -222,15 +222,21 @@ public sealed class SyncTests : ReplayFixture
         await using var app = await StartAsync(sync => sync.OnSync = async (context, token) =>
         {
             Note(context);
-            await using var _ = token.Register(() => cancelled = true);
-            await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            try
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            }
+            finally
+            {
+                cancelled = token.IsCancellationRequested;
+            }
         });
         await QueueWhileDownAsync(app, server, "1");
         await AdvanceUntilAsync(() => _calls.Count == 1, "the hook is called");
 
         await app.Sync.StopAsync();
 
-        Assert.True(cancelled);
+        await Eventually.TrueAsync(() => cancelled, "the hook has seen it");
         Assert.Equal(1, (await app.Queue.CountAsync()).Live);
         Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 3030);
     }
