@@ -232,6 +232,26 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
     }
 
     [Fact]
+    public async Task The_id_of_a_dead_letter_is_not_given_again_where_the_count_of_ids_is_damaged()
+    {
+        long dead;
+        await using (var first = Open())
+        {
+            await first.AddAsync(Entry("/alive", "alive"), Cancellation);
+            dead = (await first.AddAsync(Entry("/dead", "dead"), Cancellation)).Id;
+            var leased = await first.LeaseLaneAsync(Queue, "dead", LeaseTime, Cancellation);
+            await first.BuryAsync(leased!.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+        }
+
+        BreakRootOf("sqlite_sequence");
+        BreakRootOf("lane");
+        var store = Open();
+
+        Assert.True((await store.AddAsync(Entry("/next"), Cancellation)).Id > dead);
+        Assert.NotEmpty(MovedAside());
+    }
+
+    [Fact]
     public async Task A_database_of_which_only_the_header_is_left_is_moved_aside()
     {
         await FillAsync(10);

@@ -276,11 +276,14 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
     // No id is ever given twice, that of an entry which could not be recovered included.
     private void CopySequences()
     {
-        foreach (var (table, key) in (ReadOnlySpan<(string, string)>)
-            [("entry", "id"), ("dead_letter", "ordinal"), ("held", "id"), ("body", "id")])
+        // An entry that dies takes its id along.
+        const string LastEntry =
+            "max(id) FROM (SELECT max(id) AS id FROM entry UNION ALL SELECT max(id) FROM dead_letter UNION ALL SELECT max(id) FROM receipt)";
+        foreach (var (table, last) in (ReadOnlySpan<(string, string)>)
+            [("entry", LastEntry), ("dead_letter", "max(ordinal) FROM dead_letter"), ("held", "max(id) FROM held"), ("body", "max(id) FROM body")])
         {
             Try(() => damaged.QueryInt64("SELECT seq FROM sqlite_sequence WHERE name = $table", ("$table", table)), out var before);
-            var now = fresh.QueryInt64($"SELECT max({key}) FROM {table}");
+            var now = fresh.QueryInt64($"SELECT {last}");
             fresh.Execute("DELETE FROM sqlite_sequence WHERE name = $table", ("$table", table));
             fresh.Execute(
                 "INSERT INTO sqlite_sequence (name, seq) VALUES ($table, $seq)",
