@@ -179,7 +179,8 @@ public abstract partial class StoreContractTests
         var refusal = await AssertRefusedAsync(Sized("/3", 3, new(null, 10, policy)));
 
         Assert.Equal(
-            "Queue 'orders' has no room for a body of 3 bytes (MaxBytes is 10). What is being sent, or what it waits for, is not dropped for it; raise MaxBytes.",
+            "Queue 'orders' has no room for a body of 3 bytes (MaxBytes is 10). "
+            + "What is being sent, or what it waits for, is not dropped for it; raise MaxBytes.",
             refusal.Message);
         await AssertStandsAsync("/large", "/small");
         Assert.Empty(await ReadDeadAsync());

@@ -277,13 +277,12 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
     private void CopySequences()
     {
         // An entry that dies takes its id along.
-        const string LastEntry =
-            "max(id) FROM (SELECT max(id) AS id FROM entry UNION ALL SELECT max(id) FROM dead_letter UNION ALL SELECT max(id) FROM receipt)";
-        foreach (var (table, last) in (ReadOnlySpan<(string, string)>)
-            [("entry", LastEntry), ("dead_letter", "max(ordinal) FROM dead_letter"), ("held", "max(id) FROM held"), ("body", "max(id) FROM body")])
+        const string EntryIds = "(SELECT id FROM entry UNION ALL SELECT id FROM dead_letter UNION ALL SELECT id FROM receipt)";
+        foreach (var (table, key, used) in (ReadOnlySpan<(string, string, string)>)
+            [("entry", "id", EntryIds), ("dead_letter", "ordinal", "dead_letter"), ("held", "id", "held"), ("body", "id", "body")])
         {
             Try(() => damaged.QueryInt64("SELECT seq FROM sqlite_sequence WHERE name = $table", ("$table", table)), out var before);
-            var now = fresh.QueryInt64($"SELECT {last}");
+            var now = fresh.QueryInt64($"SELECT max({key}) FROM {used}");
             fresh.Execute("DELETE FROM sqlite_sequence WHERE name = $table", ("$table", table));
             fresh.Execute(
                 "INSERT INTO sqlite_sequence (name, seq) VALUES ($table, $seq)",
