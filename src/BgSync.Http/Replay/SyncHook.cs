@@ -84,7 +84,9 @@ internal sealed partial class SyncHook(
         var reason = ReasonOf(_triggers);
         _triggers = default;
         var (attempt, isLast) = (_failures + 1, IsLast);
-        _call = Task.Run(() => CallAsync(reason, attempt, isLast, replay, ended, stop), CancellationToken.None);
+        _call = Task.Run(() => CallAsync(reason, attempt, isLast, replay, stop), CancellationToken.None);
+        // Not before it is completed: who looked at it too early would sleep on.
+        _ = _call.ContinueWith(static (_, ended) => ((Action)ended!)(), ended, TaskScheduler.Default);
         return TimeSpan.MaxValue;
     }
 
@@ -105,7 +107,7 @@ internal sealed partial class SyncHook(
     /// <returns>Whether it succeeded.</returns>
     private async Task<bool> CallAsync(
         ReplayReason reason, int attempt, bool isLast,
-        Func<CancellationToken, Task<ReplaySummary>> replay, Action ended, CancellationToken stop)
+        Func<CancellationToken, Task<ReplaySummary>> replay, CancellationToken stop)
     {
         try
         {
@@ -138,10 +140,6 @@ internal sealed partial class SyncHook(
             }
 
             return false;
-        }
-        finally
-        {
-            ended();
         }
     }
 }
