@@ -73,7 +73,7 @@ public sealed class SyncTests : ReplayFixture
         });
         await QueueWhileDownAsync(app, server, "1");
         await AdvanceUntilAsync(() => _calls.Count == 1, "the hook is called");
-        await Task.Delay(TimeSpan.FromMilliseconds(200), TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(() => Clock.NextTimerAt > Clock.GetUtcNow().AddSeconds(50), "the loop sleeps until the backoff is over");
         Assert.Single(_calls);
 
         app.Network.Raise(NetworkSignal.Available);
@@ -165,10 +165,13 @@ public sealed class SyncTests : ReplayFixture
 
         for (var i = 0; i < 20; i++)
         {
+            var looks = Looks();
             app.Network.Raise(NetworkSignal.Available);
+            await Eventually.TrueAsync(() => Looks() > looks, "the queue is looked at");
             Clock.Advance(TimeSpan.FromSeconds(1));
-            await Task.Delay(TimeSpan.FromMilliseconds(10), TestContext.Current.CancellationToken);
         }
+
+        int Looks() => app.Logs.Lines.Count(line => line.EventId == 3000);
 
         Assert.Single(_calls);
         end.SetResult();
