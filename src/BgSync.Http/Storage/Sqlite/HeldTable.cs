@@ -43,25 +43,8 @@ internal static class HeldTable
         return id;
     }
 
-    /// <summary>Whoever holds requests, found by jumping from one to the next along the index.</summary>
-    public static List<Guid> FindOwners(SqliteSession session)
-    {
-        var owners = new List<Guid>();
-        var last = Array.Empty<byte>();
-        while (Next(last) is { } next)
-        {
-            owners.Add(new Guid(next));
-            last = next;
-        }
-
-        return owners;
-
-        byte[]? Next(byte[] after)
-        {
-            using var reader = session.Query("SELECT owner FROM held WHERE owner > $after ORDER BY owner LIMIT 1", ("$after", after));
-            return reader.Read() ? reader.GetFieldValue<byte[]>(0) : null;
-        }
-    }
+    /// <summary>Whoever holds requests.</summary>
+    public static List<Guid> FindOwners(SqliteSession session) => OwnerColumn.FindOwners(session, "held", "owner");
 
     /// <summary>
     /// Moves what a dead owner held into its queues; the attempt counts, because it may have reached the server. What must not be sent

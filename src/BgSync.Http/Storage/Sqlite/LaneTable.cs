@@ -286,26 +286,8 @@ internal static class LaneTable
         return limits.ExcessOf(reader.GetInt64(0), reader.GetInt64(1), newBytes);
     }
 
-    /// <summary>Whoever holds a lease, found by jumping from one to the next along the index.</summary>
-    public static List<Guid> FindOwners(SqliteSession session)
-    {
-        var owners = new List<Guid>();
-        var last = Array.Empty<byte>();
-        while (Next(last) is { } next)
-        {
-            owners.Add(new Guid(next));
-            last = next;
-        }
-
-        return owners;
-
-        byte[]? Next(byte[] after)
-        {
-            using var reader = session.Query(
-                "SELECT lease_owner FROM lane WHERE lease_owner > $after ORDER BY lease_owner LIMIT 1", ("$after", after));
-            return reader.Read() ? reader.GetFieldValue<byte[]>(0) : null;
-        }
-    }
+    /// <summary>Whoever holds a lease.</summary>
+    public static List<Guid> FindOwners(SqliteSession session) => OwnerColumn.FindOwners(session, "lane", "lease_owner");
 
     /// <summary>Voids the leases of an owner that is dead; their attempts count.</summary>
     public static int Void(SqliteSession session, Guid owner, long now) =>
