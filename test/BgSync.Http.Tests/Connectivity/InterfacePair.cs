@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Security.Cryptography;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 
 namespace BgSync.Http.Tests.Connectivity;
 

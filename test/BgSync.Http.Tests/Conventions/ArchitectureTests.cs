@@ -5,7 +5,7 @@ using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
 using BgSync.Http.Routing;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.Logging;
 using Xunit;
 
@@ -29,7 +29,9 @@ public sealed partial class ArchitectureTests
     [InlineData("Outcomes")]
     [InlineData("Connectivity")]
     [InlineData("Storage", "Requests")]
-    [InlineData("Storage.Sqlite", "Storage", "Requests")]
+    [InlineData("Storage.Files")]
+    [InlineData("Storage.Format", "Storage", "Requests")]
+    [InlineData("Storage.Sqlite", "Storage", "Storage.Files", "Storage.Format", "Requests")]
     [InlineData("Storage.Memory", "Storage", "Requests")]
     [InlineData("Diagnostics", "Storage", "Requests")]
     [InlineData(

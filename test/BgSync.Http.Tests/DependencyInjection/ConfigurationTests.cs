@@ -3,7 +3,7 @@ using System.Text;
 using BgSync.Http.Replay;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;

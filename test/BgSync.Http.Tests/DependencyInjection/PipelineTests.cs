@@ -1,6 +1,6 @@
 using System.Net.Http.Headers;
 using BgSync.Http.Queues;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using BgSync.Http.Connectivity;
 using BgSync.Http.Queues;
 using BgSync.Http.Replay;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

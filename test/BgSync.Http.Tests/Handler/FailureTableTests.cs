@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using BgSync.Http.Queues;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

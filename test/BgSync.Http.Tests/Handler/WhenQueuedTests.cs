@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using BgSync.Http.Queues;
 using BgSync.Http.Requests;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

@@ -4,7 +4,7 @@ using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
 using BgSync.Http.Storage.Sqlite;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,7 +1,7 @@
 using System.Text;
 using BgSync.Http.Queues;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;

@@ -1,6 +1,6 @@
 using System.Net;
 using BgSync.Http.Queues;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Queues;

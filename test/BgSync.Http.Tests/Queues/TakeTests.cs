@@ -3,7 +3,7 @@ using BgSync.Http.Queues;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;

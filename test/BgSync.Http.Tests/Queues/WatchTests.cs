@@ -1,5 +1,5 @@
 using BgSync.Http.Queues;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Xunit;
 

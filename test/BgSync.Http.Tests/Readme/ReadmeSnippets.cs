@@ -12,7 +12,7 @@ using BgSync.Http.Replay;
 using BgSync.Http.Requests;
 using BgSync.Http.Routing;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

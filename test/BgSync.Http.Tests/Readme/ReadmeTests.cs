@@ -5,7 +5,7 @@ using System.Text.RegularExpressions;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Routing;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.Logging;
 using Xunit;
 

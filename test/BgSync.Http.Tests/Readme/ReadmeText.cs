@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 
 namespace BgSync.Http.Tests.Readme;
 

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

@@ -5,7 +5,7 @@ using System.Web;
 using BgSync.Http.Queues;
 using BgSync.Http.Replay;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

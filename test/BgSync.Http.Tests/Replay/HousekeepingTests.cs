@@ -1,6 +1,6 @@
 using BgSync.Http.Queues;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

@@ -2,7 +2,7 @@ using BgSync.Http.Connectivity;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using BgSync.Http.Connectivity;
 using BgSync.Http.Queues;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using BgSync.Http.Queues;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;

@@ -1,6 +1,6 @@
 using BgSync.Http.Queues;
 using BgSync.Http.Requests;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;

@@ -7,7 +7,7 @@ using System.Text;
 using BgSync.Http.Queues;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

@@ -1,5 +1,6 @@
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
+using BgSync.Http.Testing.Storage;
 
 namespace BgSync.Http.Tests.Storage;
 

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Extensions.Logging;
 using Xunit;
 

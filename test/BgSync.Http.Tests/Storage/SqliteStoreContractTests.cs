@@ -1,6 +1,7 @@
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
+using BgSync.Http.Testing.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace BgSync.Http.Tests.Storage;

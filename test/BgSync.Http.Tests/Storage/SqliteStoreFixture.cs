@@ -1,7 +1,7 @@
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Microsoft.Data.Sqlite;
 using Xunit;
 

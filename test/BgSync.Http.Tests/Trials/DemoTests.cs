@@ -1,3 +1,4 @@
+using BgSync.Http.Testing.Trials;
 using Xunit;
 
 namespace BgSync.Http.Tests.Trials;

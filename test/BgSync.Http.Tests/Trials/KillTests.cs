@@ -1,5 +1,6 @@
 using BgSync.Http.TestApp;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
+using BgSync.Http.Testing.Trials;
 using Xunit;
 
 namespace BgSync.Http.Tests.Trials;

@@ -1,4 +1,5 @@
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
+using BgSync.Http.Testing.Trials;
 using Xunit;
 
 namespace BgSync.Http.Tests.Trials;

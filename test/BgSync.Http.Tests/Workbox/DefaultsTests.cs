@@ -2,7 +2,7 @@ using System.Net;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Queues;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using BgSync.Tool.Demo;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;

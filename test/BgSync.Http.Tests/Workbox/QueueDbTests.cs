@@ -1,5 +1,5 @@
 using BgSync.Http.Storage;
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;

@@ -1,4 +1,4 @@
-using BgSync.Http.Tests.Infrastructure;
+using BgSync.Http.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;

@@ -1,0 +1,123 @@
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.Testing;
+
+/// <summary>A store whose operations fail when the test says so.</summary>
+public sealed class FaultyStore(IQueueStore inner) : IQueueStore
+{
+    /// <summary>Called with the name of each operation before it is done; may throw.</summary>
+    public Action<string> Before { get; set; } = static _ => { };
+
+    /// <summary>Whether leases are lost.</summary>
+    public bool LosesLeases { get; set; }
+
+    public ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken) =>
+        Do(nameof(BeginBodyAsync)).BeginBodyAsync(cancellationToken);
+
+    public ValueTask<AddedEntry> AddAsync(NewEntry entry, CancellationToken cancellationToken) =>
+        Do(nameof(AddAsync)).AddAsync(entry, cancellationToken);
+
+    public ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken) =>
+        Do(nameof(HoldAsync)).HoldAsync(entry, isRepeatable, cancellationToken);
+
+    public ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken) =>
+        Do(nameof(ReleaseAsync)).ReleaseAsync(heldId, release, cancellationToken);
+
+    public ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
+        Do(nameof(DropAsync)).DropAsync(heldId, cancellationToken);
+
+    public ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(GetScheduleAsync)).GetScheduleAsync(queue, cancellationToken);
+
+    public ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
+        string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken) =>
+        Do(nameof(LeaseAsync)).LeaseAsync(queue, origin, limit, duration, cancellationToken);
+
+    public ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken) =>
+        Do(nameof(LeaseLaneAsync)).LeaseLaneAsync(queue, lane, duration, cancellationToken);
+
+    public ValueTask<bool> HasEntriesAsync(string queue, string lane, CancellationToken cancellationToken) =>
+        Do(nameof(HasEntriesAsync)).HasEntriesAsync(queue, lane, cancellationToken);
+
+    public ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
+        LosesLeases ? ValueTask.FromResult(false) : Do(nameof(RenewAsync)).RenewAsync(lease, duration, cancellationToken);
+
+    public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
+        Do(nameof(CompleteAsync)).CompleteAsync(lease, delivery, cancellationToken);
+
+    public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
+        Do(nameof(RescheduleAsync)).RescheduleAsync(lease, retry, cancellationToken);
+
+    public ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken) =>
+        Do(nameof(BuryAsync)).BuryAsync(lease, death, cancellationToken);
+
+    public ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, bool keep, CancellationToken cancellationToken) =>
+        Do(nameof(ExpireAsync)).ExpireAsync(queue, limit, keep, cancellationToken);
+
+    public ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken) =>
+        Do(nameof(ClearBackoffAsync)).ClearBackoffAsync(queue, onlyEndless, cancellationToken);
+
+    public ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken) =>
+        Do(nameof(ReclaimAsync)).ReclaimAsync(cancellationToken);
+
+    public IAsyncEnumerable<StoredEntry> ReadAsync(string queue, QueueEnd from, CancellationToken cancellationToken) =>
+        Do(nameof(ReadAsync)).ReadAsync(queue, from, cancellationToken);
+
+    public ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(FindAsync)).FindAsync(queue, id, cancellationToken);
+
+    public ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
+        Do(nameof(FindLastAsync)).FindLastAsync(queue, coalesceKey, cancellationToken);
+
+    public ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(GetHistoryAsync)).GetHistoryAsync(queue, id, cancellationToken);
+
+    public ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
+        Do(nameof(RemoveAsync)).RemoveAsync(queue, id, revision, cancellationToken);
+
+    public ValueTask<EntryChange> ReplaceAsync(
+        StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken) =>
+        Do(nameof(ReplaceAsync)).ReplaceAsync(edited, body, delay, cancellationToken);
+
+    public ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken) =>
+        Do(nameof(ClearAsync)).ClearAsync(queue, limit, cancellationToken);
+
+    public IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(ReadDeadLettersAsync)).ReadDeadLettersAsync(queue, cancellationToken);
+
+    public ValueTask<Stream?> OpenBodyAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(OpenBodyAsync)).OpenBodyAsync(queue, id, cancellationToken);
+
+    public ValueTask<QueueCounts> CountAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(CountAsync)).CountAsync(queue, cancellationToken);
+
+    public ValueTask<bool> RequeueAsync(string queue, long id, DateTimeOffset expiresAt, CancellationToken cancellationToken) =>
+        Do(nameof(RequeueAsync)).RequeueAsync(queue, id, expiresAt, cancellationToken);
+
+    public ValueTask<bool> DeleteDeadLetterAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(DeleteDeadLetterAsync)).DeleteDeadLetterAsync(queue, id, cancellationToken);
+
+    public ValueTask<IReadOnlyList<long>> TrimDeadLettersAsync(
+        string queue, DateTimeOffset diedBefore, long? keep, int limit, CancellationToken cancellationToken) =>
+        Do(nameof(TrimDeadLettersAsync)).TrimDeadLettersAsync(queue, diedBefore, keep, limit, cancellationToken);
+
+    public ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken) =>
+        Do(nameof(GetReceiptAsync)).GetReceiptAsync(queue, id, cancellationToken);
+
+    public ValueTask<int> ForgetReceiptsAsync(string queue, DateTimeOffset before, int limit, CancellationToken cancellationToken) =>
+        Do(nameof(ForgetReceiptsAsync)).ForgetReceiptsAsync(queue, before, limit, cancellationToken);
+
+    public ValueTask<QueuePause?> GetPauseAsync(string queue, CancellationToken cancellationToken) =>
+        Do(nameof(GetPauseAsync)).GetPauseAsync(queue, cancellationToken);
+
+    public ValueTask SetPauseAsync(string queue, QueuePause? pause, CancellationToken cancellationToken) =>
+        Do(nameof(SetPauseAsync)).SetPauseAsync(queue, pause, cancellationToken);
+
+    public ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    private IQueueStore Do(string operation)
+    {
+        Before(operation);
+        return inner;
+    }
+}

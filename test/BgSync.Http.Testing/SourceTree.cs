@@ -1,0 +1,32 @@
+namespace BgSync.Http.Testing;
+
+/// <summary>The sources that the tests were built from.</summary>
+public static class SourceTree
+{
+    // Not by [CallerFilePath]: a deterministic build puts "/_/" there.
+    private static readonly string _root = FindRoot(AppContext.BaseDirectory);
+
+    /// <summary>The path of a file of the repository.</summary>
+    public static string PathOf(string file) => Path.Combine(_root, file);
+
+    /// <summary>A file of the repository, read.</summary>
+    public static string Read(string file) => File.ReadAllText(PathOf(file));
+
+    /// <summary>The C# files of the library, as paths inside its folder.</summary>
+    public static IEnumerable<string> LibraryFiles()
+    {
+        var library = PathOf("src/BgSync.Http");
+        return Directory.EnumerateFiles(library, "*.cs", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(library, file).Replace('\\', '/'))
+            .Where(static file => !file.StartsWith("obj/", StringComparison.Ordinal) && !file.StartsWith("bin/", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal);
+    }
+
+    /// <summary>A C# file of the library, read.</summary>
+    public static string ReadLibrary(string file) => Read($"src/BgSync.Http/{file}");
+
+    private static string FindRoot(string folder) =>
+        File.Exists(Path.Combine(folder, "BgSync.Http.sln"))
+            ? folder
+            : FindRoot(Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("The tests do not run inside the repository."));
+}

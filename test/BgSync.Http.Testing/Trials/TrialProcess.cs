@@ -1,0 +1,126 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace BgSync.Http.Testing.Trials;
+
+/// <summary>A process under trial: its lines are kept as they come, and it is killed at the end in any case.</summary>
+internal sealed class TrialProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan _startDeadline = TimeSpan.FromSeconds(30);
+
+    private readonly Process _process;
+    private readonly ConcurrentQueue<string> _lines = new();
+    private readonly ConcurrentQueue<string> _errors = new();
+
+    private TrialProcess(ProcessStartInfo start)
+    {
+        start.RedirectStandardInput = true;
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += (_, line) => Keep(_lines, line.Data);
+        _process.ErrorDataReceived += (_, line) => Keep(_errors, line.Data);
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    /// <summary>What it has written to standard output.</summary>
+    public IReadOnlyCollection<string> Lines => _lines;
+
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>Starts an assembly that is built beside the tests.</summary>
+    public static TrialProcess Start(string assembly, params IEnumerable<string> arguments) =>
+        new(new ProcessStartInfo(DotnetHost, [Path.Combine(AppContext.BaseDirectory, assembly), .. arguments]));
+
+    /// <summary>Starts the test application and waits until it is ready.</summary>
+    public static Task<TrialProcess> StartAppAsync(params IEnumerable<string> arguments) =>
+        ReadyAsync(Start(AppAssembly, arguments));
+
+    /// <summary>The same in a network namespace.</summary>
+    public static Task<TrialProcess> StartAppInAsync(string networkNamespace, params IEnumerable<string> arguments) =>
+        ReadyAsync(new TrialProcess(new ProcessStartInfo(
+            "ip",
+            ["netns", "exec", networkNamespace, DotnetHost, Path.Combine(AppContext.BaseDirectory, AppAssembly), .. arguments])));
+
+    /// <summary>What follows <paramref name="word"/> in the lines that begin with it.</summary>
+    public IReadOnlyList<string> Said(string word) =>
+        [.. _lines.Where(line => line.StartsWith(word + " ", StringComparison.Ordinal)).Select(line => line[(word.Length + 1)..])];
+
+    /// <summary>Writes a line to its standard input.</summary>
+    public void Tell(string line)
+    {
+        _process.StandardInput.WriteLine(line);
+        _process.StandardInput.Flush();
+    }
+
+    /// <summary>Waits until <paramref name="condition"/> holds for what it has written.</summary>
+    public Task WaitAsync(Func<bool> condition, TimeSpan deadline, string what) => Eventually.TrueAsync(
+        () => condition() || (_process.HasExited ? throw new InvalidOperationException($"It ended before {what}. {this}") : false),
+        deadline,
+        () => $"{what}. {this}");
+
+    /// <summary>Waits until it writes a line.</summary>
+    public Task WaitForLineAsync(string line, TimeSpan deadline) => WaitAsync(() => _lines.Contains(line), deadline, $"'{line}'");
+
+    /// <summary>Waits until it has ended by itself.</summary>
+    public async Task WaitForExitAsync(TimeSpan deadline)
+    {
+        await Eventually.TrueAsync(() => _process.HasExited, deadline, () => $"its end. {this}");
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>SIGKILL; returns when it is dead and all that it wrote is in <see cref="Lines"/>.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+        }
+
+        _process.Dispose();
+    }
+
+    /// <summary>Its last lines, for a message.</summary>
+    public override string ToString() => $"""
+        Process {_process.Id} {string.Join(' ', _process.StartInfo.ArgumentList)}
+        standard output ends with:
+        {string.Join(Environment.NewLine, _lines.TakeLast(20))}
+        standard error ends with:
+        {string.Join(Environment.NewLine, _errors.TakeLast(40))}
+        """;
+
+    private const string AppAssembly = "BgSync.Http.TestApp.dll";
+
+    private static string DotnetHost => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+
+    private static async Task<TrialProcess> ReadyAsync(TrialProcess process)
+    {
+        try
+        {
+            await process.WaitForLineAsync("READY", _startDeadline);
+            return process;
+        }
+        catch
+        {
+            await process.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static void Keep(ConcurrentQueue<string> lines, string? line)
+    {
+        if (line is not null)
+        {
+            lines.Enqueue(line);
+        }
+    }
+}
