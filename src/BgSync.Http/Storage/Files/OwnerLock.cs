@@ -1,4 +1,4 @@
-namespace BgSync.Http.Storage.Sqlite;
+namespace BgSync.Http.Storage.Files;
 
 /// <summary>
 /// A file beside the database that a store holds locked while it lives. The operating system drops the lock with the process, so

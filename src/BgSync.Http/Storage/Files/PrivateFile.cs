@@ -1,4 +1,4 @@
-namespace BgSync.Http.Storage.Sqlite;
+namespace BgSync.Http.Storage.Files;
 
 /// <summary>Files and folders that no other account of the machine can look into.</summary>
 internal static class PrivateFile

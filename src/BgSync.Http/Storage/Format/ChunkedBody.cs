@@ -1,6 +1,6 @@
 using System.IO.Hashing;
 
-namespace BgSync.Http.Storage.Sqlite;
+namespace BgSync.Http.Storage.Format;
 
 /// <summary>How a body is cut up.</summary>
 internal static class ChunkedBody

@@ -1,6 +1,6 @@
 using BgSync.Http.Requests;
 
-namespace BgSync.Http.Storage.Sqlite;
+namespace BgSync.Http.Storage.Format;
 
 /// <summary>An inline body of an entry whose checksum is wrong.</summary>
 internal sealed class DamagedBodyStream : ForwardStream

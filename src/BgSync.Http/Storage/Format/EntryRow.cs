@@ -3,9 +3,8 @@ using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
 using BgSync.Http.Requests;
-using Microsoft.Data.Sqlite;
 
-namespace BgSync.Http.Storage.Sqlite;
+namespace BgSync.Http.Storage.Format;
 
 /// <summary>What makes an entry, column by column as it is stored. Anything may be missing from a damaged one.</summary>
 internal sealed record EntryRow
@@ -100,65 +99,8 @@ internal sealed record EntryRow
         return (body is { } given ? row.With(given) : row).Sealed();
     }
 
-    /// <summary>Reads <see cref="SqliteSchema.EntryColumns"/> from a column on.</summary>
-    public static EntryRow Read(SqliteDataReader reader, int first)
-    {
-        return new EntryRow
-        {
-            Queue = Text(0),
-            Lane = Text(1),
-            Timestamp = Number(2) ?? 0,
-            ExpiresAt = Number(3) ?? 0,
-            Method = Text(4),
-            Uri = Text(5),
-            Origin = Text(6),
-            Version = Text(7),
-            VersionPolicy = Number(8) ?? 0,
-            Headers = Text(9),
-            ContentHeaders = Text(10),
-            Metadata = Text(11),
-            TraceParent = Text(12),
-            Body = reader.IsDBNull(first + 13) ? null : reader.GetFieldValue<byte[]>(first + 13),
-            BodyId = Number(14),
-            BodyLength = Number(15) ?? 0,
-            Checksum = Number(16) ?? 0,
-            CoalesceKey = Text(17),
-            Prerequisite = Number(18),
-            Priority = Number(19) ?? 0,
-        };
-
-        string? Text(int column) => reader.IsDBNull(first + column) ? null : reader.GetString(first + column);
-        long? Number(int column) => reader.IsDBNull(first + column) ? null : reader.GetInt64(first + column);
-    }
-
     /// <summary>The same row with the checksum that it ought to have.</summary>
     public EntryRow Sealed() => this with { Checksum = ComputeChecksum() };
-
-    /// <summary>The values of <see cref="SqliteSchema.EntryParameters"/>, before those of the statement's own.</summary>
-    public (string Name, object? Value)[] Parameters(params ReadOnlySpan<(string Name, object? Value)> others) =>
-    [
-        ("$queue", Queue),
-        ("$lane", Lane),
-        ("$timestamp", Timestamp),
-        ("$expires_at", ExpiresAt),
-        ("$method", Method),
-        ("$uri", Uri),
-        ("$origin", Origin),
-        ("$version", Version),
-        ("$version_policy", VersionPolicy),
-        ("$headers", Headers),
-        ("$content_headers", ContentHeaders),
-        ("$metadata", Metadata),
-        ("$traceparent", TraceParent),
-        ("$body", Body),
-        ("$body_id", BodyId),
-        ("$body_length", BodyLength),
-        ("$checksum", Checksum),
-        ("$coalesce_key", CoalesceKey),
-        ("$prerequisite", Prerequisite),
-        ("$priority", Priority),
-        .. others,
-    ];
 
     /// <summary>Makes the entry of it, or says why that cannot be done.</summary>
     public StoredEntry? Decode(long id, int attempts, string? lastError, out string? damage)

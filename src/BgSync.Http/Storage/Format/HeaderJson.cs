@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
-namespace BgSync.Http.Storage.Sqlite;
+namespace BgSync.Http.Storage.Format;
 
 /// <summary>Headers as <c>[["name","value"],…]</c>, which keeps their order and repetition; metadata as an object.</summary>
 internal static class HeaderJson

@@ -1,4 +1,4 @@
-namespace BgSync.Http.Storage.Sqlite;
+namespace BgSync.Http.Storage.Format;
 
 /// <summary>Times as they are stored: milliseconds since 1970, and the greatest number for never.</summary>
 internal static class UnixTime

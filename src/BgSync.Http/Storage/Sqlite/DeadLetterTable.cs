@@ -1,3 +1,4 @@
+using BgSync.Http.Storage.Format;
 using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -47,7 +48,7 @@ internal static class DeadLetterTable
     public static EntryRow? FindRow(SqliteSession session, long id)
     {
         using var reader = session.Query($"SELECT {SqliteSchema.EntryColumns} FROM dead_letter WHERE id = $id", ("$id", id));
-        return reader.Read() ? EntryRow.Read(reader, 0) : null;
+        return reader.Read() ? EntryColumns.Read(reader, 0) : null;
     }
 
     public static void Delete(SqliteSession session, string queue, long id)
@@ -105,7 +106,7 @@ internal static class DeadLetterTable
         {
             Id = id,
             Queue = reader.GetString(first + 1),
-            Entry = EntryRow.Read(reader, first + 11).Decode(id, reader.GetInt32(first + 6), lastError, out _),
+            Entry = EntryColumns.Read(reader, first + 11).Decode(id, reader.GetInt32(first + 6), lastError, out _),
             Reason = (DeadLetterReason)reader.GetInt32(first + 2),
             Error = reader.IsDBNull(first + 3) ? null : reader.GetString(first + 3),
             StatusCode = statusCode,

@@ -1,4 +1,5 @@
 using BgSync.Http.Requests;
+using BgSync.Http.Storage.Format;
 using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -41,7 +42,7 @@ internal static class EntryTable
     public static EntryRow? Find(SqliteSession session, long id)
     {
         using var reader = session.Query($"SELECT {SqliteSchema.EntryColumns} FROM entry WHERE id = $id", ("$id", id));
-        return reader.Read() ? EntryRow.Read(reader, 0) : null;
+        return reader.Read() ? EntryColumns.Read(reader, 0) : null;
     }
 
     public static void Delete(SqliteSession session, long id) => session.Execute("DELETE FROM entry WHERE id = $id", ("$id", id));
@@ -189,7 +190,7 @@ internal static class EntryTable
     {
         using var reader = session.Query(
             $"{SelectDescribed} WHERE entry.id = $id AND entry.queue = $queue", ("$id", id), ("$queue", queue), ("$now", now));
-        return reader.Read() ? Decode(reader, EntryRow.Read(reader, 7), now) : null;
+        return reader.Read() ? Decode(reader, EntryColumns.Read(reader, 7), now) : null;
     }
 
     /// <summary>The last entry of a queue that has a coalescing key and can be read.</summary>
@@ -201,7 +202,7 @@ internal static class EntryTable
         StoredEntry? last = null;
         while (last is null && reader.Read())
         {
-            last = Decode(reader, EntryRow.Read(reader, 7), now);
+            last = Decode(reader, EntryColumns.Read(reader, 7), now);
         }
 
         return last;
@@ -225,7 +226,7 @@ internal static class EntryTable
         {
             rows++;
             next = reader.GetInt64(1);
-            var row = EntryRow.Read(reader, 7);
+            var row = EntryColumns.Read(reader, 7);
             bytes += row.Body?.Length ?? 0;
             if (Decode(reader, row, now) is { } entry)
             {

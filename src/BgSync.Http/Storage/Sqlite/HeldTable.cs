@@ -1,3 +1,5 @@
+using BgSync.Http.Storage.Format;
+
 namespace BgSync.Http.Storage.Sqlite;
 
 /// <summary>The requests that are being sent for the first time. No other table knows of them but that of their bodies.</summary>
@@ -28,7 +30,7 @@ internal static class HeldTable
         using var reader = session.Query(
             $"SELECT position, {SqliteSchema.EntryColumns} FROM held WHERE id = $id AND owner = $owner",
             ("$id", id), ("$owner", owner.ToByteArray()));
-        return reader.Read() ? (EntryRow.Read(reader, 1), reader.GetInt64(0)) : null;
+        return reader.Read() ? (EntryColumns.Read(reader, 1), reader.GetInt64(0)) : null;
     }
 
     public static void Delete(SqliteSession session, long id) => session.Execute("DELETE FROM held WHERE id = $id", ("$id", id));
@@ -99,7 +101,7 @@ internal static class HeldTable
         return reader.Read()
             ? (reader.GetInt64(0),
                 reader.GetBoolean(1),
-                EntryRow.Read(reader, 5),
+                EntryColumns.Read(reader, 5),
                 new EntryStart(reader.GetInt64(2), 1, ReclaimedWork.Interrupted, reader.GetInt64(3), reader.GetBoolean(4)))
             : null;
     }

@@ -1,4 +1,5 @@
 using BgSync.Http.Requests;
+using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;
 

@@ -1,3 +1,5 @@
+using BgSync.Http.Storage.Format;
+
 namespace BgSync.Http.Storage.Sqlite;
 
 /// <summary>How the entries of all queues ended.</summary>

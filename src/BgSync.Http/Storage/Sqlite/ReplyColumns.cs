@@ -1,4 +1,5 @@
 using System.Text.Json;
+using BgSync.Http.Storage.Format;
 using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;

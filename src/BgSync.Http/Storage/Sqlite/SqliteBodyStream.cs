@@ -1,5 +1,6 @@
 using System.Buffers;
 using BgSync.Http.Requests;
+using BgSync.Http.Storage.Format;
 using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;

@@ -1,3 +1,5 @@
+using BgSync.Http.Storage.Format;
+
 namespace BgSync.Http.Storage.Sqlite;
 
 /// <summary>Writes a body in chunks, a commit for each call.</summary>

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using BgSync.Http.Storage.Files;
+using BgSync.Http.Storage.Format;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 

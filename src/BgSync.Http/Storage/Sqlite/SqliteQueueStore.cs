@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using BgSync.Http.Requests;
+using BgSync.Http.Storage.Files;
+using BgSync.Http.Storage.Format;
 using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Storage.Sqlite;

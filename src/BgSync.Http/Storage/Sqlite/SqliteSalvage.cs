@@ -1,3 +1,4 @@
+using BgSync.Http.Storage.Format;
 using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -113,7 +114,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
 
     private void CopyEntry(SqliteDataReader reader)
     {
-        var row = EntryRow.Read(reader, 6);
+        var row = EntryColumns.Read(reader, 6);
         if (row.IsWhole)
         {
             var start = new EntryStart(
@@ -129,7 +130,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
 
     private void CopyDeadLetter(SqliteDataReader reader)
     {
-        var row = EntryRow.Read(reader, 11);
+        var row = EntryColumns.Read(reader, 11);
         if (row.IsWhole)
         {
             fresh.Execute(
@@ -172,7 +173,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
 
     private void CopyHeld(SqliteDataReader reader)
     {
-        var row = EntryRow.Read(reader, 6);
+        var row = EntryColumns.Read(reader, 6);
         if (row.IsWhole)
         {
             var start = new EntryStart(reader.GetInt64(3), 0, null, reader.GetInt64(4), reader.GetBoolean(5));
