@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using BgSync.Http.Queues;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -5,7 +6,8 @@ using Microsoft.Extensions.Hosting;
 namespace BgSync.Http.TestApp;
 
 /// <summary>
-/// An application with a queue. It says READY, and then for each item what its caller was told: DELIVERED, QUEUED or FAILED.
+/// An application with a queue. It says READY, and then for each item what its caller was told: DELIVERED, QUEUED or FAILED, the
+/// second with when it was posted and when it was told, by the clock that all processes of a machine share.
 /// On standard input: <c>post LANE ID</c>; <c>count</c>, answered by LIVE and DEAD; <c>drain</c>, to produce nothing more and say
 /// EMPTY when the queue is. It ends with its standard input, so that it does not outlive a trial.
 /// </summary>
@@ -16,7 +18,7 @@ internal sealed class ItemApplication(
     private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(5);
 
     public static async Task RunAsync(
-        string store, Uri server, string sender, int producers, Action<BackgroundSyncOptions> configure)
+        Action<IServiceCollection> addStore, Uri server, string sender, int producers, Action<BackgroundSyncOptions> configure)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddHttpClient(QueueName, client => client.BaseAddress = server)
@@ -26,7 +28,7 @@ internal sealed class ItemApplication(
                 configure(sync);
             })
             .AddHttpMessageHandler(() => new SenderHandler(sender));
-        builder.Services.AddBackgroundSyncSqlite(store);
+        addStore(builder.Services);
         builder.Services.AddSingleton<ItemApplication>();
 
         using var host = builder.Build();
@@ -77,6 +79,7 @@ internal sealed class ItemApplication(
 
     private async Task PostAsync(Item item)
     {
+        var began = Stopwatch.GetTimestamp();
         try
         {
             using var client = clients.CreateClient(QueueName);
@@ -86,7 +89,7 @@ internal sealed class ItemApplication(
         }
         catch (RequestQueuedException)
         {
-            Console.Out.WriteLine($"QUEUED {item.Id}");
+            Console.Out.WriteLine($"QUEUED {item.Lane} {item.Id} {began} {Stopwatch.GetTimestamp()}");
         }
         catch (Exception failure)
         {

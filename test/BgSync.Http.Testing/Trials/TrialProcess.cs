@@ -34,11 +34,11 @@ internal sealed class TrialProcess : IAsyncDisposable
     public static TrialProcess Start(string assembly, params IEnumerable<string> arguments) =>
         new(new ProcessStartInfo(DotnetHost, [Path.Combine(AppContext.BaseDirectory, assembly), .. arguments]));
 
-    /// <summary>Starts the test application and waits until it is ready.</summary>
-    public static Task<TrialProcess> StartAppAsync(params IEnumerable<string> arguments) =>
-        ReadyAsync(Start(AppAssembly, arguments));
+    /// <summary>Starts an application of items and waits until it is ready.</summary>
+    public static Task<TrialProcess> StartAppAsync(string assembly, params IEnumerable<string> arguments) =>
+        ReadyAsync(Start(assembly, arguments));
 
-    /// <summary>The same in a network namespace.</summary>
+    /// <summary>The same with the test application in a network namespace.</summary>
     public static Task<TrialProcess> StartAppInAsync(string networkNamespace, params IEnumerable<string> arguments) =>
         ReadyAsync(new TrialProcess(new ProcessStartInfo(
             "ip",
@@ -47,6 +47,9 @@ internal sealed class TrialProcess : IAsyncDisposable
     /// <summary>What follows <paramref name="word"/> in the lines that begin with it.</summary>
     public IReadOnlyList<string> Said(string word) =>
         [.. _lines.Where(line => line.StartsWith(word + " ", StringComparison.Ordinal)).Select(line => line[(word.Length + 1)..])];
+
+    /// <summary>What it has told its callers is queued, in this order.</summary>
+    public IReadOnlyList<QueuedItem> Queued => [.. Said("QUEUED").Select(QueuedItem.Parse)];
 
     /// <summary>Writes a line to its standard input.</summary>
     public void Tell(string line)

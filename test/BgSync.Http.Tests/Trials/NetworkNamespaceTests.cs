@@ -32,7 +32,7 @@ public sealed class NetworkNamespaceTests(ITestOutputHelper output)
         foreach (var id in ids)
         {
             application.Tell($"post photos {id}");
-            await application.WaitForLineAsync($"QUEUED {id}", _toldDeadline);
+            await application.WaitAsync(() => application.Queued.Any(queued => queued.Item.Id == id), _toldDeadline, $"{id} is queued");
         }
 
         await network.RestoreAsync(loss);
@@ -95,7 +95,7 @@ public sealed class NetworkNamespaceTests(ITestOutputHelper output)
     private static Task<TrialProcess> StartApplicationAsync(NetworkPair network, TempDirectory directory, int attemptSeconds) =>
         TrialProcess.StartAppInAsync(
             network.ApplicationNamespace,
-            ["upload", directory.File("queues.db"), $"http://{NetworkPair.ServerEndPoint}/", "app", $"{attemptSeconds}"]);
+            ["upload", $"sqlite:{directory.File("queues.db")}", $"http://{NetworkPair.ServerEndPoint}/", "app", $"{attemptSeconds}"]);
 
     /// <summary>The ids in the order of arrival: <c>ARRIVED lane id …</c>.</summary>
     private static IReadOnlyList<string> Arrivals(TrialProcess server) =>

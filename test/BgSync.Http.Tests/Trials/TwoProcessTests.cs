@@ -46,5 +46,5 @@ public sealed class TwoProcessTests(ITestOutputHelper output)
     }
 
     private static Task<TrialProcess> StartAsync(TempDirectory directory, FlippingServer server, string sender) =>
-        TrialProcess.StartAppAsync("queue-and-replay", directory.File("queues.db"), server.Address, sender, "3");
+        new TrialStore($"sqlite:{directory.File("queues.db")}").StartAsync(server.Address, sender, producers: 3, leaseSeconds: 60);
 }
