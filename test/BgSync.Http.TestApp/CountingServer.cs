@@ -20,6 +20,9 @@ public sealed class CountingServer(IPEndPoint endPoint) : IAsyncDisposable
     /// <summary>Told of each arrival before it is answered.</summary>
     public Action<Arrival>? Arrived { get; init; }
 
+    /// <summary>What an answer waits for, so that its request stays in flight. Default: nothing.</summary>
+    public Func<Arrival, Task>? Answering { get; init; }
+
     /// <summary>Everything that arrived, in this order.</summary>
     public IReadOnlyCollection<Arrival> Arrivals => _arrivals;
 
@@ -82,5 +85,6 @@ public sealed class CountingServer(IPEndPoint endPoint) : IAsyncDisposable
             body == item.Body);
         _arrivals.Enqueue(arrival);
         Arrived?.Invoke(arrival);
+        await (Answering?.Invoke(arrival) ?? Task.CompletedTask);
     }
 }

@@ -29,6 +29,7 @@ internal sealed class ItemApplication(
             })
             .AddHttpMessageHandler(() => new SenderHandler(sender));
         addStore(builder.Services);
+        builder.Services.AddSingleton<IBackgroundSyncObserver, LeaseWatch>();
         builder.Services.AddSingleton<ItemApplication>();
 
         using var host = builder.Build();

@@ -67,6 +67,16 @@ internal sealed class TrialProcess : IAsyncDisposable
     /// <summary>Waits until it writes a line.</summary>
     public Task WaitForLineAsync(string line, TimeSpan deadline) => WaitAsync(() => _lines.Contains(line), deadline, $"'{line}'");
 
+    /// <summary>Waits until it counts so many live entries.</summary>
+    public Task WaitForLiveAsync(Func<int> expected, TimeSpan deadline) => WaitAsync(
+        () =>
+        {
+            Tell("count");
+            return Said("LIVE") is [.., var last] && last.StartsWith($"{expected()} ", StringComparison.Ordinal);
+        },
+        deadline,
+        $"the right count, {expected()}");
+
     /// <summary>Waits until it has ended by itself.</summary>
     public async Task WaitForExitAsync(TimeSpan deadline)
     {
@@ -80,6 +90,12 @@ internal sealed class TrialProcess : IAsyncDisposable
         _process.Kill();
         await _process.WaitForExitAsync();
     }
+
+    /// <summary>SIGSTOP; returns when it stands still.</summary>
+    public Task FreezeAsync() => SignalAsync("STOP", static state => state == 'T');
+
+    /// <summary>SIGCONT; returns when it goes on.</summary>
+    public Task WakeAsync() => SignalAsync("CONT", static state => state != 'T');
 
     public async ValueTask DisposeAsync()
     {
@@ -117,6 +133,16 @@ internal sealed class TrialProcess : IAsyncDisposable
             await process.DisposeAsync();
             throw;
         }
+    }
+
+    private async Task SignalAsync(string signal, Func<char, bool> isIn)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", $"{_process.Id}"]);
+        await kill.WaitForExitAsync();
+        await Eventually.TrueAsync(() => isIn(State()), $"SIG{signal} reaches {_process.Id}");
+
+        // The name stands in parentheses, and may have some itself.
+        char State() => File.ReadAllText($"/proc/{_process.Id}/stat") is var stat ? stat[stat.LastIndexOf(')') + 2] : default;
     }
 
     private static void Keep(ConcurrentQueue<string> lines, string? line)

@@ -1,0 +1,16 @@
+using BgSync.Http.Testing;
+using BgSync.Http.Testing.Trials;
+using Xunit;
+
+namespace BgSync.Http.Tests.Trials;
+
+[Collection(TrialCollection.Name)]
+[Trait("Category", "Trial")]
+public sealed class SqliteFleetTests(ITestOutputHelper output) : FleetTrials(output), IDisposable
+{
+    private readonly TempDirectory _directory = new();
+
+    protected override TrialStore Store => new($"sqlite:{_directory.File("queues.db")}");
+
+    public void Dispose() => _directory.Dispose();
+}
