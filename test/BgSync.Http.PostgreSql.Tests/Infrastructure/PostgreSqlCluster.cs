@@ -140,7 +140,7 @@ public sealed class PostgreSqlCluster : IAsyncLifetime
     public async Task<string> CreateRoleAsync(string role, string database)
     {
         await using var server = NpgsqlDataSource.Create(ConnectionString() + ";Pooling=false");
-        await ExecuteAsync(server, $"CREATE ROLE \"{role}\" LOGIN PASSWORD '{_password}'");
+        await ExecuteAsync(server, $"CREATE ROLE \"{role.Replace("\"", "\"\"", StringComparison.Ordinal)}\" LOGIN PASSWORD '{_password}'");
         return new NpgsqlConnectionStringBuilder(ConnectionString(database)) { Username = role }.ConnectionString;
     }
 
