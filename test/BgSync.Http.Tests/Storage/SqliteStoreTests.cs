@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text.RegularExpressions;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
@@ -7,7 +6,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Storage;
 
-public sealed partial class SqliteStoreTests : SqliteStoreFixture
+public sealed class SqliteStoreTests : SqliteStoreFixture
 {
     [Fact]
     public async Task Callers_that_write_at_once_share_commits()
@@ -335,22 +334,7 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
         var statements = await store.GetStatementsAsync();
         Assert.True(statements.Count > 40);
         using var connection = Connect();
-
-        foreach (var sql in statements.Where(sql => DataStatement().IsMatch(sql) && !ProbeStatement().IsMatch(sql)))
-        {
-            using var command = connection.CreateCommand();
-            command.CommandText = "EXPLAIN QUERY PLAN " + sql;
-            foreach (var name in Parameter().Matches(sql).Select(match => match.Value).Distinct())
-            {
-                command.Parameters.AddWithValue(name, DBNull.Value);
-            }
-
-            using var plan = command.ExecuteReader();
-            while (plan.Read())
-            {
-                Assert.False(WholeTableStep().IsMatch(plan.GetString(3)), $"{plan.GetString(3)}\nin\n{sql}");
-            }
-        }
+        SqlitePlan.AssertIndexed(connection, statements);
     }
 
     [Fact(Timeout = 60_000)]
@@ -544,20 +528,4 @@ public sealed partial class SqliteStoreTests : SqliteStoreFixture
 
         Assert.Single((await store.ReclaimAsync(Cancellation)).DeadLetters);
     }
-
-    [GeneratedRegex(@"^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)")]
-    private static partial Regex DataStatement();
-
-    // Touches one row of a table at the opening.
-    [GeneratedRegex(@"^SELECT \* FROM \w+ LIMIT 1$")]
-    private static partial Regex ProbeStatement();
-
-    [GeneratedRegex(@"\$\w+")]
-    private static partial Regex Parameter();
-
-    // The bodies that are being written have an index that holds no others.
-    [GeneratedRegex(
-        @"^SCAN (?!body USING (COVERING )?INDEX body_owner)(entry|lane|queue|dead_letter|body|body_chunk|receipt|attempt|held)\b"
-        + @"|^SEARCH lane USING PRIMARY KEY \(queue=\?\)|TEMP B-TREE")]
-    private static partial Regex WholeTableStep();
 }

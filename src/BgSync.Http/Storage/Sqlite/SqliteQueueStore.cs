@@ -46,6 +46,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         .. _readers.Statements,
     ];
 
+    /// <summary>How many pages of the file were looked at so far, while nobody reads.</summary>
+    internal async Task<long> CountPagesVisitedAsync() =>
+        await _writer.RunAsync(static session => session.PagesVisited, CancellationToken.None).ConfigureAwait(false)
+        + _readers.PagesVisited;
+
     /// <summary>Asks the connection that writes.</summary>
     internal Task<long?> QueryWriterAsync(string sql) => _writer.RunAsync(session => session.QueryInt64(sql), CancellationToken.None);
 

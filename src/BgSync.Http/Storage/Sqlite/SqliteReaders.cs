@@ -21,6 +21,18 @@ internal sealed class SqliteReaders(SqliteDatabase database) : IDisposable
         }
     }
 
+    /// <summary>How many pages the connections that are idle now have looked at.</summary>
+    public long PagesVisited
+    {
+        get
+        {
+            lock (_idle)
+            {
+                return _idle.Sum(session => session.PagesVisited);
+            }
+        }
+    }
+
     /// <summary>Reads from one state of the database, off the caller's thread: SQLite waits for the disk where it stands.</summary>
     public async ValueTask<T> ReadAsync<T>(Func<SqliteSession, T> read, CancellationToken cancellationToken)
     {

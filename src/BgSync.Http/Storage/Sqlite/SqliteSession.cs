@@ -13,6 +13,9 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
     /// <summary>The texts of the statements prepared so far.</summary>
     public IReadOnlyCollection<string> Statements => _commands.Keys;
 
+    /// <summary>How many pages of the file it has looked at, in memory or on disk.</summary>
+    public long PagesVisited => Status(raw.SQLITE_DBSTATUS_CACHE_HIT) + Status(raw.SQLITE_DBSTATUS_CACHE_MISS);
+
     public long LastInsertId => raw.sqlite3_last_insert_rowid(connection.Handle);
 
     /// <summary>Runs a statement that returns no rows.</summary>
@@ -56,6 +59,12 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
         }
 
         connection.Dispose();
+    }
+
+    private int Status(int counter)
+    {
+        _ = raw.sqlite3_db_status(connection.Handle, counter, out var current, out _, resetFlg: 0);
+        return current;
     }
 
     private SqliteCommand Prepare(string sql, ReadOnlySpan<(string Name, object? Value)> parameters)
