@@ -1,0 +1,61 @@
+using System.CommandLine;
+using System.Globalization;
+using BgSync.Http.Benchmarks.Children;
+using BgSync.Http.Benchmarks.Measuring;
+using BgSync.Http.Benchmarks.Queues;
+using BgSync.Http.Benchmarks.Reporting;
+using BgSync.Http.Benchmarks.Stores;
+
+namespace BgSync.Http.Benchmarks;
+
+/// <summary>The command line: which parts, how thoroughly, and where the report goes.</summary>
+internal static class BenchmarkCommand
+{
+    private static readonly IBenchmarkPart[] _parts = [new StoresPart()];
+
+    /// <summary>Runs what the arguments say.</summary>
+    /// <param name="args">The arguments.</param>
+    /// <param name="more">Stores that this project does not know, to be measured beside its own.</param>
+    public static Task<int> RunAsync(string[] args, params QueueSubject[] more)
+    {
+        QueueSubject[] subjects = [new SqliteSubject(), .. more, new HandWrittenSubject(), new MemorySubject()];
+        var names = new Argument<string[]>("part")
+        {
+            Description = $"What to measure: {string.Join(", ", _parts.Select(static part => part.Name))}. All of them when none is named.",
+        };
+        names.AcceptOnlyFromAmong([.. _parts.Select(static part => part.Name)]);
+        var output = new Option<string>("--output")
+        {
+            Description = "The folder that the report is written to.",
+            DefaultValueFactory = static _ => Path.Combine("artifacts", "benchmarks"),
+        };
+        var quick = new Option<bool>("--quick") { Description = "Only shows that everything runs; the figures mean nothing." };
+        RootCommand command = new("Measures the queues and what they cost the requests that need none.") { names, output, quick };
+        command.SetAction(result =>
+            RunAsync(result.GetValue(names)!, new Effort(result.GetValue(quick)), result.GetValue(output)!, subjects));
+        command.Add(ChildCommand.Create(subjects));
+        return command.Parse(args).InvokeAsync();
+    }
+
+    private static async Task<int> RunAsync(string[] names, Effort effort, string output, QueueSubject[] subjects)
+    {
+        using var folder = new WorkFolder();
+        var report = new Report();
+        foreach (var part in _parts.Where(part => names.Length == 0 || names.Contains(part.Name)))
+        {
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{part.Title} ({part.Name})"));
+            await part.RunAsync(new Bench(effort, report.Begin(part.Title), folder, subjects));
+        }
+
+        foreach (var subject in subjects)
+        {
+            await subject.DisposeAsync();
+        }
+
+        var text = MarkdownReport.Write(report, Surroundings.Describe(folder.Path));
+        Console.WriteLine();
+        Console.Write(text);
+        await ReportFiles.WriteAsync(output, report, text);
+        return 0;
+    }
+}

@@ -1,0 +1,3 @@
+using BgSync.Http.Benchmarks;
+
+return await BenchmarkCommand.RunAsync(args);

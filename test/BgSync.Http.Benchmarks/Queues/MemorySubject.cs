@@ -1,0 +1,9 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace BgSync.Http.Benchmarks.Queues;
+
+/// <summary>Keeps nothing: what the others would cost without a disk.</summary>
+internal sealed class MemorySubject() : StoreSubject("Memory")
+{
+    protected override void AddTo(IServiceCollection services, string folder) => services.AddBackgroundSyncMemory();
+}

@@ -1,0 +1,225 @@
+using System.Diagnostics;
+using System.Globalization;
+using BgSync.Http.Benchmarks.Children;
+using BgSync.Http.Benchmarks.Measuring;
+using BgSync.Http.Benchmarks.Queues;
+using BgSync.Http.Benchmarks.Reporting;
+
+namespace BgSync.Http.Benchmarks.Stores;
+
+/// <summary>The stores side by side.</summary>
+internal sealed class StoresPart : IBenchmarkPart
+{
+    private const int BodyLength = 1024;
+
+    private readonly byte[] _body = new byte[BodyLength];
+
+    public string Name => "stores";
+
+    public string Title => "Stores, side by side";
+
+    public async Task RunAsync(Bench bench)
+    {
+        Array.Fill(_body, (byte)'x');
+        var comparison = bench.Section.Compare(bench.Subjects.Select(static subject => subject.Name));
+        await MeasureAddsAsync(bench, comparison);
+        await MeasureSettlingAsync(bench, comparison);
+        await MeasureFlushesAsync(bench, comparison);
+        await MeasureLongQueueAsync(bench, comparison);
+        await MeasureLargeBodyAsync(bench, comparison);
+    }
+
+    private async Task MeasureAddsAsync(Bench bench, Comparison comparison)
+    {
+        var sessions = await OpenAllAsync(bench, "adds");
+        foreach (var callers in (int[])[1, 8, 64, 512])
+        {
+            var entries = bench.Effort.Of(callers == 1 ? 500 : 2000, 64);
+            var loads = await EachAsync(bench.Effort.Repeats, sessions, async session =>
+                await Load.RunAsync(callers, entries, _ => session.AddAsync("", _body)));
+            var rates = loads.Select(static of => Median(of, static load => load.PerSecond)).ToList();
+            comparison.Add($"queue 1 KiB, {Callers(callers)}", rates.Select(Figures.PerSecond));
+            comparison.Draw($"queue, {Callers(callers)}", rates);
+            if (callers is 1 or 64)
+            {
+                comparison.Add(
+                    $"… p50 / p99 / longest, {Callers(callers)}",
+                    loads.Select(static of => string.Join(" / ", new[] { 0.5, 0.99, 1 }.Select(share =>
+                        Figures.Number(Median(of, load => load.Milliseconds(share))))) + " ms"));
+            }
+        }
+
+        await CloseAllAsync(sessions);
+    }
+
+    private async Task MeasureSettlingAsync(Bench bench, Comparison comparison)
+    {
+        foreach (var lanes in (int[])[1, 64])
+        {
+            var sessions = await OpenAllAsync(bench, "settling");
+            var rounds = bench.Effort.Of(lanes == 1 ? 500 : 20, 5);
+            var rates = await EachAsync(bench.Effort.Repeats, sessions, async session =>
+            {
+                await FillAsync(session, rounds * lanes, lanes);
+                var started = Stopwatch.GetTimestamp();
+                var settled = 0;
+                for (var round = 0; round < rounds; round++)
+                {
+                    settled += await session.SettleAsync(lanes);
+                }
+
+                return settled / Stopwatch.GetElapsedTime(started).TotalSeconds;
+            });
+            var medians = rates.Select(static of => Median(of, static rate => rate)).ToList();
+            var what = lanes == 1 ? "lease and complete, one lane" : $"lease and complete, {lanes} lanes";
+            comparison.Add(what, medians.Select(Figures.PerSecond));
+            comparison.Draw(what, medians);
+            await CloseAllAsync(sessions);
+        }
+    }
+
+    private static async Task MeasureFlushesAsync(Bench bench, Comparison comparison)
+    {
+        foreach (var callers in (int[])[1, 64])
+        {
+            var cells = new List<string>();
+            foreach (var subject in bench.Subjects)
+            {
+                var flushes = await FlushCount.MeasureAsync(subject, bench.Folder, callers, bench.Effort.Of(4000, 200));
+                cells.Add(flushes is { } count ? Figures.Number(count) : "?");
+            }
+
+            comparison.Add($"flushes an entry, {Callers(callers)}", cells);
+        }
+    }
+
+    private async Task MeasureLongQueueAsync(Bench bench, Comparison comparison)
+    {
+        var entries = bench.Effort.Of(100_000, 500);
+        List<double> sizes = [], openings = [], counts = [], emptied = [];
+        foreach (var subject in bench.Subjects)
+        {
+            var folder = bench.Folder.New("long");
+            await using (var session = await subject.OpenAsync(folder))
+            {
+                await session.AddAsync("", _body);
+                var empty = await session.SizeAsync();
+                await FillAsync(session, entries, lanes: 1);
+                sizes.Add((double)(await session.SizeAsync() - empty) / entries);
+            }
+
+            var reopened = await subject.OpenAsync(folder);
+            await using (reopened)
+            {
+                openings.Add(await MillisecondsAsync(() => reopened.AddAsync("", _body)));
+                var series = await Series.AlternateAsync(
+                    bench.Effort.Of(100, 3), () => MillisecondsAsync(async () => await reopened.CountAsync()));
+                counts.Add(series[0].Median);
+                await reopened.ClearAsync();
+                emptied.Add(await SettledSizeAsync(reopened, bench.Effort));
+            }
+        }
+
+        var length = entries.ToString("#,0", CultureInfo.InvariantCulture);
+        comparison.Add("bytes on disk for an entry of 1 KiB", sizes.Select(Figures.Bytes));
+        comparison.Add($"open with {length} entries, and queue one", openings.Select(Figures.Milliseconds));
+        comparison.Add($"count {length} entries", counts.Select(Figures.Milliseconds));
+        comparison.Add($"on disk after {length} entries have left", emptied.Select(Figures.Bytes));
+    }
+
+    private static async Task MeasureLargeBodyAsync(Bench bench, Comparison comparison)
+    {
+        var length = bench.Effort.Of(100, 2) * 1024L * 1024;
+        List<double> written = [], read = [];
+        var sessions = await OpenAllAsync(bench, "bodies");
+        foreach (var session in sessions)
+        {
+            written.Add(length / 1000 / await MillisecondsAsync(() => session.AddLargeAsync(length)));
+            read.Add(length / 1000 / await MillisecondsAsync(async () =>
+                ArgumentOutOfRangeException.ThrowIfNotEqual(await session.ReadLargeAsync(), length)));
+        }
+
+        await CloseAllAsync(sessions);
+        comparison.Add($"queue a body of {Figures.Bytes(length)}", written.Select(static rate => $"{Figures.Number(rate)} MB/s"));
+        comparison.Add($"read a body of {Figures.Bytes(length)}", read.Select(static rate => $"{Figures.Number(rate)} MB/s"));
+    }
+
+    private async Task FillAsync(IQueueSession session, int entries, int lanes) =>
+        await Load.RunAsync(256, entries, number => session.AddAsync(lanes == 1 ? "" : $"lane{number % lanes}", _body));
+
+    private static async Task<IReadOnlyList<IQueueSession>> OpenAllAsync(Bench bench, string name)
+    {
+        var sessions = new List<IQueueSession>();
+        foreach (var subject in bench.Subjects)
+        {
+            var session = await subject.OpenAsync(bench.Folder.New(name));
+            // Opens what is opened at the first call.
+            await session.CountAsync();
+            sessions.Add(session);
+        }
+
+        return sessions;
+    }
+
+    private static async Task CloseAllAsync(IEnumerable<IQueueSession> sessions)
+    {
+        foreach (var session in sessions)
+        {
+            await session.DisposeAsync();
+        }
+    }
+
+    /// <summary>Measures all of them in turn, again and again.</summary>
+    private static async Task<List<T>[]> EachAsync<T>(
+        int repeats, IReadOnlyList<IQueueSession> sessions, Func<IQueueSession, Task<T>> measure)
+    {
+        var results = sessions.Select(static _ => new List<T>()).ToArray();
+        for (var repeat = 0; repeat < repeats; repeat++)
+        {
+            for (var i = 0; i < sessions.Count; i++)
+            {
+                results[i].Add(await measure(sessions[i]));
+            }
+        }
+
+        return results;
+    }
+
+    /// <summary>The size once nothing is given back any more.</summary>
+    private static async Task<long> SettledSizeAsync(IQueueSession session, Effort effort)
+    {
+        var patience = TimeSpan.FromMilliseconds(effort.Of(2000, 300));
+        var size = await session.SizeAsync();
+        while (true)
+        {
+            await Task.Delay(patience);
+            var now = await session.SizeAsync();
+            if (now == size)
+            {
+                return size;
+            }
+
+            size = now;
+        }
+    }
+
+    private static async Task<double> MillisecondsAsync(Func<ValueTask> act)
+    {
+        var started = Stopwatch.GetTimestamp();
+        await act();
+        return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+    }
+
+    private static double Median<T>(IEnumerable<T> values, Func<T, double> select)
+    {
+        var series = new Series();
+        foreach (var value in values)
+        {
+            series.Add(select(value));
+        }
+
+        return series.Median;
+    }
+
+    private static string Callers(int callers) => callers == 1 ? "one caller" : $"{callers} callers";
+}
