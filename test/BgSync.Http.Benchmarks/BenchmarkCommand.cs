@@ -5,13 +5,14 @@ using BgSync.Http.Benchmarks.Measuring;
 using BgSync.Http.Benchmarks.Queues;
 using BgSync.Http.Benchmarks.Reporting;
 using BgSync.Http.Benchmarks.Stores;
+using BgSync.Http.Benchmarks.WayThrough;
 
 namespace BgSync.Http.Benchmarks;
 
 /// <summary>The command line: which parts, how thoroughly, and where the report goes.</summary>
 internal static class BenchmarkCommand
 {
-    private static readonly IBenchmarkPart[] _parts = [new StoresPart()];
+    private static readonly IBenchmarkPart[] _parts = [new WayThroughPart(), new StoresPart()];
 
     /// <summary>Runs what the arguments say.</summary>
     /// <param name="args">The arguments.</param>
