@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using BgSync.Http.Benchmarks.Children;
 using BgSync.Http.Benchmarks.Measuring;
+using BgSync.Http.Benchmarks.Queueing;
 using BgSync.Http.Benchmarks.Queues;
 using BgSync.Http.Benchmarks.Reporting;
 using BgSync.Http.Benchmarks.Stores;
@@ -12,7 +13,7 @@ namespace BgSync.Http.Benchmarks;
 /// <summary>The command line: which parts, how thoroughly, and where the report goes.</summary>
 internal static class BenchmarkCommand
 {
-    private static readonly IBenchmarkPart[] _parts = [new WayThroughPart(), new StoresPart()];
+    private static readonly IBenchmarkPart[] _parts = [new WayThroughPart(), new QueueingPart(), new StoresPart()];
 
     /// <summary>Runs what the arguments say.</summary>
     /// <param name="args">The arguments.</param>
