@@ -1,10 +1,15 @@
 using System.CommandLine;
 using System.Globalization;
+using BgSync.Http.Benchmarks.Bodies;
 using BgSync.Http.Benchmarks.Children;
+using BgSync.Http.Benchmarks.Idle;
 using BgSync.Http.Benchmarks.Measuring;
+using BgSync.Http.Benchmarks.Others;
 using BgSync.Http.Benchmarks.Queueing;
 using BgSync.Http.Benchmarks.Queues;
+using BgSync.Http.Benchmarks.Replay;
 using BgSync.Http.Benchmarks.Reporting;
+using BgSync.Http.Benchmarks.Scale;
 using BgSync.Http.Benchmarks.Stores;
 using BgSync.Http.Benchmarks.WayThrough;
 
@@ -13,7 +18,11 @@ namespace BgSync.Http.Benchmarks;
 /// <summary>The command line: which parts, how thoroughly, and where the report goes.</summary>
 internal static class BenchmarkCommand
 {
-    private static readonly IBenchmarkPart[] _parts = [new WayThroughPart(), new QueueingPart(), new StoresPart()];
+    private static readonly IBenchmarkPart[] _parts =
+    [
+        new WayThroughPart(), new QueueingPart(), new ReplayPart(), new ScalePart(), new BodiesPart(), new IdlePart(), new OthersPart(),
+        new StoresPart(),
+    ];
 
     /// <summary>Runs what the arguments say.</summary>
     /// <param name="args">The arguments.</param>

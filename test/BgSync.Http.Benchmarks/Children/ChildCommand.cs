@@ -1,4 +1,6 @@
 using System.CommandLine;
+using BgSync.Http.Benchmarks.Bodies;
+using BgSync.Http.Benchmarks.Idle;
 using BgSync.Http.Benchmarks.Measuring;
 using BgSync.Http.Benchmarks.Queues;
 
@@ -13,6 +15,8 @@ internal static class ChildCommand
     {
         Command child = new(Name, "Not to be used by hand.") { Hidden = true };
         child.Add(CreateAdd(subjects));
+        child.Add(BodyChild.CreateCommand());
+        child.Add(IdleChild.CreateCommand());
         return child;
     }
 

@@ -84,9 +84,10 @@ internal sealed class QueueingPart : IBenchmarkPart
     /// <summary>The whole way: a live request that is refused, and its caller told that it is queued.</summary>
     private async Task MeasureRefusedAsync(Bench bench, StoreSubject store)
     {
-        var folder = bench.Folder.New("refused");
-        await using var queued = new Application(store, folder, RefusingPort.Uri, static sync => sync.WhenQueued = WhenQueued.ReturnAccepted);
-        using var bare = new HttpClient { BaseAddress = RefusingPort.Uri };
+        using var port = new RefusingPort();
+        await using var queued = new Application(
+            store, bench.Folder.New("refused"), port.Uri, static sync => sync.WhenQueued = WhenQueued.ReturnAccepted);
+        using var bare = new HttpClient { BaseAddress = port.Uri };
         var requests = bench.Effort.Of(500, 20);
         var series = await Series.AlternateAsync(
             bench.Effort.Repeats,

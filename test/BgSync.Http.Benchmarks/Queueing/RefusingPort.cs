@@ -3,17 +3,20 @@ using System.Net.Sockets;
 
 namespace BgSync.Http.Benchmarks.Queueing;
 
-/// <summary>A port of this machine that refuses every connection: it is taken, and nobody listens.</summary>
-internal static class RefusingPort
+/// <summary>A port of this machine that refuses every connection: it is taken, and nobody listens, until it is given up.</summary>
+internal sealed class RefusingPort : IDisposable
 {
-    private static readonly Socket _taken = Take();
+    private readonly Socket _taken = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
-    public static Uri Uri { get; } = new($"http://{_taken.LocalEndPoint}/");
-
-    private static Socket Take()
+    public RefusingPort()
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return socket;
+        _taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        Number = ((IPEndPoint)_taken.LocalEndPoint!).Port;
     }
+
+    public int Number { get; }
+
+    public Uri Uri => new($"http://127.0.0.1:{Number}/");
+
+    public void Dispose() => _taken.Dispose();
 }

@@ -20,6 +20,9 @@ internal static class Figures
         return value.ToString(format, CultureInfo.InvariantCulture);
     }
 
+    /// <summary>What something takes beyond something else.</summary>
+    public static string Excess(double value, string unit) => $"{(value < 0 ? "−" : "+")}{Number(Math.Abs(value))} {unit}";
+
     public static string Milliseconds(double value) => $"{Number(value)} ms";
 
     public static string PerSecond(double value) => $"{Number(value)}/s";

@@ -116,7 +116,7 @@ internal sealed class StoresPart : IBenchmarkPart
                     bench.Effort.Of(100, 3), () => MillisecondsAsync(async () => await reopened.CountAsync()));
                 counts.Add(series[0].Median);
                 await reopened.ClearAsync();
-                emptied.Add(await SettledSizeAsync(reopened, bench.Effort));
+                emptied.Add(await SettledSize.OfAsync(reopened, bench.Effort));
             }
         }
 
@@ -183,24 +183,6 @@ internal sealed class StoresPart : IBenchmarkPart
         }
 
         return results;
-    }
-
-    /// <summary>The size once nothing is given back any more.</summary>
-    private static async Task<long> SettledSizeAsync(IQueueSession session, Effort effort)
-    {
-        var patience = TimeSpan.FromMilliseconds(effort.Of(2000, 300));
-        var size = await session.SizeAsync();
-        while (true)
-        {
-            await Task.Delay(patience);
-            var now = await session.SizeAsync();
-            if (now == size)
-            {
-                return size;
-            }
-
-            size = now;
-        }
     }
 
     private static async Task<double> MillisecondsAsync(Func<ValueTask> act)

@@ -31,10 +31,11 @@ internal sealed class WayThroughPart : IBenchmarkPart
             bench.Section.Add(new(
                 $"{what} ({parameters}): time",
                 cost.Nanoseconds,
-                $"+{Figures.Number(cost.Nanoseconds)} ns",
+                Figures.Excess(cost.Nanoseconds, "ns"),
                 cost.Ratio,
                 isTeed ? null : time));
-            bench.Section.Add(new($"{what} ({parameters}): bytes", cost.Bytes, $"+{Figures.Number(cost.Bytes)} B", null, isTeed ? null : bytes));
+            bench.Section.Add(new(
+                $"{what} ({parameters}): bytes", cost.Bytes, Figures.Excess(cost.Bytes, "B"), null, isTeed ? null : bytes));
         }
     }
 }
