@@ -1,0 +1,17 @@
+namespace BgSync.Http.PostgreSql;
+
+/// <summary>What an <see cref="EntryReport"/> says.</summary>
+internal enum EntryReportKind
+{
+    /// <summary>It stands in its queue now.</summary>
+    Added = 0,
+
+    /// <summary>It has become a dead letter.</summary>
+    Died = 1,
+
+    /// <summary>There is no room for it, and nothing has changed.</summary>
+    Refused = 2,
+
+    /// <summary>It is leased.</summary>
+    Leased = 3,
+}
