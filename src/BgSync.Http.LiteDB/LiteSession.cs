@@ -74,6 +74,7 @@ internal sealed partial class LiteSession : IDisposable
     /// <exception cref="IOException">It is not, and the session can no longer be used.</exception>
     public void Commit()
     {
+        Changes.Save(this);
         Run(static engine => engine.Commit());
         _isInTransaction = false;
         Sync();
@@ -83,6 +84,7 @@ internal sealed partial class LiteSession : IDisposable
     /// <returns>Whether the session can be used again.</returns>
     public bool TryRollBack()
     {
+        Changes.Forget();
         if (!_isInTransaction)
         {
             return !_hasFailed;

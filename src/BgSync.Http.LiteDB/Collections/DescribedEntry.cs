@@ -1,0 +1,42 @@
+using BgSync.Http.Storage.Format;
+using BgSync.Http.Storage.LiteDB.Documents;
+using LiteDB;
+
+namespace BgSync.Http.Storage.LiteDB.Collections;
+
+/// <summary>An entry with what its lane knows of it; decoded by whoever asked, for the one thread of the database is everybody's.</summary>
+/// <param name="Document">The entry.</param>
+/// <param name="Attempts">Its attempts.</param>
+/// <param name="LastError">The last failure.</param>
+/// <param name="DueAt">When it is due; <see langword="null"/> when it waits for another one.</param>
+/// <param name="IsLeased">Whether it is being sent.</param>
+internal sealed record DescribedEntry(BsonDocument Document, int Attempts, string? LastError, long? DueAt, bool IsLeased)
+{
+    public long Position => Document.Number("position") ?? 0;
+
+    public long BodyBytes => Document.Bytes("body")?.Length ?? 0;
+
+    public static DescribedEntry Of(BsonDocument document, LiteLane? lane, long now)
+    {
+        if (lane?.HeadId != document["_id"].AsInt64)
+        {
+            return new(document, (int)(document.Number("attempts") ?? 0), document.Text("lastError"), null, false);
+        }
+
+        // A lease whose time is up was an attempt, though nobody has counted it yet.
+        var isLeased = lane.IsInFlight(now);
+        return new(
+            document,
+            isLeased ? lane.Attempts : lane.AttemptsWithLost,
+            lane.LastError,
+            lane.Wait == LaneWait.Prerequisite ? null : lane.VisibleAt,
+            isLeased);
+    }
+
+    /// <returns><see langword="null"/> when it cannot be read.</returns>
+    public StoredEntry? Decode()
+    {
+        var entry = EntryDocument.ToRow(Document).Decode(Document["_id"].AsInt64, Attempts, LastError, out _);
+        return entry is null || DueAt is not { } dueAt ? entry : entry with { DueAt = UnixTime.ToTime(dueAt), IsLeased = IsLeased };
+    }
+}

@@ -1,0 +1,10 @@
+namespace BgSync.Http.Storage.LiteDB.Collections;
+
+/// <summary>Why the head of a lane waits.</summary>
+internal enum LaneWait
+{
+    None,
+    Backoff,
+    AskedFor,
+    Prerequisite,
+}
