@@ -5,7 +5,7 @@ namespace BgSync.Http.Testing.Storage;
 
 public abstract partial class StoreContractTests
 {
-    private static readonly StoredReply _reply = new(
+    protected static StoredReply Reply { get; } = new(
         201, [new("X-Many", "1"), new("Content-Type", "text/plain"), new("X-Many", "2 \"é\"")], "created"u8.ToArray(), IsWhole: true);
 
     [Fact]
@@ -15,16 +15,16 @@ public abstract partial class StoreContractTests
         var lease = (await LeaseOneAsync()).Lease;
         Clock.Advance(TimeSpan.FromSeconds(1));
 
-        await Store.CompleteAsync(lease, new Delivery(201, _reply), Cancellation);
+        await Store.CompleteAsync(lease, new Delivery(201, Reply), Cancellation);
 
         var receipt = await GetReceiptAsync(id);
         Assert.Equal((id, Queue, ReceiptState.Delivered, Clock.GetUtcNow()), (receipt.Id, receipt.Queue, receipt.State, receipt.At));
         Assert.Equal((201, null, null), (receipt.StatusCode, receipt.Reason, receipt.Error));
-        AssertReply(_reply, receipt.Reply);
+        AssertReply(Reply, receipt.Reply);
     }
 
     [Fact]
-    public async Task A_reply_may_be_its_status_only_and_its_body_empty_or_cut()
+    public async Task AReply_may_be_its_status_only_and_its_body_empty_or_cut()
     {
         await AssertKeptAsync(new Delivery(204));
         await AssertKeptAsync(new Delivery(204, new(204, [], default, IsWhole: true)));
@@ -76,18 +76,18 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task A_dead_letter_and_its_receipt_keep_the_last_reply()
+    public async Task A_dead_letter_and_its_receipt_keep_the_lastReply()
     {
         var id = await AddAsync(Entry());
         var lease = (await LeaseOneAsync()).Lease;
 
-        await Store.BuryAsync(lease, new(DeadLetterReason.Rejected, "HTTP 201", 201, _reply), Cancellation);
+        await Store.BuryAsync(lease, new(DeadLetterReason.Rejected, "HTTP 201", 201, Reply), Cancellation);
 
-        AssertReply(_reply, Assert.Single(await ReadDeadAsync()).Reply);
+        AssertReply(Reply, Assert.Single(await ReadDeadAsync()).Reply);
         var receipt = await GetReceiptAsync(id);
         Assert.Equal((ReceiptState.Dead, Clock.GetUtcNow(), 201), (receipt.State, receipt.At, receipt.StatusCode));
         Assert.Equal((DeadLetterReason.Rejected, "HTTP 201"), (receipt.Reason, receipt.Error));
-        AssertReply(_reply, receipt.Reply);
+        AssertReply(Reply, receipt.Reply);
     }
 
     [Fact]
@@ -225,7 +225,7 @@ public abstract partial class StoreContractTests
         return id;
     }
 
-    private static void AssertReply(StoredReply? expected, StoredReply? actual)
+    protected static void AssertReply(StoredReply? expected, StoredReply? actual)
     {
         Assert.Equal(expected is null, actual is null);
         if (expected is not null)

@@ -17,11 +17,11 @@ public abstract partial class StoreContractTests : IAsyncLifetime
 
     protected FakeTimeProvider Clock { get; } = new();
 
-    protected IQueueStore Store { get; private set; } = null!;
+    protected IQueueStore Store { get; private protected set; } = null!;
 
     protected static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    public ValueTask InitializeAsync()
+    public virtual ValueTask InitializeAsync()
     {
         Store = OpenStore();
         return ValueTask.CompletedTask;
@@ -1442,7 +1442,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         Assert.Equal(EntryChange.Done, await Store.ReplaceAsync(entry with { Lane = lane }, null, TimeSpan.Zero, Cancellation));
     }
 
-    private async Task AssertDrainsAsync(params string[] paths)
+    protected async Task AssertDrainsAsync(params string[] paths)
     {
         foreach (var path in paths)
         {

@@ -2,13 +2,16 @@ using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
 using BgSync.Http.Testing;
 using BgSync.Http.Testing.Storage;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace BgSync.Http.Tests.Storage;
 
-public sealed class SqliteStoreContractTests : StoreContractTests
+public sealed class SqliteStoreContractTests : DurableStoreContractTests
 {
     private readonly TempDirectory _directory = new();
+
+    private string DatabasePath => _directory.File("queues.db");
 
     public override async ValueTask DisposeAsync()
     {
@@ -17,5 +20,19 @@ public sealed class SqliteStoreContractTests : StoreContractTests
     }
 
     protected override IQueueStore OpenStore() => new SqliteQueueStore(
-        new SqliteStoreOptions { Path = _directory.File("queues.db") }, Clock, NullLogger<SqliteQueueStore>.Instance);
+        new SqliteStoreOptions { Path = DatabasePath }, Clock, NullLogger<SqliteQueueStore>.Instance);
+
+    protected override async Task<long> CountBodiesAsync() =>
+        (await ((SqliteQueueStore)Store).QueryWriterAsync("SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM body_chunk)"))!.Value;
+
+    protected override long CommitsOf(IQueueStore store) => ((SqliteQueueStore)store).Commits;
+
+    protected override async Task<IAsyncDisposable> HoldCommitsAsync()
+    {
+        await Store.CountAsync(Queue, Cancellation);
+        var connection = new SqliteConnection($"Data Source={DatabasePath};Pooling=False");
+        await connection.OpenAsync(Cancellation);
+        connection.BeginTransaction(deferred: false);
+        return connection;
+    }
 }
