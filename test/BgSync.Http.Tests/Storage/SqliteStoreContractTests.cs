@@ -35,4 +35,12 @@ public sealed class SqliteStoreContractTests : DurableStoreContractTests
         connection.BeginTransaction(deferred: false);
         return connection;
     }
+
+    protected override async Task<long> CostOfAsync(Func<Task> act)
+    {
+        var store = (SqliteQueueStore)Store;
+        var before = await store.CountPagesVisitedAsync();
+        await act();
+        return await store.CountPagesVisitedAsync() - before;
+    }
 }

@@ -1,0 +1,119 @@
+using BgSync.Http.Requests;
+using BgSync.Http.Storage;
+using Xunit;
+
+namespace BgSync.Http.Testing.Storage;
+
+/// <summary>What an operation costs in a short queue and in a long one.</summary>
+public abstract partial class DurableStoreContractTests
+{
+    private const int Few = 300;
+    private const int Many = 10_000;
+    private const int Repeats = 20;
+
+    /// <summary>
+    /// What it costs the storage to do something, in a unit of the store's own that does not hang on the machine or its load: pages or
+    /// rows that are read, say.
+    /// </summary>
+    protected abstract Task<long> CostOfAsync(Func<Task> act);
+
+    [Theory(Timeout = 120_000)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task No_operation_costs_more_in_a_longer_queue(bool isOneLane)
+    {
+        string LaneOf(int i) => isOneLane ? "" : $"{i}";
+
+        await FillToAsync(Few);
+        await MeasureAsync();
+        var few = await MeasureAsync();
+        await FillToAsync(Many);
+        var many = await MeasureAsync();
+
+        // A tree of that many more entries is a level or two higher.
+        var grown = few.Where(cost => many[cost.Key] > (1.5 * cost.Value) + (4 * Repeats)).Select(cost => $"{cost}, {many[cost.Key]}");
+        Assert.Equal([], grown);
+
+        async Task FillToAsync(int length)
+        {
+            var live = (int)(await Store.CountAsync(Queue, Cancellation)).Live;
+            foreach (var part in Enumerable.Range(live, length - live).Chunk(256))
+            {
+                await Task.WhenAll(part.Select(i => AddAsync(Entry("/" + i, LaneOf(i)) with
+                {
+                    CoalesceKey = $"{i}", ExpiresAt = Clock.GetUtcNow().AddDays(i + 1),
+                })));
+            }
+        }
+
+        async Task<Dictionary<string, long>> MeasureAsync()
+        {
+            var entries = await ReadAllAsync();
+            var middle = entries.Skip(entries.Count / 2).Take(Repeats + 1).ToList();
+            var next = 0;
+            var dropOldest = new QueueLimits(entries.Count, null, WhenFull.DropOldest);
+            var dropFirstToExpire = new QueueLimits(entries.Count, null, WhenFull.DropFirstToExpire);
+            var costs = new Dictionary<string, long>
+            {
+                ["add"] = await RepeatAsync(() => AddAsync(NewEntry())),
+                ["add in front"] = await RepeatAsync(() => AddAsync(NewEntry() with { End = QueueEnd.Front })),
+                ["add an urgent one"] = await RepeatAsync(() => AddAsync(NewEntry() with { Priority = EntryPriority.High })),
+                ["add where the oldest makes room"] = await RepeatAsync(() => AddAsync(NewEntry() with { Limits = dropOldest })),
+                ["add where the first to expire makes room"] =
+                    await RepeatAsync(() => AddAsync(NewEntry() with { Limits = dropFirstToExpire })),
+                ["hold and release"] = await RepeatAsync(
+                    async () => await Store.ReleaseAsync(await HoldAsync(NewEntry()), new(TimeSpan.Zero), Cancellation)),
+                ["lease and complete"] = await RepeatAsync(
+                    async () => await Store.CompleteAsync((await LeaseOneAsync()).Lease, new Delivery(200), Cancellation)),
+                ["lease and reschedule"] = await RepeatAsync(
+                    async () => await Store.RescheduleAsync(
+                        (await LeaseOneAsync()).Lease, new Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation)),
+                ["lease and bury"] = await RepeatAsync(
+                    async () => await Store.BuryAsync(
+                        (await LeaseOneAsync()).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation)),
+                ["have wait and clear"] = await RepeatAsync(async () =>
+                {
+                    await Store.RescheduleAsync((await LeaseOneAsync()).Lease, new Retry(TimeSpan.FromDays(1), true), Cancellation);
+                    Assert.Equal(1, await Store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation));
+                }),
+                ["lease and leave the lane"] = await RepeatAsync(
+                    async () => await Store.RescheduleAsync(
+                        (await LeaseOneAsync()).Lease, new Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation)),
+                ["lease none of another origin"] = await RepeatAsync(
+                    async () => await Store.LeaseAsync(Queue, "https://other.example", 10, LeaseTime, Cancellation)),
+                ["count"] = await RepeatAsync(async () => await Store.CountAsync(Queue, Cancellation)),
+                ["schedule"] = await RepeatAsync(async () => await Store.GetScheduleAsync(Queue, Cancellation)),
+                ["expire none"] = await RepeatAsync(async () => await Store.ExpireAsync(Queue, 10, keep: true, Cancellation)),
+                ["reclaim none"] = await RepeatAsync(async () => await Store.ReclaimAsync(Cancellation)),
+                ["look into a lane"] = await RepeatAsync(async () => await Store.HasEntriesAsync(Queue, LaneOf(1), Cancellation)),
+                ["read the first"] = await RepeatAsync(
+                    async () => await Store.ReadAsync(Queue, QueueEnd.Front, Cancellation).FirstAsync(Cancellation)),
+                ["read the last"] = await RepeatAsync(
+                    async () => await Store.ReadAsync(Queue, QueueEnd.Back, Cancellation).FirstAsync(Cancellation)),
+                ["find"] = await RepeatAsync(async () => await Store.FindAsync(Queue, middle[0].Id, Cancellation)),
+                ["find by key"] = await RepeatAsync(async () => await Store.FindLastAsync(Queue, middle[0].CoalesceKey!, Cancellation)),
+                ["replace"] = await RepeatAsync(async () => Assert.Equal(
+                    EntryChange.Done,
+                    await Store.ReplaceAsync(
+                        (await Store.FindAsync(Queue, middle[0].Id, Cancellation))! with { LastError = $"{next++}" },
+                        null,
+                        TimeSpan.Zero,
+                        Cancellation))),
+                ["remove"] = await RepeatAsync(async () => Assert.Equal(
+                    EntryChange.Done, await Store.RemoveAsync(Queue, middle[++next % Repeats].Id, null, Cancellation))),
+                ["clear one"] = await RepeatAsync(async () => Assert.Equal(1, await Store.ClearAsync(Queue, 1, Cancellation))),
+            };
+            return costs;
+
+            NewEntry NewEntry() => Entry("/new", LaneOf(next++));
+        }
+
+        async Task<long> RepeatAsync(Func<Task> act) => await CostOfAsync(async () =>
+        {
+            for (var i = 0; i < Repeats; i++)
+            {
+                await act();
+            }
+        });
+    }
+}
