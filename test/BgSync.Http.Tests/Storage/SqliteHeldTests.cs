@@ -8,29 +8,6 @@ namespace BgSync.Http.Tests.Storage;
 public sealed class SqliteHeldTests : SqliteStoreFixture
 {
     [Fact]
-    public async Task What_a_dead_owner_held_enters_its_queue_at_its_place_and_the_attempt_counts()
-    {
-        var survivor = Open();
-        var victim = Open();
-        await HoldAsync(survivor, Entry("/survivors"));
-        await HoldAsync(victim, Entry("/held") with { Body = EntryBody.FromBytes("hello"u8.ToArray()) });
-        await survivor.AddAsync(Entry("/after"), Cancellation);
-        Assert.Equal(ReclaimedWork.None, await survivor.ReclaimAsync(Cancellation));
-
-        await victim.DisposeAsync();
-        var work = await survivor.ReclaimAsync(Cancellation);
-
-        var entry = Assert.Single(work.Entries);
-        Assert.Empty(work.DeadLetters);
-        Assert.Equal(("/held", 1, ReclaimedWork.Interrupted), (entry.Request.Uri.AbsolutePath, entry.Attempts, entry.LastError));
-        Assert.Equal(new QueueCounts(2, 0, 5), await survivor.CountAsync(Queue, Cancellation));
-        Assert.Equal(["/held", "/after"], await ReadPathsAsync(survivor));
-        Assert.Equal(1, (await LeaseOneAsync(survivor)).Entry!.Attempts);
-        Assert.Equal(1, Scalar("SELECT count(*) FROM held"));
-        Assert.Equal(ReclaimedWork.None, await survivor.ReclaimAsync(Cancellation));
-    }
-
-    [Fact]
     public async Task At_the_next_start_it_is_there_at_once_and_told_once()
     {
         await using (var victim = Open())
@@ -52,65 +29,6 @@ public sealed class SqliteHeldTests : SqliteStoreFixture
     }
 
     [Fact]
-    public async Task What_must_not_be_sent_twice_becomes_a_dead_letter()
-    {
-        await using (var victim = Open())
-        {
-            await HoldAsync(victim, Entry("/once"), isRepeatable: false);
-            await victim.AddAsync(Entry("/waits") with { Delay = TimeSpan.FromMinutes(1) }, Cancellation);
-        }
-
-        var store = Open();
-
-        var letter = Assert.Single((await store.ReclaimAsync(Cancellation)).DeadLetters);
-        Assert.Equal((DeadLetterReason.MaybeProcessed, ReclaimedWork.Interrupted), (letter.Reason, letter.Error));
-        Assert.Equal(("/once", 1), (letter.Entry!.Request.Uri.AbsolutePath, letter.Entry.Attempts));
-        Assert.Equal(new QueueCounts(1, 1, 0), await store.CountAsync(Queue, Cancellation));
-        Assert.Empty(await store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
-        Assert.True(await store.RequeueAsync(Queue, letter.Id, DateTimeOffset.MaxValue, Cancellation));
-    }
-
-    [Fact]
-    public async Task A_wait_that_its_caller_asked_for_is_kept()
-    {
-        await using (var victim = Open())
-        {
-            await HoldAsync(victim, Entry() with { Delay = TimeSpan.FromMinutes(1), OnlyTimeEndsDelay = true });
-        }
-
-        var store = Open();
-
-        await store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation);
-        Assert.Empty(await store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
-        Clock.Advance(TimeSpan.FromMinutes(1));
-        await LeaseOneAsync(store);
-    }
-
-    [Fact]
-    public async Task A_held_request_is_of_no_use_to_another_store()
-    {
-        var holder = Open();
-        var held = await HoldAsync(holder, Entry());
-
-        Assert.Null(await Open().ReleaseAsync(held, new(TimeSpan.Zero), Cancellation));
-        Assert.False(await Open().DropAsync(held, Cancellation));
-        Assert.True(await holder.DropAsync(held, Cancellation));
-    }
-
-    [Fact]
-    public async Task A_request_that_is_dropped_takes_its_body_along()
-    {
-        var store = Open();
-        await using var body = await store.BeginBodyAsync(Cancellation);
-        await body.WriteAsync(new byte[300_000], Cancellation);
-        var held = await HoldAsync(store, Entry() with { Body = EntryBody.FromWriter(body) });
-
-        await store.DropAsync(held, Cancellation);
-
-        Assert.Equal(0, Scalar("SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM body_chunk)"));
-    }
-
-    [Fact]
     public async Task A_flipped_byte_of_a_held_request_is_damage_and_the_queue_goes_on()
     {
         await using (var victim = Open())
@@ -129,6 +47,6 @@ public sealed class SqliteHeldTests : SqliteStoreFixture
         Assert.Equal("/whole", (await LeaseOneAsync(store)).Entry!.Request.Uri.AbsolutePath);
     }
 
-    private static async Task<long> HoldAsync(SqliteQueueStore store, NewEntry entry, bool isRepeatable = true) =>
-        await store.HoldAsync(entry, isRepeatable, Cancellation);
+    private static async Task<long> HoldAsync(SqliteQueueStore store, NewEntry entry) =>
+        await store.HoldAsync(entry, isRepeatable: true, Cancellation);
 }

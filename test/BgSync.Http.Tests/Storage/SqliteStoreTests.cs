@@ -9,27 +9,6 @@ namespace BgSync.Http.Tests.Storage;
 public sealed class SqliteStoreTests : SqliteStoreFixture
 {
     [Fact]
-    public async Task Callers_that_write_at_once_share_commits()
-    {
-        var store = Open();
-        await store.AddAsync(Entry(), Cancellation);
-        var before = store.Commits;
-
-        // Another connection holds the write lock, so that all of them have come before the writer gets it.
-        using (var other = Connect())
-        {
-            Execute(other, "BEGIN IMMEDIATE");
-            var first = store.AddAsync(Entry(), Cancellation).AsTask();
-            var rest = Enumerable.Range(0, 200).Select(_ => store.AddAsync(Entry(), Cancellation).AsTask()).ToList();
-            Execute(other, "COMMIT");
-            await Task.WhenAll([first, .. rest]);
-        }
-
-        Assert.InRange(store.Commits - before, 1, 2);
-        Assert.Equal(202, (await store.CountAsync(Queue, Cancellation)).Live);
-    }
-
-    [Fact]
     public async Task A_damaged_entry_does_not_leave_its_lane_to_pass_for_a_whole_one()
     {
         var store = Open();
@@ -48,107 +27,6 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
     }
 
     [Fact]
-    public async Task A_refusal_costs_those_who_share_its_commit_nothing()
-    {
-        var store = Open();
-        await store.AddAsync(Entry(), Cancellation);
-        var before = store.Commits;
-        List<Task<AddedEntry>> refused;
-        Task<AddedEntry> first;
-        using (var other = Connect())
-        {
-            Execute(other, "BEGIN IMMEDIATE");
-            first = store.AddAsync(Entry(), Cancellation).AsTask();
-            refused = [.. Enumerable.Range(0, 50).Select(
-                _ => store.AddAsync(Entry() with { Limits = new(1, null, WhenFull.RefuseNew) }, Cancellation).AsTask())];
-            Execute(other, "COMMIT");
-        }
-
-        await first;
-        foreach (var add in refused)
-        {
-            await AssertFaultAsync(StoreFault.QueueFull, () => add);
-        }
-
-        Assert.InRange(store.Commits - before, 1, 3);
-    }
-
-    [Fact]
-    public async Task A_refused_body_leaves_nothing_behind()
-    {
-        var store = Open();
-        await store.AddAsync(Entry(), Cancellation);
-        await using (var body = await store.BeginBodyAsync(Cancellation))
-        {
-            await body.WriteAsync(new byte[10], Cancellation);
-            var entry = Entry() with { Body = EntryBody.FromWriter(body), Limits = new(1, null, WhenFull.RefuseNew) };
-            await AssertFaultAsync(StoreFault.QueueFull, async () => await store.AddAsync(entry, Cancellation));
-            Assert.Equal(1, await store.QueryWriterAsync("SELECT count(*) FROM body"));
-        }
-
-        Assert.Equal(0, await store.QueryWriterAsync("SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM body_chunk)"));
-    }
-
-    [Fact]
-    public async Task What_is_discarded_or_trimmed_leaves_no_body_behind()
-    {
-        var store = Open();
-        for (var i = 0; i < 3; i++)
-        {
-            await using var body = await store.BeginBodyAsync(Cancellation);
-            await body.WriteAsync(new byte[10], Cancellation);
-            await store.AddAsync(
-                Entry(lane: $"{i}") with { Body = EntryBody.FromWriter(body), ExpiresAt = Clock.GetUtcNow() }, Cancellation);
-        }
-
-        await store.BuryAsync((await LeaseOneAsync(store)).Lease, new(DeadLetterReason.Expired, IsKept: false), Cancellation);
-        await store.BuryAsync((await LeaseOneAsync(store)).Lease, new(DeadLetterReason.Expired), Cancellation);
-        Clock.Advance(TimeSpan.FromSeconds(1));
-        await store.ExpireAsync(Queue, 10, keep: false, Cancellation);
-        await store.TrimDeadLettersAsync(Queue, Clock.GetUtcNow(), keep: null, 10, Cancellation);
-
-        Assert.Equal(0, await store.QueryWriterAsync("SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM body_chunk)"));
-    }
-
-    [Fact]
-    public async Task One_bad_operation_of_a_batch_fails_alone()
-    {
-        var store = Open();
-        await using var body = await store.BeginBodyAsync(Cancellation);
-        await body.WriteAsync(new byte[10], Cancellation);
-        Task<AddedEntry>[] good;
-        Task<AddedEntry> bad;
-        using (var other = Connect())
-        {
-            Execute(other, "BEGIN IMMEDIATE");
-            var taken = store.AddAsync(Entry("/1") with { Body = EntryBody.FromWriter(body) }, Cancellation).AsTask();
-            bad = store.AddAsync(Entry("/bad") with { Body = EntryBody.FromWriter(body) }, Cancellation).AsTask();
-            good = [taken, .. Enumerable.Range(2, 20).Select(i => store.AddAsync(Entry("/" + i), Cancellation).AsTask())];
-            Execute(other, "COMMIT");
-        }
-
-        await Assert.ThrowsAsync<InvalidOperationException>(() => bad);
-        await Task.WhenAll(good);
-        Assert.Equal(Enumerable.Range(1, 21).Select(i => "/" + i), await ReadPathsAsync(store));
-    }
-
-    [Fact]
-    public async Task What_is_queued_is_there_after_the_store_is_opened_again()
-    {
-        var first = Open();
-        await first.AddAsync(Entry("/1"), Cancellation);
-        await first.AddAsync(Entry("/2"), Cancellation);
-        await first.SetPauseAsync(Queue, new QueuePause(PauseCause.Application, "lunch", Clock.GetUtcNow()), Cancellation);
-        await first.DisposeAsync();
-
-        var second = Open();
-
-        Assert.Equal(["/1", "/2"], await ReadPathsAsync(second));
-        Assert.Equal("lunch", (await second.GetPauseAsync(Queue, Cancellation))!.Reason);
-        Assert.Equal("/1", (await LeaseOneAsync(second)).Entry!.Request.Uri.AbsolutePath);
-    }
-
-    [Fact]
     public async Task Every_commit_is_flushed()
     {
         var store = Open();
@@ -157,47 +35,6 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         const int Full = 2;
         Assert.Equal(Full, await store.QueryWriterAsync("PRAGMA synchronous"));
         Assert.True(File.Exists(DatabasePath + "-wal"));
-    }
-
-    [Fact]
-    public async Task Two_stores_on_one_file_lease_nothing_twice()
-    {
-        SqliteQueueStore[] stores = [Open(), Open()];
-        for (var i = 0; i < 60; i++)
-        {
-            await stores[i % 2].AddAsync(Entry("/" + i, "lane" + (i % 10)), Cancellation);
-        }
-
-        var taken = await Task.WhenAll(stores.Select(store => Task.Run(() => DrainAsync(store), Cancellation)));
-
-        Assert.Equal(60, taken.Sum(paths => paths.Count));
-        Assert.Equal(60, taken.SelectMany(paths => paths).Distinct().Count());
-
-        static async Task<List<string>> DrainAsync(IQueueStore store)
-        {
-            var paths = new List<string>();
-            while ((await store.CountAsync(Queue, Cancellation)).Live > 0)
-            {
-                foreach (var leased in await store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation))
-                {
-                    paths.Add(leased.Entry!.Request.Uri.AbsolutePath);
-                    Assert.True(await store.CompleteAsync(leased.Lease, null, Cancellation));
-                }
-            }
-
-            return paths;
-        }
-    }
-
-    [Fact]
-    public async Task A_lease_is_of_no_use_to_another_store()
-    {
-        var holder = Open();
-        await holder.AddAsync(Entry(), Cancellation);
-        var lease = (await LeaseOneAsync(holder)).Lease;
-
-        Assert.False(await Open().CompleteAsync(lease, null, Cancellation));
-        Assert.True(await holder.CompleteAsync(lease, null, Cancellation));
     }
 
     [Fact]
@@ -227,27 +64,6 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
             command.CommandText = "SELECT lease_owner FROM lane";
             return new Guid((byte[])command.ExecuteScalar()!);
         }
-    }
-
-    [Fact]
-    public async Task The_bodies_that_a_dead_owner_began_are_removed()
-    {
-        var survivor = Open();
-        Assert.Equal(0, (await survivor.ReclaimAsync(Cancellation)).Leases);
-        var victim = Open();
-        await using var living = await survivor.BeginBodyAsync(Cancellation);
-        await living.WriteAsync(new byte[100], Cancellation);
-        var orphan = await victim.BeginBodyAsync(Cancellation);
-        await orphan.WriteAsync(new byte[300_000], Cancellation);
-        await survivor.ReclaimAsync(Cancellation);
-        Assert.Equal(2, Scalar("SELECT count(*) FROM body"));
-
-        await victim.DisposeAsync();
-        await survivor.ReclaimAsync(Cancellation);
-
-        Assert.Equal(1, Scalar("SELECT count(*) FROM body"));
-        Assert.Equal(1, Scalar("SELECT count(*) FROM body_chunk"));
-        await survivor.AddAsync(Entry() with { Body = EntryBody.FromWriter(living) }, Cancellation);
     }
 
     [Fact]
