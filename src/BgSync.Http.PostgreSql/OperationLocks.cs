@@ -3,9 +3,10 @@ namespace BgSync.Http.PostgreSql;
 /// <summary>What an operation is known to lock.</summary>
 /// <param name="LimitedQueue">The queue whose limits it keeps.</param>
 /// <param name="Lane">A lane.</param>
-/// <param name="HeadId">The entry that heads a lane.</param>
+/// <param name="Id">The entry or held request whose lane it is.</param>
+/// <param name="AreWide">Whether it locks lanes that nobody knows beforehand, so that it is sent alone.</param>
 internal readonly record struct OperationLocks(
-    string? LimitedQueue = null, (string Queue, string Name)? Lane = null, long? HeadId = null)
+    string? LimitedQueue = null, (string Queue, string Name)? Lane = null, long? Id = null, bool AreWide = false)
 {
     public bool IsNone => this == default;
 }

@@ -18,7 +18,8 @@ internal sealed class PostgreSqlBodyWriter(PostgreSqlWriter writer, string schem
         {
             var part = chunk[..Math.Min(chunk.Length, ChunkedBody.ChunkSize)];
             var call = new FunctionCall(schema, "append_chunk")
-                .Add((long?)id).Add((int?)_chunks).Add((long?)ChunkedBody.Checksum(part.Span, id, _chunks)).Add((ReadOnlyMemory<byte>?)part);
+                .Add((long?)id).Add((int?)_chunks).Add((long?)ChunkedBody.Checksum(part.Span, id, _chunks))
+                .Add((ReadOnlyMemory<byte>?)part);
             await writer.RunAsync(call, static _ => Task.FromResult(true), cancellationToken, bytes: part.Length).ConfigureAwait(false);
             Length += part.Length;
             chunk = chunk[part.Length..];

@@ -8,8 +8,8 @@ namespace BgSync.Http.PostgreSql;
 
 /// <summary>Keeps queues in a PostgreSQL database, for processes on many machines that share them.</summary>
 /// <remarks>
-/// <para>The schema is made by <c>bgsync postgres migrate</c> or <see cref="PostgreSqlMigrations"/>, never by the store. All times are by the
-/// server's clock. Thread-safe; callers that write at the same time share a round trip and a commit.</para>
+/// <para>The schema is made by <c>bgsync postgres migrate</c> or <see cref="PostgreSqlMigrations"/>, never by the store. All times are by
+/// the server's clock. Thread-safe; callers that write at the same time share a round trip and a commit.</para>
 /// <para>The order of a lane is the order in which its entries were committed. Between lanes, the order of a queue is that in which
 /// positions were taken, which may differ from that of the commits by as much as these last.</para>
 /// <para>A cut connection is no proof of a process's death: the leases of one that dies end when their time is up, and what it has written
@@ -19,6 +19,8 @@ namespace BgSync.Http.PostgreSql;
 /// </remarks>
 public sealed class PostgreSqlQueueStore : IQueueStore
 {
+    private static readonly OperationLocks _wide = new(AreWide: true);
+
     private readonly PostgreSqlConnections _connections;
     private readonly PostgreSqlReader _reader;
     private readonly PostgreSqlWriter _writer;
@@ -114,7 +116,8 @@ public sealed class PostgreSqlQueueStore : IQueueStore
                 .Add((long?)heldId).Add(Owner).Add((long?)id)
                 .Add((int?)release.Attempts).Add(StoreText.Readable(release.LastError)).Add(release.LastStatusCode)
                 .Add(release.HasFailedAttempt).Add(Milliseconds(release.Delay)).Add(release.OnlyTimeEndsDelay).Add(release.Limits),
-            cancellationToken).ConfigureAwait(false);
+            cancellationToken,
+            new OperationLocks(Id: heldId)).ConfigureAwait(false);
         return reports is [] ? null : Added(reports, release.Limits);
     }
 
@@ -165,7 +168,7 @@ public sealed class PostgreSqlQueueStore : IQueueStore
         return AskAsync(
             Call("renew").Add(Owner).Add((long?)lease.EntryId).Add(lease.Token).Add(Milliseconds(duration)),
             cancellationToken,
-            new OperationLocks(HeadId: lease.EntryId));
+            new OperationLocks(Id: lease.EntryId));
     }
 
     /// <inheritdoc/>
@@ -210,7 +213,7 @@ public sealed class PostgreSqlQueueStore : IQueueStore
         string queue, int limit, bool keep, CancellationToken cancellationToken)
     {
         var reports = await ReportAsync(
-            Call("expire", EntryReport.Columns).Add(queue).Add((int?)limit).Add(keep), cancellationToken).ConfigureAwait(false);
+            Call("expire", EntryReport.Columns).Add(queue).Add((int?)limit).Add(keep), cancellationToken, _wide).ConfigureAwait(false);
         return reports.ConvertAll(static report => report.ToLetter());
     }
 
@@ -218,7 +221,8 @@ public sealed class PostgreSqlQueueStore : IQueueStore
     public async ValueTask<int> ClearBackoffAsync(string queue, bool onlyEndless, CancellationToken cancellationToken)
     {
         var cleared = await ValueAsync(
-            Call("clear_backoff").Add(queue).Add(onlyEndless), static reader => reader.GetInt32(0), cancellationToken).ConfigureAwait(false);
+            Call("clear_backoff").Add(queue).Add(onlyEndless), static reader => reader.GetInt32(0), cancellationToken, _wide)
+            .ConfigureAwait(false);
         if (cleared > 0)
         {
             Changed?.Invoke(queue);
@@ -231,7 +235,7 @@ public sealed class PostgreSqlQueueStore : IQueueStore
     public async ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken)
     {
         var reports = await ReportAsync(
-            Call("reclaim", EntryReport.Columns).Add(Owner).Add(ReclaimedWork.Interrupted), cancellationToken).ConfigureAwait(false);
+            Call("reclaim", EntryReport.Columns).Add(Owner).Add(ReclaimedWork.Interrupted), cancellationToken, _wide).ConfigureAwait(false);
         return reports is [] ? ReclaimedWork.None : new ReclaimedWork(
             0,
             [.. reports.Where(static report => report.Kind == EntryReportKind.Added)
@@ -287,7 +291,7 @@ public sealed class PostgreSqlQueueStore : IQueueStore
             Call("remove").Add(queue).Add((long?)id).Add(revision),
             static reader => (EntryChange)reader.GetInt32(0),
             cancellationToken,
-            new OperationLocks(HeadId: id));
+            new OperationLocks(Id: id));
 
     /// <inheritdoc/>
     public async ValueTask<EntryChange> ReplaceAsync(
@@ -312,12 +316,12 @@ public sealed class PostgreSqlQueueStore : IQueueStore
                 .Add((int?)edited.Attempts).Add(StoreText.Readable(edited.LastError)).Add(Milliseconds(delay)),
             static reader => (EntryChange)reader.GetInt32(0),
             cancellationToken,
-            new OperationLocks(Lane: (edited.Queue, edited.Lane))).ConfigureAwait(false);
+            new OperationLocks(Lane: (edited.Queue, edited.Lane), Id: edited.Id)).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken) =>
-        ValueAsync(Call("clear").Add(queue).Add((int?)limit), static reader => reader.GetInt32(0), cancellationToken);
+        ValueAsync(Call("clear").Add(queue).Add((int?)limit), static reader => reader.GetInt32(0), cancellationToken, _wide);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(
@@ -495,7 +499,7 @@ public sealed class PostgreSqlQueueStore : IQueueStore
             static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0), cancellationToken)
         {
             Command = call.Build(),
-            Locks = new OperationLocks(HeadId: lease.EntryId),
+            Locks = new OperationLocks(Id: lease.EntryId),
         };
         return await _writer.RunAsync(operation).ConfigureAwait(false)
             || operation.MayHaveRun && !await _reader.ExistsAsync(lease.EntryId, cancellationToken).ConfigureAwait(false);

@@ -75,7 +75,8 @@ internal sealed class PostgreSqlReader(PostgreSqlConnections connections)
 
     /// <summary>A dead letter of a queue as it is stored.</summary>
     public Task<EntryRow?> FindDeadRowAsync(string queue, long id, CancellationToken cancellationToken) =>
-        ReadFirstAsync(_statements.FindDeadRow, static reader => RequestColumns.Read(reader, 0), cancellationToken, Text(queue), Number(id));
+        ReadFirstAsync(
+            _statements.FindDeadRow, static reader => RequestColumns.Read(reader, 0), cancellationToken, Text(queue), Number(id));
 
     /// <summary>A chunk of a body.</summary>
     /// <returns><see langword="null"/> when it is missing or damaged.</returns>

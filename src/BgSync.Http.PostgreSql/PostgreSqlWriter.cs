@@ -79,12 +79,23 @@ internal sealed class PostgreSqlWriter : IAsyncDisposable
 
     private void Take(List<StoreOperation> batch)
     {
-        for (var bytes = 0; batch.Count < MostPerCommit && bytes < MostBytesPerCommit && _operations.Reader.TryRead(out var operation);)
+        for (var bytes = 0; batch.Count < MostPerCommit && bytes < MostBytesPerCommit && _operations.Reader.TryPeek(out var next);)
         {
+            // One that locks many lanes is sent alone. Should another loop take what was seen, it gets the one behind that.
+            if (batch.Count > 0 && next.Locks.AreWide || !_operations.Reader.TryRead(out var operation))
+            {
+                return;
+            }
+
             if (!operation.CancelIfAsked())
             {
                 batch.Add(operation);
                 bytes += operation.Bytes;
+            }
+
+            if (operation.Locks.AreWide)
+            {
+                return;
             }
         }
     }
@@ -193,7 +204,7 @@ internal sealed class PostgreSqlWriter : IAsyncDisposable
             .Add([.. locks.Select(static known => known.LimitedQueue).OfType<string>().Distinct()])
             .Add([.. lanes.Select(static lane => lane.Queue)])
             .Add([.. lanes.Select(static lane => lane.Name)])
-            .Add([.. locks.Select(static known => known.HeadId).OfType<long>()])
+            .Add([.. locks.Select(static known => known.Id).OfType<long>()])
             .Build();
     }
 }

@@ -439,14 +439,16 @@ BEGIN
 END
 $$;
 
--- Locks what a batch is going to change, in an order that is the same for all: two batches never wait for each other's lanes.
-CREATE FUNCTION {schema}.lock_batch(p_limited text[], p_queues text[], p_lanes text[], p_heads bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Locks what a batch is going to change, in an order that is the same for all, so that two batches do not wait for each other's lanes.
+-- p_ids: of entries and of held requests.
+CREATE FUNCTION {schema}.lock_batch(p_limited text[], p_queues text[], p_lanes text[], p_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {schema}.lock_limits(queue) FROM unnest(p_limited) AS limited (queue) ORDER BY queue COLLATE "C";
     PERFORM FROM {schema}.lane
     WHERE (queue, name) IN (
         SELECT * FROM unnest(p_queues, p_lanes)
-        UNION SELECT lane.queue, lane.name FROM {schema}.lane WHERE head_id = ANY (p_heads))
+        UNION SELECT entry.queue, entry.lane FROM {schema}.entry WHERE id = ANY (p_ids)
+        UNION SELECT (request).queue, (request).lane FROM {schema}.held WHERE id = ANY (p_ids))
     ORDER BY queue, name FOR UPDATE;
 END
 $$;

@@ -1,0 +1,216 @@
+using System.Collections.Concurrent;
+using BgSync.Http.PostgreSql.Tests.Infrastructure;
+using BgSync.Http.Requests;
+using BgSync.Http.Storage;
+using Xunit;
+
+namespace BgSync.Http.PostgreSql.Tests.Storage;
+
+/// <summary>Several stores on one database, as the processes of a fleet have them.</summary>
+public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSqlStoreFixture(shared)
+{
+    [Fact]
+    public async Task Two_stores_drain_a_queue_each_entry_once_and_each_lane_in_its_order()
+    {
+        const int lanes = 12;
+        const int entries = 240;
+        PostgreSqlQueueStore[] stores = [Open(), Open()];
+        for (var i = 0; i < entries; i++)
+        {
+            await stores[i % 2].AddAsync(Entry($"/{i}", "lane " + (i % lanes)), Cancellation);
+        }
+
+        var sent = new ConcurrentQueue<(string Lane, int Number)>();
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
+        {
+            var store = stores[worker % 2];
+            while ((await store.CountAsync(Queue, Cancellation)).Live > 0)
+            {
+                foreach (var leased in await store.LeaseAsync(Queue, Origin, 3, LeaseTime, Cancellation))
+                {
+                    sent.Enqueue((leased.Entry!.Lane, int.Parse(leased.Entry.Request.Uri.AbsolutePath[1..])));
+                    Assert.True(await store.CompleteAsync(leased.Lease, null, Cancellation));
+                }
+            }
+        })));
+
+        Assert.Equal(Enumerable.Range(0, entries), sent.Select(one => one.Number).Order());
+        Assert.All(sent.GroupBy(one => one.Lane, one => one.Number), lane => Assert.Equal(lane.Order(), lane));
+        await AssertConsistentAsync();
+        Assert.Equal(0, await Database.ScalarAsync("SELECT count(*) FROM bgsync.lane"));
+    }
+
+    [Fact]
+    public async Task Whatever_races_the_lanes_stay_whole()
+    {
+        PostgreSqlQueueStore[] stores = [Open(), Open(), Open()];
+        var added = new ConcurrentQueue<long>();
+        await Task.WhenAll(Enumerable.Range(0, 18).Select(worker => Task.Run(() => RaceAsync(stores[worker % 3], new Random(worker), added))));
+
+        await AssertConsistentAsync();
+
+        // Nothing is stuck: with time, and with what is dead put back, all of it can be sent.
+        await foreach (var letter in stores[0].ReadDeadLettersAsync(Queue, Cancellation))
+        {
+            await stores[1].RequeueAsync(Queue, letter.Id, DateTimeOffset.MaxValue, Cancellation);
+        }
+
+        await AssertConsistentAsync();
+        while ((await stores[0].CountAsync(Queue, Cancellation)).Live > 0)
+        {
+            await stores[0].ClearBackoffAsync(Queue, onlyEndless: false, Cancellation);
+            var due = await stores[0].LeaseAsync(Queue, Origin, 100, LeaseTime, Cancellation);
+            Assert.NotEmpty(due);
+            foreach (var leased in due)
+            {
+                Assert.True(leased.IsReadable);
+                Assert.True(await stores[0].CompleteAsync(leased.Lease, null, Cancellation));
+            }
+        }
+
+        await AssertConsistentAsync();
+        Assert.Equal(0, await Database.ScalarAsync("SELECT count(*) FROM bgsync.lane"));
+    }
+
+    [Fact]
+    public async Task A_dependent_that_is_added_while_its_prerequisite_is_delivered_never_waits_for_ever()
+    {
+        PostgreSqlQueueStore[] stores = [Open(), Open()];
+        for (var i = 0; i < 40; i++)
+        {
+            var (first, _) = await stores[0].AddAsync(Entry("/1", "a"), Cancellation);
+            var lease = (await LeaseOneAsync(stores[0])).Lease;
+
+            await Task.WhenAll(
+                stores[0].CompleteAsync(lease, null, Cancellation).AsTask(),
+                stores[1].AddAsync(Entry("/2", i % 2 == 0 ? "a" : "b") with { Prerequisite = first }, Cancellation).AsTask());
+
+            await AssertConsistentAsync();
+            Assert.True(await stores[1].CompleteAsync((await LeaseOneAsync(stores[1])).Lease, null, Cancellation));
+        }
+    }
+
+    [Fact]
+    public async Task A_limit_holds_to_the_entry_among_all_who_keep_it()
+    {
+        PostgreSqlQueueStore[] stores = [Open(), Open(), Open()];
+        var limits = new QueueLimits(20, null, WhenFull.RefuseNew);
+
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
+        {
+            try
+            {
+                await stores[i % 3].AddAsync(Entry($"/{i}", "lane " + i) with { Limits = limits }, Cancellation);
+                return true;
+            }
+            catch (QueueStoreException e) when (e.Fault == StoreFault.QueueFull)
+            {
+                return false;
+            }
+        }));
+
+        Assert.Equal(20, outcomes.Count(isAdded => isAdded));
+        Assert.Equal(20, (await stores[0].CountAsync(Queue, Cancellation)).Live);
+    }
+
+    [Fact]
+    public async Task Callers_that_write_at_once_share_commits()
+    {
+        var store = Open();
+        await store.AddAsync(Entry(), Cancellation);
+        var before = store.Commits;
+
+        await Task.WhenAll(Enumerable.Range(0, 400).Select(i => store.AddAsync(Entry($"/{i}", "lane " + (i % 7)), Cancellation).AsTask()));
+
+        Assert.InRange(store.Commits - before, 1, 40);
+        Assert.Equal(401, (await store.CountAsync(Queue, Cancellation)).Live);
+    }
+
+    [Fact]
+    public async Task A_lease_is_its_store_s_own_and_the_token_s()
+    {
+        var (holder, other) = (Open(), Open());
+        await holder.AddAsync(Entry(), Cancellation);
+        var lease = (await LeaseOneAsync(holder)).Lease;
+
+        Assert.False(await other.CompleteAsync(lease, null, Cancellation));
+        Assert.False(await other.RenewAsync(lease, LeaseTime, Cancellation));
+        Assert.False(await holder.CompleteAsync(lease with { Token = Guid.NewGuid() }, null, Cancellation));
+        Assert.False(await holder.RescheduleAsync(lease with { EntryId = lease.EntryId + 1 }, new(TimeSpan.Zero, true), Cancellation));
+
+        Assert.True(await holder.CompleteAsync(lease, null, Cancellation));
+    }
+
+    private static async Task RaceAsync(PostgreSqlQueueStore store, Random random, ConcurrentQueue<long> added)
+    {
+        for (var round = 0; round < 60; round++)
+        {
+            var id = added.IsEmpty ? 0 : added.ElementAt(random.Next(added.Count));
+            switch (random.Next(12))
+            {
+                case 0:
+                    await store.RemoveAsync(Queue, id, null, Cancellation);
+                    break;
+                case 1 when await store.FindAsync(Queue, id, Cancellation) is { } entry:
+                    EntryBody? body = random.Next(2) == 0 ? EntryBody.FromBytes(new byte[random.Next(50)]) : null;
+                    await store.ReplaceAsync(entry with { Lane = Lane() }, body, TimeSpan.FromMilliseconds(random.Next(3)), Cancellation);
+                    break;
+                case 2:
+                    await store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation);
+                    break;
+                case 3:
+                    await store.ClearAsync(Queue, 2, Cancellation);
+                    await store.ExpireAsync(Queue, 2, keep: true, Cancellation);
+                    break;
+                case 4:
+                    var held = await store.HoldAsync(Entry("/held", Lane()), true, Cancellation);
+                    await store.ReleaseAsync(held, new HeldRelease(TimeSpan.Zero), Cancellation);
+                    break;
+                case < 8:
+                    await SettleAsync(store, random);
+                    break;
+                default:
+                    var limits = random.Next(3) == 0 ? new QueueLimits(30, null, WhenFull.DropOldest) : null;
+                    await AddAsync(store, added, Entry("/" + round, Lane()) with
+                    {
+                        End = (QueueEnd)random.Next(2),
+                        Priority = (EntryPriority)(random.Next(3) - 1),
+                        Prerequisite = random.Next(3) == 0 ? id : null,
+                        Body = EntryBody.FromBytes(new byte[random.Next(40)]),
+                        ExpiresAt = random.Next(4) == 0 ? DateTimeOffset.UnixEpoch : DateTimeOffset.MaxValue,
+                        Limits = limits,
+                    });
+                    break;
+            }
+        }
+
+        string Lane() => "lane " + random.Next(5);
+    }
+
+    private static async Task AddAsync(PostgreSqlQueueStore store, ConcurrentQueue<long> added, NewEntry entry)
+    {
+        try
+        {
+            added.Enqueue((await store.AddAsync(entry, Cancellation)).Id);
+        }
+        catch (PrerequisiteException)
+        {
+            // It would have stood before what it waits for.
+        }
+    }
+
+    private static async Task SettleAsync(PostgreSqlQueueStore store, Random random)
+    {
+        foreach (var leased in await store.LeaseAsync(Queue, Origin, 3, LeaseTime, Cancellation))
+        {
+            Assert.True(leased.IsReadable);
+            Assert.True(random.Next(4) switch
+            {
+                0 => await store.RescheduleAsync(leased.Lease, new(TimeSpan.Zero, true, "HTTP 500"), Cancellation),
+                1 => await store.RescheduleAsync(leased.Lease, new(TimeSpan.Zero, true, LeavesLane: true), Cancellation),
+                2 => await store.BuryAsync(leased.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation),
+                _ => await store.CompleteAsync(leased.Lease, null, Cancellation),
+            });
+        }
+    }
+}
