@@ -2,14 +2,28 @@ using BgSync.Http.Storage;
 
 namespace BgSync.Http.Testing;
 
-/// <summary>A store whose operations fail when the test says so.</summary>
-public sealed class FaultyStore(IQueueStore inner) : IQueueStore
+/// <summary>A store whose operations fail, and which hears of other processes, when the test says so.</summary>
+public sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreSignals
 {
+    private readonly List<Action<string?>> _subscribers = [];
+
+    public int SubscriberCount => _subscribers.Count;
+
     /// <summary>Called with the name of each operation before it is done; may throw.</summary>
     public Action<string> Before { get; set; } = static _ => { };
 
     /// <summary>Whether leases are lost.</summary>
     public bool LosesLeases { get; set; }
+
+    public IDisposable Subscribe(Action<string?> queueChanged)
+    {
+        Before(nameof(Subscribe));
+        _subscribers.Add(queueChanged);
+        return new Subscription(() => _subscribers.Remove(queueChanged));
+    }
+
+    /// <summary>Has the store hear that another process has changed a queue.</summary>
+    public void Signal(string? queue) => _subscribers.ForEach(subscriber => subscriber(queue));
 
     public ValueTask<IStoredBodyWriter> BeginBodyAsync(CancellationToken cancellationToken) =>
         Do(nameof(BeginBodyAsync)).BeginBodyAsync(cancellationToken);
@@ -119,5 +133,10 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore
     {
         Before(operation);
         return inner;
+    }
+
+    private sealed class Subscription(Action end) : IDisposable
+    {
+        public void Dispose() => end();
     }
 }

@@ -1,11 +1,12 @@
 using BgSync.Http.Connectivity;
 using BgSync.Http.Queues;
+using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Replay;
 
-/// <summary>Starts and stops the loops of all queues, and tells them of the network.</summary>
+/// <summary>Starts and stops the loops of all queues, and tells them of the network, and of what other processes queue.</summary>
 internal sealed partial class BackgroundSyncService(
     IServiceProvider services,
     QueueRegistrations registrations,
@@ -65,10 +66,10 @@ internal sealed partial class BackgroundSyncService(
         _gate.Dispose();
     }
 
-    private Run Begin(ReplayLoop[] loops) => new(loops, Subscribe(loops));
+    private Run Begin(ReplayLoop[] loops) => new(loops, [SubscribeToNetwork(loops), SubscribeToStore(loops)]);
 
     /// <returns><see langword="null"/> when the network cannot be listened to: time alone is enough.</returns>
-    private IDisposable? Subscribe(ReplayLoop[] loops)
+    private IDisposable? SubscribeToNetwork(ReplayLoop[] loops)
     {
         try
         {
@@ -81,6 +82,26 @@ internal sealed partial class BackgroundSyncService(
         }
     }
 
+    /// <returns><see langword="null"/> when the store hears of nothing, or cannot: time alone is enough.</returns>
+    private IDisposable? SubscribeToStore(ReplayLoop[] loops)
+    {
+        try
+        {
+            return (services.GetRequiredService<IQueueStore>() as IQueueStoreSignals)?.Subscribe(queue =>
+            {
+                foreach (var loop in loops.Where(loop => queue is null || loop.Queue == queue))
+                {
+                    loop.WakeForNew();
+                }
+            });
+        }
+        catch (Exception e)
+        {
+            LogStoreNotHeard(e, e.Message);
+            return null;
+        }
+    }
+
     private ReplayLoop[] Loops() => [.. registrations.Queues.Select(queue => services.GetRequiredKeyedService<ReplayLoop>(queue))];
 
     /// <summary>What runs between a start and a stop.</summary>
@@ -88,12 +109,12 @@ internal sealed partial class BackgroundSyncService(
     {
         private readonly CancellationTokenSource _shutdown = new();
         private readonly CancellationTokenSource _abort = new();
-        private readonly IDisposable? _subscription;
+        private readonly IDisposable?[] _subscriptions;
         private readonly Task _loops;
 
-        public Run(ReplayLoop[] loops, IDisposable? subscription)
+        public Run(ReplayLoop[] loops, IDisposable?[] subscriptions)
         {
-            _subscription = subscription;
+            _subscriptions = subscriptions;
             // Nothing of whoever starts the service, a trace or a transaction, belongs to what is sent later.
             using (ExecutionContext.SuppressFlow())
             {
@@ -104,7 +125,7 @@ internal sealed partial class BackgroundSyncService(
 
         public async Task StopAsync(CancellationToken cancellationToken)
         {
-            _subscription?.Dispose();
+            Unsubscribe();
             using (cancellationToken.UnsafeRegister(static abort => ((CancellationTokenSource)abort!).Cancel(), _abort))
             {
                 await _shutdown.CancelAsync().ConfigureAwait(false);
@@ -115,11 +136,13 @@ internal sealed partial class BackgroundSyncService(
         /// <summary>Ends it where nobody has stopped it: whoever listens to the network is kept alive by it.</summary>
         public void Dispose()
         {
-            _subscription?.Dispose();
+            Unsubscribe();
             _shutdown.Cancel();
             _abort.Cancel();
             _shutdown.Dispose();
             _abort.Dispose();
         }
+
+        private void Unsubscribe() => Array.ForEach(_subscriptions, static subscription => subscription?.Dispose());
     }
 }

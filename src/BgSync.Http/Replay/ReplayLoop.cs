@@ -72,6 +72,9 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         _gates.Opened += OnGateOpened;
     }
 
+    /// <summary>The name of the queue.</summary>
+    public string Queue => _queue;
+
     /// <summary>Gives back what is under way, while the store is still there: the container disposes of it later.</summary>
     public void Dispose()
     {

@@ -1,7 +1,10 @@
 using BgSync.Http.Connectivity;
 using BgSync.Http.Queues;
+using BgSync.Http.Requests;
 using BgSync.Http.Storage;
+using BgSync.Http.Storage.Memory;
 using BgSync.Http.Testing;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -207,4 +210,70 @@ public sealed class TriggerTests : ReplayFixture
         await app.Sync.StartAsync();
         Assert.Equal(1, app.Network.SubscriberCount);
     }
+
+    [Theory]
+    [InlineData(TestApplication.QueueName)]
+    [InlineData(null)]
+    public async Task What_another_process_queues_is_sent_when_the_store_hears_of_it(string? signal)
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        using var memory = new MemoryQueueStore(Clock);
+        var store = new FaultyStore(memory);
+        await using var app = await StartOnAsync(store);
+
+        await AddAsOtherProcessAsync(memory, server.Uri);
+        store.Signal("another");
+        await LoopSleepsAsync();
+        Assert.Empty(server.Requests);
+        store.Signal(signal);
+
+        // The clock stands still: only the signal can have woken the loop.
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the request arrives");
+        await app.Sync.StopAsync();
+        Assert.Equal(0, store.SubscriberCount);
+    }
+
+    [Fact]
+    public async Task A_store_that_cannot_listen_does_not_stop_the_start()
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        using var memory = new MemoryQueueStore(Clock);
+        var store = new FaultyStore(memory)
+        {
+            Before = static operation =>
+            {
+                if (operation == nameof(IQueueStoreSignals.Subscribe))
+                {
+                    throw new PlatformNotSupportedException("deaf");
+                }
+            },
+        };
+        await using var app = await StartOnAsync(store);
+        Assert.Contains(app.Logs.Lines, line => line.EventId == 3041 && line.Exception is PlatformNotSupportedException);
+
+        await AddAsOtherProcessAsync(memory, server.Uri);
+
+        await AdvanceUntilAsync(() => server.Requests.Count == 1, "the request arrives");
+    }
+
+    private async Task<TestApplication> StartOnAsync(FaultyStore store)
+    {
+        var app = await StartAsync(services: services => services.AddSingleton<IQueueStore>(store));
+        await LoopSleepsAsync();
+        return app;
+    }
+
+    /// <summary>Waits until the loop has looked at the queue and sleeps: its only timer is that of its next look.</summary>
+    private Task LoopSleepsAsync() => Eventually.TrueAsync(
+        () => Clock.NextTimerAt >= Clock.GetUtcNow() + TimeSpan.FromMinutes(1), "the loop sleeps");
+
+    private async Task AddAsOtherProcessAsync(MemoryQueueStore store, Uri uri) => await store.AddAsync(
+        new NewEntry
+        {
+            Queue = TestApplication.QueueName,
+            Lane = "",
+            Request = new RequestSnapshot { Method = HttpMethod.Post, Uri = uri },
+            Timestamp = Clock.GetUtcNow(),
+        },
+        TestContext.Current.CancellationToken);
 }
