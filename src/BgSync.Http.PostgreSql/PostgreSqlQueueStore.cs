@@ -17,7 +17,7 @@ namespace BgSync.Http.PostgreSql;
 /// <para>A call during which the connection breaks is made once more on a new one. Where that fails too, the caller is told so, though
 /// the entry may have been queued.</para>
 /// </remarks>
-public sealed class PostgreSqlQueueStore : IQueueStore
+public sealed partial class PostgreSqlQueueStore : IQueueStore
 {
     private static readonly OperationLocks _wide = new(AreWide: true);
 
@@ -50,6 +50,13 @@ public sealed class PostgreSqlQueueStore : IQueueStore
         _ids = new IdBlocks(_reader.TakeIdBlockAsync);
         _ownerTimeout = (long)options.OwnerTimeout.TotalMilliseconds;
         _renewal = new OwnerRenewal(timeProvider, options.OwnerTimeout / 3, () => RenewOwnerAsync(_ownerTimeout));
+        if (!options.PollOnly)
+        {
+            var channel = new ChangeChannel(options.Schema, Owner.ToString("N"));
+            _announcer = new PostgreSqlAnnouncer(dataSource, channel, timeProvider, logger);
+            _listener = new PostgreSqlListener(dataSource, channel, timeProvider, new Random().NextDouble, logger);
+            Changed += _announcer.Announce;
+        }
     }
 
     /// <summary>Raised with a queue's name when there is something in it that others could send, once it is committed.</summary>
@@ -455,6 +462,8 @@ public sealed class PostgreSqlQueueStore : IQueueStore
         }
 
         await _writer.DisposeAsync().ConfigureAwait(false);
+        // After the last change: it is told too.
+        await EndSignalsAsync().ConfigureAwait(false);
         _ids.Dispose();
     }
 
