@@ -49,9 +49,9 @@ internal sealed class HandlerCosts
         // In this process: nothing is generated and built, and what is compared runs on the same heap and in the same minute.
         var job = Job.Default
             .WithToolchain(InProcessEmitToolchain.Instance)
-            .WithWarmupCount(effort.Of(3, 1))
-            .WithIterationCount(effort.Of(7, 1))
-            .WithIterationTime(TimeInterval.FromMilliseconds(effort.Of(200, 5)));
+            .WithWarmupCount(effort.Of(2, 1))
+            .WithIterationCount(effort.Of(5, 1))
+            .WithIterationTime(TimeInterval.FromMilliseconds(effort.Of(100, 5)));
         return ManualConfig.CreateEmpty()
             .AddJob(job)
             .AddLogger(NullLogger.Instance)
