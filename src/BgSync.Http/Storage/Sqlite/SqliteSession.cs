@@ -7,11 +7,12 @@ namespace BgSync.Http.Storage.Sqlite;
 internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
 {
     private readonly Dictionary<string, SqliteCommand> _commands = [];
+    private readonly Dictionary<string, SqliteStatement> _statements = [];
 
     public SqliteConnection Connection => connection;
 
     /// <summary>The texts of the statements prepared so far.</summary>
-    public IReadOnlyCollection<string> Statements => _commands.Keys;
+    public IReadOnlyCollection<string> Statements => [.. _commands.Keys.Union(_statements.Keys)];
 
     /// <summary>How many pages of the file it has looked at, in memory or on disk.</summary>
     public long PagesVisited => Status(raw.SQLITE_DBSTATUS_CACHE_HIT) + Status(raw.SQLITE_DBSTATUS_CACHE_MISS);
@@ -21,7 +22,10 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
     /// <summary>Runs a statement that returns no rows.</summary>
     /// <returns>How many rows it changed.</returns>
     public int Execute(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
-        Prepare(sql, parameters).ExecuteNonQuery();
+        FindStatement(sql, parameters) is { } statement && statement.TryRun(parameters, out _)
+            ? raw.sqlite3_changes(connection.Handle)
+            // Waits for whoever is in the way, for as long as it may.
+            : Prepare(sql, parameters).ExecuteNonQuery();
 
     /// <summary>Runs a query; its reader is to be disposed of before the same statement runs again.</summary>
     public SqliteDataReader Query(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
@@ -30,6 +34,11 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
     /// <summary>The first column of the first row; <see langword="null"/> when there is none.</summary>
     public long? QueryInt64(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
     {
+        if (FindStatement(sql, parameters) is { } statement && statement.TryRun(parameters, out var first))
+        {
+            return first;
+        }
+
         using var reader = Query(sql, parameters);
         return reader.Read() && !reader.IsDBNull(0) ? reader.GetInt64(0) : null;
     }
@@ -58,6 +67,11 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
             command.Dispose();
         }
 
+        foreach (var statement in _statements.Values)
+        {
+            statement.Dispose();
+        }
+
         connection.Dispose();
     }
 
@@ -65,6 +79,17 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
     {
         _ = raw.sqlite3_db_status(connection.Handle, counter, out var current, out _, resetFlg: 0);
         return current;
+    }
+
+    private SqliteStatement? FindStatement(string sql, ReadOnlySpan<(string Name, object? Value)> parameters)
+    {
+        if (!_statements.TryGetValue(sql, out var statement)
+            && (statement = SqliteStatement.TryPrepare(connection, sql, parameters)) is not null)
+        {
+            _statements.Add(sql, statement);
+        }
+
+        return statement;
     }
 
     private SqliteCommand Prepare(string sql, ReadOnlySpan<(string Name, object? Value)> parameters)
