@@ -1,3 +1,4 @@
+using System.Data;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.Logging;
@@ -96,6 +97,7 @@ internal sealed partial class PostgreSqlListener(
                 finally
                 {
                     connection.Notification -= OnNotification;
+                    await UnlistenAsync(connection).ConfigureAwait(false);
                 }
             }
             catch (Exception e) when (!stop.IsCancellationRequested)
@@ -132,6 +134,17 @@ internal sealed partial class PostgreSqlListener(
                 // A connection that nobody answers on any more is found out by asking.
                 await listen.ExecuteNonQueryAsync(stop).ConfigureAwait(false);
             }
+        }
+    }
+
+    /// <summary>The connection goes back to the user's pool, which may keep it as it is for long.</summary>
+    private static async Task UnlistenAsync(NpgsqlConnection connection)
+    {
+        if (connection.State == ConnectionState.Open)
+        {
+            await using var command = connection.CreateCommand();
+            command.CommandText = "UNLISTEN *";
+            await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
         }
     }
 
