@@ -6,6 +6,7 @@ RootCommand bgsync = new("Looks into queues of requests that wait for their serv
 {
     DemoCommand.Create(),
     ListCommand.Create(),
+    PostgresCommand.Create(),
     DemoApplication.CreateCommand(),
 };
 

@@ -28,6 +28,9 @@ internal sealed class TrialProcess : IAsyncDisposable
     /// <summary>What it has written to standard output.</summary>
     public IReadOnlyCollection<string> Lines => _lines;
 
+    /// <summary>What it has written to standard error.</summary>
+    public IReadOnlyCollection<string> Errors => _errors;
+
     public int ExitCode => _process.ExitCode;
 
     /// <summary>Starts an assembly that is built beside the tests.</summary>
