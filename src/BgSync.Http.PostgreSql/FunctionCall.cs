@@ -60,12 +60,16 @@ internal sealed class FunctionCall
     public FunctionCall Add(EntryRow row)
     {
         Begin();
-        Add(row.Queue).Add(row.Lane).Add((long?)row.Timestamp).Add((long?)row.ExpiresAt).Add(row.Method).Add(row.Uri).Add(row.Origin)
+        Add(row.Queue).Add(StoreText.KeyOf(row.Lane)).Add((long?)row.Timestamp).Add((long?)row.ExpiresAt).Add(row.Method).Add(row.Uri).Add(row.Origin)
             .Add(row.Version).Add((long?)row.VersionPolicy).Add(row.Headers).Add(row.ContentHeaders).Add(row.Metadata)
-            .Add(row.TraceParent).Add(row.BodyId).Add((long?)row.BodyLength).Add((long?)row.Checksum).Add(row.CoalesceKey)
-            .Add(row.Prerequisite).Add((long?)row.Priority);
+            .Add(row.TraceParent).Add(row.BodyId).Add((long?)row.BodyLength).Add((long?)row.Checksum)
+            .Add(StoreText.KeyOf(row.CoalesceKey)).Add(row.Prerequisite).Add((long?)row.Priority)
+            .Add(NameBeside(row.Lane)).Add(NameBeside(row.CoalesceKey));
         return End("request");
     }
+
+    // Where entries are not found by a name itself, it stands beside its key to be read.
+    private static string? NameBeside(string? name) => StoreText.IsKey(name) ? null : StoreText.Readable(name);
 
     /// <summary>The call, all arguments being there.</summary>
     public NpgsqlBatchCommand Build()

@@ -91,7 +91,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
                 .Add((int?)entry.Attempts).Add(StoreText.Readable(entry.LastError)).Add(entry.LastStatusCode).Add(entry.HasFailedAttempt)
                 .Add(Milliseconds(entry.Delay)).Add(entry.OnlyTimeEndsDelay).Add(entry.Limits),
             cancellationToken,
-            new OperationLocks(entry.Limits is null ? null : entry.Queue, (entry.Queue, entry.Lane)),
+            new OperationLocks(entry.Limits is null ? null : entry.Queue, (entry.Queue, StoreText.KeyOf(entry.Lane))),
             (int)Math.Min(row.BodyLength, int.MaxValue)).ConfigureAwait(false);
         return Added(reports, entry.Limits);
     }
@@ -155,7 +155,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     {
         var reports = await ReportAsync(
             Call("lease_lane", EntryReport.Columns)
-                .Add(Owner).Add(queue).Add(StoreText.Key(lane, "lane")).Add(Milliseconds(duration)),
+                .Add(Owner).Add(queue).Add(StoreText.KeyOf(lane)).Add(Milliseconds(duration)),
             cancellationToken,
             new OperationLocks(Lane: (queue, lane))).ConfigureAwait(false);
         return reports is [var report] ? report.ToLease() : null;
@@ -165,7 +165,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     public async ValueTask<bool> HasEntriesAsync(string queue, string lane, CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
-        return await _reader.HasEntriesAsync(queue, StoreText.Key(lane, "lane")!, cancellationToken).ConfigureAwait(false);
+        return await _reader.HasEntriesAsync(queue, StoreText.KeyOf(lane), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -282,7 +282,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     public async ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
-        return await _reader.FindLastAsync(queue, StoreText.Key(coalesceKey, "coalescing key")!, cancellationToken).ConfigureAwait(false);
+        return await _reader.FindLastAsync(queue, StoreText.KeyOf(coalesceKey), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -382,7 +382,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             Call("requeue")
                 .Add(queue).Add((long?)id).Add((long?)row.ExpiresAt).Add((long?)dead.Checksum).Add((long?)row.Checksum),
             cancellationToken,
-            new OperationLocks(Lane: (queue, row.Lane!))).ConfigureAwait(false);
+            new OperationLocks(Lane: (queue, StoreText.KeyOf(row.Lane!)))).ConfigureAwait(false);
         if (isBack)
         {
             Changed?.Invoke(queue);

@@ -7,12 +7,13 @@ namespace BgSync.Http.PostgreSql;
 /// <summary>The columns that make an entry, in the order of the schema's type <c>request</c>.</summary>
 internal static class RequestColumns
 {
-    public const int Count = 19;
+    public const int Count = 21;
 
     private static readonly string[] _names =
     [
         "queue", "lane", "made_at", "expires_at", "method", "uri", "origin", "version", "version_policy", "headers", "content_headers",
-        "metadata", "traceparent", "body_id", "body_length", "checksum", "coalesce_key", "prerequisite", "priority",
+        "metadata", "traceparent", "body_id", "body_length", "checksum", "coalesce_key", "prerequisite", "priority", "lane_name",
+        "coalesce_name",
     ];
 
     /// <summary>The columns of a table, or of a value of the type in parentheses.</summary>
@@ -24,7 +25,7 @@ internal static class RequestColumns
         return new EntryRow
         {
             Queue = Text(0),
-            Lane = Text(1),
+            Lane = Text(19) ?? Text(1),
             Timestamp = Number(2) ?? 0,
             ExpiresAt = Number(3) ?? 0,
             Method = Text(4),
@@ -39,7 +40,7 @@ internal static class RequestColumns
             BodyId = Number(13),
             BodyLength = Number(14) ?? 0,
             Checksum = Number(15) ?? 0,
-            CoalesceKey = Text(16),
+            CoalesceKey = Text(20) ?? Text(16),
             Prerequisite = Number(17),
             Priority = Number(18) ?? 0,
         };
@@ -52,16 +53,13 @@ internal static class RequestColumns
     /// <exception cref="QueueStoreException">It has text that PostgreSQL cannot hold.</exception>
     public static EntryRow Sealed(EntryRow row, long? bodyId)
     {
-        StoreText.Key(row.Queue, "queue's name");
-        StoreText.Key(row.Lane, "lane");
-        StoreText.Key(row.CoalesceKey, "coalescing key");
+        StoreText.Exact(row.Queue, "queue's name");
         StoreText.Exact(row.Uri, "request's address");
-        StoreText.Key(row.Origin, "request's origin");
         return Sealed(row with { Body = null, BodyId = bodyId, TraceParent = StoreText.Readable(row.TraceParent) });
     }
 
     /// <summary>The same row with the checksum that it ought to have.</summary>
-    public static EntryRow Sealed(EntryRow row) => Unplaced(row).Sealed() with { Lane = row.Lane };
+    public static EntryRow Sealed(EntryRow row) => row with { Checksum = Unplaced(row).Sealed().Checksum };
 
     public static bool IsWhole(EntryRow row) => Unplaced(row).IsWhole;
 
@@ -71,6 +69,6 @@ internal static class RequestColumns
             ? entry with { Lane = row.Lane!, Revision = ((long)edits << 32) + attempts }
             : null;
 
-    // The lane is not summed, because an entry that leaves its lane does so inside the database.
-    private static EntryRow Unplaced(EntryRow row) => row with { Lane = "" };
+    // The lane is not summed, because an entry that leaves its lane does so inside the database; a key is, as it is read back.
+    private static EntryRow Unplaced(EntryRow row) => row with { Lane = "", CoalesceKey = StoreText.Readable(row.CoalesceKey) };
 }

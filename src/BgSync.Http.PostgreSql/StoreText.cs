@@ -1,14 +1,21 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
+using System.Text.RegularExpressions;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.PostgreSql;
 
 /// <summary>Text as PostgreSQL can hold it: without U+0000 and without halves of surrogate pairs.</summary>
-internal static class StoreText
+internal static partial class StoreText
 {
-    // What fits into an index beside the queue's name; 2,704 bytes is the most that PostgreSQL has room for.
-    private const int MostBytes = 2000;
+    // An index has room for 2,704 bytes, which are to be enough for the queue's name too; a character takes three of them at most.
+    private const int MostLength = 600;
+
+    // By which a person knows a name that is stood for by its hash.
+    private const int LengthToRead = 100;
 
     private static readonly SearchValues<char> _suspects = SearchValues.Create(
         [.. Enumerable.Range(0xD800, 0x800).Select(static c => (char)c), '\0']);
@@ -26,14 +33,29 @@ internal static class StoreText
                 StoreFault.Unavailable,
                 $"PostgreSQL cannot hold the {what}, because it has U+0000 or half of a surrogate pair in it. Leave that out.");
 
-    /// <summary>A name by which entries are found.</summary>
-    /// <exception cref="QueueStoreException">It cannot be held, or is too long to be found by.</exception>
-    public static string? Key(string? text, string what) =>
-        Exact(text, what) is { Length: > MostBytes / 3 } key && Encoding.UTF8.GetByteCount(key) > MostBytes
-            ? throw new QueueStoreException(
-                StoreFault.Unavailable,
-                $"The {what} is longer than the {MostBytes} bytes by which PostgreSQL can find it. Make it shorter, such as by a hash.")
-            : text;
+    /// <summary>
+    /// What stands for a name where entries are found by it: the name itself, or where an index has no room for it or it cannot be held,
+    /// its beginning with a hash. The name of an entry's own lane (<see cref="OwnLane"/>) keeps its end, which the database appends.
+    /// </summary>
+    [return: NotNullIfNotNull(nameof(name))]
+    public static string? KeyOf(string? name)
+    {
+        if (IsKey(name))
+        {
+            return name;
+        }
+
+        var end = OwnLaneEnd().Match(name).Value;
+        var hash = Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(name.AsSpan(..^end.Length))));
+        return $"{Readable(name[..Math.Min(LengthToRead, name.Length)])}…{hash}{end}";
+    }
+
+    /// <summary>Whether entries are found by a name itself.</summary>
+    public static bool IsKey([NotNullWhen(false)] string? name) =>
+        name is null || (name.Length <= MostLength && IsClean(name));
+
+    [GeneratedRegex(@"#[0-9]+\z")]
+    private static partial Regex OwnLaneEnd();
 
     private static bool IsClean(string text)
     {

@@ -15,6 +15,7 @@ CREATE SEQUENCE {schema}.front_position;
 
 -- What makes an entry. checksum: over all of it but its lane, which may change inside the database. priority: -1, 0 or 1.
 -- prerequisite: the entry that is to leave the queue before this one is sent. coalesce_key: entries of the same key may be made one.
+-- lane_name, coalesce_name: the names in full where no index has room for them and a hash stands in their place.
 CREATE TYPE {schema}.request AS (
     queue text,
     lane text,
@@ -34,7 +35,9 @@ CREATE TYPE {schema}.request AS (
     checksum bigint,
     coalesce_key text,
     prerequisite bigint,
-    priority bigint
+    priority bigint,
+    lane_name text,
+    coalesce_name text
 );
 
 -- The last reply to an entry. is_whole: whether all of its body is kept.
@@ -132,7 +135,9 @@ CREATE TABLE {schema}.entry (
     checksum bigint NOT NULL,
     coalesce_key text COLLATE "C",
     prerequisite bigint,
-    priority bigint NOT NULL
+    priority bigint NOT NULL,
+    lane_name text,
+    coalesce_name text
 );
 CREATE INDEX entry_lane ON {schema}.entry (queue, lane, position);
 CREATE UNIQUE INDEX entry_queue ON {schema}.entry (queue, position);
@@ -171,7 +176,9 @@ CREATE TABLE {schema}.dead_letter (
     checksum bigint,
     coalesce_key text,
     prerequisite bigint,
-    priority bigint
+    priority bigint,
+    lane_name text,
+    coalesce_name text
 );
 CREATE INDEX dead_letter_queue ON {schema}.dead_letter (queue, ordinal);
 
@@ -400,11 +407,11 @@ BEGIN
         INSERT INTO {schema}.dead_letter
             (id, reason, error, status_code, died_at, attempts, last_error, reply_headers, reply_body, reply_is_whole,
             queue, lane, made_at, expires_at, method, uri, origin, version, version_policy, headers, content_headers,
-            metadata, traceparent, body_id, body_length, checksum, coalesce_key, prerequisite, priority)
+            metadata, traceparent, body_id, body_length, checksum, coalesce_key, prerequisite, priority, lane_name, coalesce_name)
         SELECT p_id, p_reason, p_error, p_reply.status_code, p_now, p_attempts, p_last_error,
             p_reply.headers, p_reply.body, p_reply.is_whole,
             p_queue, p_lane, made_at, expires_at, method, uri, origin, version, version_policy, headers, content_headers,
-            metadata, traceparent, body_id, body_length, checksum, coalesce_key, prerequisite, priority
+            metadata, traceparent, body_id, body_length, checksum, coalesce_key, prerequisite, priority, lane_name, coalesce_name
         FROM (SELECT) AS one LEFT JOIN {schema}.entry ON id = p_id;
         IF p_is_of_attempt THEN
             PERFORM {schema}.note_attempt(p_id, p_now, p_reply.status_code, p_error);
@@ -486,7 +493,8 @@ $$;
 
 CREATE FUNCTION {schema}.request_of(e {schema}.entry) RETURNS {schema}.request LANGUAGE sql IMMUTABLE AS $$
     SELECT e.queue, e.lane, e.made_at, e.expires_at, e.method, e.uri, e.origin, e.version, e.version_policy, e.headers,
-        e.content_headers, e.metadata, e.traceparent, e.body_id, e.body_length, e.checksum, e.coalesce_key, e.prerequisite, e.priority
+        e.content_headers, e.metadata, e.traceparent, e.body_id, e.body_length, e.checksum, e.coalesce_key, e.prerequisite, e.priority,
+        e.lane_name, e.coalesce_name
 $$;
 
 CREATE FUNCTION {schema}.history_of(p_id bigint, OUT at bigint[], OUT status_code integer[], OUT error text[]) LANGUAGE sql AS $$
@@ -882,8 +890,8 @@ BEGIN
     WHERE queue = l.queue AND name = l.name;
     IF p_leaves_lane AND right(l.name, length(v_suffix)) <> v_suffix THEN
         UPDATE {schema}.entry SET
-            (lane, edits, attempts, last_error, not_before, asked_by_server)
-            = (l.name || v_suffix, edits + 1, l.attempts, l.last_error, l.visible_at, p_only_time)
+            (lane, lane_name, edits, attempts, last_error, not_before, asked_by_server)
+            = (l.name || v_suffix, lane_name || v_suffix, edits + 1, l.attempts, l.last_error, l.visible_at, p_only_time)
         WHERE id = p_id RETURNING * INTO e;
         PERFORM {schema}.promote(l.queue, l.name, v_now);
         IF e.id IS NOT NULL THEN
@@ -1013,10 +1021,11 @@ BEGIN
         CASE WHEN p_delay > 0 THEN v_now + p_delay ELSE 0 END);
     UPDATE {schema}.entry SET
         (attempts, last_error, not_before, asked_by_server, edits, lane, made_at, expires_at, method, uri, origin, version,
-            version_policy, headers, content_headers, metadata, traceparent, body_id, body_length, checksum, coalesce_key, prerequisite)
+            version_policy, headers, content_headers, metadata, traceparent, body_id, body_length, checksum, coalesce_key, prerequisite,
+            lane_name, coalesce_name)
         = (p_attempts, p_last_error, v_not_before, v_not_before > 0, edits + 1, r.lane, r.made_at, r.expires_at, r.method, r.uri, r.origin,
             r.version, r.version_policy, r.headers, r.content_headers, r.metadata, r.traceparent, r.body_id, r.body_length, r.checksum,
-            r.coalesce_key, r.prerequisite)
+            r.coalesce_key, r.prerequisite, r.lane_name, r.coalesce_name)
     WHERE id = p_id RETURNING * INTO n;
     IF n.lane <> e.lane THEN
         IF l.queue IS NOT NULL THEN
@@ -1071,7 +1080,8 @@ DECLARE
 BEGIN
     DELETE FROM {schema}.dead_letter WHERE id = p_id AND queue = p_queue AND checksum = p_before
     RETURNING id, NULL, 0, NULL, v_now, false, 0, queue, lane, made_at, p_expires_at, method, uri, origin, version, version_policy,
-        headers, content_headers, metadata, traceparent, body_id, body_length, p_after, NULL, prerequisite, priority INTO e;
+        headers, content_headers, metadata, traceparent, body_id, body_length, p_after, NULL, prerequisite, priority,
+        lane_name, NULL INTO e;
     IF NOT FOUND THEN
         RETURN false;
     END IF;

@@ -1,14 +1,21 @@
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
+using BgSync.Http.Testing;
 using BgSync.Http.Testing.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
 
-public sealed class PostgreSqlStoreContractTests(ClassDatabase shared) : StoreContractTests, IClassFixture<ClassDatabase>
+public sealed class PostgreSqlStoreContractTests(ClassDatabase shared) : SharedStoreContractTests, IClassFixture<ClassDatabase>
 {
+    private readonly PostgreSqlStoreOptions _options = new();
     private IDisposable? _clock;
+
+    protected override TimeSpan OwnerTimeout => _options.OwnerTimeout;
+
+    private static string Schema => PostgreSqlDatabase.Schema;
 
     public override async ValueTask DisposeAsync()
     {
@@ -20,7 +27,47 @@ public sealed class PostgreSqlStoreContractTests(ClassDatabase shared) : StoreCo
     protected override IQueueStore OpenStore()
     {
         _clock ??= shared.Database.Follow(Clock);
-        return new PostgreSqlQueueStore(
-            shared.Database.DataSource, new PostgreSqlStoreOptions(), Clock, NullLogger<PostgreSqlQueueStore>.Instance);
+        return new PostgreSqlQueueStore(shared.Database.DataSource, _options, Clock, NullLogger<PostgreSqlQueueStore>.Instance);
+    }
+
+    protected override async Task KillAsync(IQueueStore store)
+    {
+        await store.DisposeAsync();
+        var survivors = $"{Schema}.owner WHERE id <> '{((PostgreSqlQueueStore)store).Owner}'";
+        var expected = await shared.Database.ScalarAsync($"SELECT count(*) FROM {survivors}");
+
+        // Step by step, for who survives says so at a third of the time.
+        for (var third = 0; third < 3; third++)
+        {
+            Clock.Advance(OwnerTimeout / 3);
+            var seenUntil = (Clock.GetUtcNow() + OwnerTimeout).ToUnixTimeMilliseconds();
+            await Eventually.TrueAsync(
+                () => Scalar($"SELECT count(*) FROM {survivors} AND seen_until = {seenUntil}") == expected,
+                "those that live have said so");
+        }
+    }
+
+    private long Scalar(string sql) => shared.Database.ScalarAsync(sql).GetAwaiter().GetResult();
+
+    protected override Task<long> CountBodiesAsync() => shared.Database.ScalarAsync(
+        $"SELECT (SELECT count(*) FROM {Schema}.body_draft) + (SELECT count(*) FROM {Schema}.body_chunk)");
+
+    protected override long CommitsOf(IQueueStore store) => ((PostgreSqlQueueStore)store).Commits;
+
+    protected override async Task<IAsyncDisposable> HoldCommitsAsync()
+    {
+        await Store.CountAsync(Queue, Cancellation);
+        var connection = await shared.Database.Direct.OpenConnectionAsync(Cancellation);
+        await connection.BeginTransactionAsync(Cancellation);
+        await using var command = new NpgsqlCommand($"LOCK TABLE {Schema}.lane, {Schema}.entry IN ACCESS EXCLUSIVE MODE", connection);
+        await command.ExecuteNonQueryAsync(Cancellation);
+        return connection;
+    }
+
+    protected override async Task<long> CostOfAsync(Func<Task> act)
+    {
+        var before = await PageVisits.CountAsync(shared.Database);
+        await act();
+        return await PageVisits.CountAsync(shared.Database) - before;
     }
 }
