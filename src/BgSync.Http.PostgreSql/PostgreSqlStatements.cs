@@ -67,7 +67,7 @@ internal sealed class PostgreSqlStatements(string schema)
     public string Count { get; } =
         $"""
         SELECT coalesce(sum(live), 0)::bigint, coalesce(sum(dead), 0)::bigint, coalesce(sum(bytes), 0)::bigint,
-            (SELECT count(*) FROM {schema}.entry WHERE entry.queue = $1 AND expires_at < (SELECT {schema}.now_ms()))
+            {schema}.count_expired($1)
         FROM {schema}.tally WHERE queue = $1
         """;
 
