@@ -14,7 +14,7 @@ internal sealed partial class LiteSession : IDisposable
     public const long LongLog = 1000L * LitePage.Size;
 
     // Where there is always something else to be done.
-    private const long LongestLog = 4 * LongLog;
+    private const long LongestLog = 2 * LongLog;
 
     // LiteDB ends the process when it finalizes a transaction that could not be ended: such an engine is never let go.
     private static readonly ConcurrentBag<LiteEngine> _neverFinalized = [];

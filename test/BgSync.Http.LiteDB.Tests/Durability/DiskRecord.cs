@@ -15,6 +15,15 @@ internal sealed class DiskRecord
 
     public int Length => _operations.Count;
 
+    /// <summary>A moment, often soon after a file was cut: what stood in it must not come back.</summary>
+    public int PickMoment(Random random)
+    {
+        var cuts = _operations.Index().Where(operation => operation.Item.Kind == Kind.SetLength).Select(operation => operation.Index).ToList();
+        return cuts.Count > 0 && random.Next(3) == 0
+            ? Math.Min(cuts[random.Next(cuts.Count)] + random.Next(30), Length)
+            : random.Next(Length + 1);
+    }
+
     /// <summary>Opens a real file and records from now on.</summary>
     public Stream Open(string path)
     {

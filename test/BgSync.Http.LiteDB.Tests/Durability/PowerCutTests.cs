@@ -31,7 +31,7 @@ public sealed class PowerCutTests : IDisposable
         {
             var random = new Random(round);
             trial = round % CutsPerRecord == 0 || trial is null ? Trial.Run(NewFolder(), password, random) : trial;
-            CutPower(trial.Record, random.Next(trial.Record.Length + 1), trial.StatesAfter, password, random, $"round {round}");
+            CutPower(trial.Record, trial.Record.PickMoment(random), trial.StatesAfter, password, random, $"round {round}");
         }
     }
 
@@ -73,7 +73,7 @@ public sealed class PowerCutTests : IDisposable
         if (random.Next(2) == 0)
         {
             var rest = new SortedSet<long>(found.Skip(3));
-            CutPower(again, random.Next(again.Length + 1), _ => [found, rest], password, random, round + " again");
+            CutPower(again, again.PickMoment(random), _ => [found, rest], password, random, round + " again");
         }
 
         Directory.Delete(folder, recursive: true);
