@@ -21,6 +21,7 @@ internal sealed partial class LiteSession : IDisposable
 
     private readonly LiteEngine _engine;
     private readonly LiteFiles _files;
+    private long _checkpointAt = LongestLog;
     private bool _isInTransaction;
     private bool _hasFailed;
 
@@ -61,9 +62,9 @@ internal sealed partial class LiteSession : IDisposable
     /// <summary>Begins a transaction.</summary>
     public void Begin()
     {
-        if (_files.Log.Length > LongestLog)
+        if (_files.Log.Length > _checkpointAt)
         {
-            Checkpoint();
+            TryCheckpoint();
         }
 
         Run(static engine => engine.BeginTrans());
@@ -164,6 +165,20 @@ internal sealed partial class LiteSession : IDisposable
         {
             // What is in the log is applied when the file is opened again.
             _files.Dispose();
+        }
+    }
+
+    private void TryCheckpoint()
+    {
+        try
+        {
+            Checkpoint();
+            _checkpointAt = LongestLog;
+        }
+        catch (IOException)
+        {
+            // There is no space for it, perhaps. What is in the log can be read, and more of it may fit.
+            _checkpointAt = _files.Log.Length + LongLog;
         }
     }
 

@@ -35,6 +35,27 @@ public sealed class PowerCutTests : IDisposable
         }
     }
 
+    [Fact]
+    public void A_log_that_ends_anywhere_has_the_commits_before_its_end()
+    {
+        var trial = Trial.Run(NewFolder(), null, new Random(0));
+        for (var round = 0; round < TrialRounds.Of(shortRun: 20, fullRun: 200); round++)
+        {
+            var random = new Random(round);
+            var folder = NewFolder();
+            trial.Record.CutPower(trial.PickCommit(random), random, folder);
+            using (var log = File.OpenWrite(Path.Combine(folder, "notes-log.db")))
+            {
+                log.SetLength(random.NextInt64(log.Length + 1));
+            }
+
+            using var database = Open(folder, null, new DiskRecord());
+            using var session = database.Open();
+            var found = NoteSchema.ReadAll(session);
+            Assert.True(trial.WasEver(found), $"round {round}: found {found.Count} notes, which were never there together.");
+        }
+    }
+
     private void CutPower(
         DiskRecord record, int after, Func<int, IReadOnlyList<SortedSet<long>>> statesAfter, string? password, Random random, string round)
     {
@@ -133,6 +154,11 @@ public sealed class PowerCutTests : IDisposable
             session.Dispose();
             return trial;
         }
+
+        /// <summary>A moment when nothing is being written.</summary>
+        public int PickCommit(Random random) => _commits[random.Next(1, _commits.Count)].Length;
+
+        public bool WasEver(SortedSet<long> notes) => _commits.Exists(commit => commit.Notes.SetEquals(notes));
 
         /// <summary>What may be found after some operations: what was committed, and what was being committed.</summary>
         public IReadOnlyList<SortedSet<long>> StatesAfter(int operations)
