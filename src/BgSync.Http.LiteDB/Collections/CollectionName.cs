@@ -38,6 +38,7 @@ internal static class CollectionName
 
     private static string Escape(string queue, Func<char, bool> stays)
     {
+        ArgumentException.ThrowIfNullOrEmpty(queue);
         var name = new StringBuilder(queue.Length);
         foreach (var letter in Encoding.UTF8.GetBytes(queue).Select(static value => (char)value))
         {
@@ -48,7 +49,6 @@ internal static class CollectionName
 
         return name switch
         {
-            { Length: 0 } => "_",
             _ when name[0] == '$' => "_" + name,
             { Length: > 1 } when name[0] == '_' && name[1] == '$' => "_$5F" + name.ToString(1, name.Length - 1),
             _ => name.ToString(),
