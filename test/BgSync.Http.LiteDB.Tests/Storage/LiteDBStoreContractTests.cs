@@ -1,12 +1,13 @@
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.LiteDB;
+using BgSync.Http.Storage.LiteDB.Collections;
 using BgSync.Http.Testing;
 using BgSync.Http.Testing.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace BgSync.Http.LiteDB.Tests.Storage;
 
-public sealed class LiteDBStoreContractTests : StoreContractTests
+public sealed class LiteDBStoreContractTests : DurableStoreContractTests
 {
     private readonly TempDirectory _directory = new();
 
@@ -18,4 +19,46 @@ public sealed class LiteDBStoreContractTests : StoreContractTests
 
     protected override IQueueStore OpenStore() => new LiteDBQueueStore(
         new LiteDBStoreOptions { ConnectionString = _directory.File("queues.db") }, Clock, NullLogger<LiteDBQueueStore>.Instance);
+
+    protected override async Task<long> CountBodiesAsync() => await AskAsync(static session =>
+        session.ReadAll(LiteSchema.Bodies).Count
+            + session.Keys(LiteSchema.Chunks, LiteIndex.Id, long.MinValue, long.MaxValue).Count);
+
+    protected override long CommitsOf(IQueueStore store) => ((LiteDBQueueStore)store).Commits;
+
+    protected override async Task<IAsyncDisposable> HoldCommitsAsync()
+    {
+        var holding = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var hold = new Hold();
+        hold.Held = AskAsync(_ =>
+        {
+            holding.TrySetResult();
+            return hold.Released.Wait(TimeSpan.FromSeconds(30), Cancellation);
+        });
+        await holding.Task;
+        return hold;
+    }
+
+    protected override async Task<long> CostOfAsync(Func<Task> act)
+    {
+        var before = await AskAsync(static session => session.Reads);
+        await act();
+        return await AskAsync(static session => session.Reads) - before;
+    }
+
+    private Task<T> AskAsync<T>(Func<LiteSession, T> ask) => ((LiteDBQueueStore)Store).RunAsync(ask, Cancellation);
+
+    private sealed class Hold : IAsyncDisposable
+    {
+        public ManualResetEventSlim Released { get; } = new();
+
+        public Task Held { get; set; } = Task.CompletedTask;
+
+        public async ValueTask DisposeAsync()
+        {
+            Released.Set();
+            await Held;
+            Released.Dispose();
+        }
+    }
 }
