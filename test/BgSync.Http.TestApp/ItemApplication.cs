@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using BgSync.Http.Queues;
+using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -101,9 +102,22 @@ internal sealed class ItemApplication(
 
     private async Task WaitForEmptyAsync()
     {
-        while ((await queue.CountAsync()).Live > 0)
+        while (!await IsEmptyAsync())
         {
             await Task.Delay(_pause);
+        }
+    }
+
+    private async Task<bool> IsEmptyAsync()
+    {
+        try
+        {
+            return (await queue.CountAsync()).Live == 0;
+        }
+        catch (QueueStoreException)
+        {
+            // A server that has just come back has cut the connections.
+            return false;
         }
     }
 }
