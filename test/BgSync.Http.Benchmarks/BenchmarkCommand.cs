@@ -29,7 +29,8 @@ internal static class BenchmarkCommand
     /// <param name="more">Stores that this project does not know, to be measured beside its own.</param>
     public static Task<int> RunAsync(string[] args, params QueueSubject[] more)
     {
-        QueueSubject[] subjects = [new SqliteSubject(), .. more, new HandWrittenSubject(), new MemorySubject()];
+        IEnumerable<QueueSubject> server = PostgreSqlSubject.IsHere ? [new PostgreSqlSubject()] : [];
+        QueueSubject[] subjects = [new SqliteSubject(), .. more, .. server, new HandWrittenSubject(), new MemorySubject()];
         var names = new Argument<string[]>("part")
         {
             Description = $"What to measure: {string.Join(", ", _parts.Select(static part => part.Name))}. All of them when none is named.",

@@ -15,9 +15,12 @@ internal static class FlushCount
     {
         if (await subject.CountFlushesAsync() is { } before)
         {
-            await using var session = await subject.OpenAsync(folder.New("flushes"));
-            var body = new byte[1024];
-            await Load.RunAsync(callers, entries, _ => session.AddAsync("", body));
+            await using (var session = await subject.OpenAsync(folder.New("flushes")))
+            {
+                var body = new byte[1024];
+                await Load.RunAsync(callers, entries, _ => session.AddAsync("", body));
+            }
+
             return (double)(await subject.CountFlushesAsync() - before)! / entries;
         }
 
