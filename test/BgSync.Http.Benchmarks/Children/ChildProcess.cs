@@ -22,7 +22,8 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>Runs it to its end under <c>strace</c>.</summary>
     public static async Task RunTracedAsync(string straceOptions, IEnumerable<string> arguments)
     {
-        await using var child = new ChildProcess(new ProcessStartInfo("strace", [.. straceOptions.Split(' '), Host, .. Itself, .. arguments]));
+        await using var child = new ChildProcess(
+            new ProcessStartInfo("strace", [.. straceOptions.Split(' '), Host, .. Itself, .. arguments]));
         await child.EndAsync();
     }
 

@@ -36,7 +36,8 @@ internal sealed class OthersPart : IBenchmarkPart
         for (var i = 0; i < stores.Length; i++)
         {
             var count = string.Create(CultureInfo.InvariantCulture, $"{requests:#,0} requests");
-            bench.Section.Add(Against($"{stores[i].Name}: {count} of {Callers} callers while the server is away", queueing[i], queueing[^1]));
+            bench.Section.Add(Against(
+                $"{stores[i].Name}: {count} of {Callers} callers while the server is away", queueing[i], queueing[^1]));
             bench.Section.Add(Against($"{stores[i].Name}: the same sent when it is back, one lane", deliveries[i], deliveries[^1]));
         }
     }

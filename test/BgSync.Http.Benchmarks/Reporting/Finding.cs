@@ -4,7 +4,7 @@ namespace BgSync.Http.Benchmarks.Reporting;
 /// <param name="What">What was measured, against what.</param>
 /// <param name="Value">The number that the goal is about.</param>
 /// <param name="Reached">The number as the table says it.</param>
-/// <param name="Ratio">What was measured, divided by what was measured beside it; <see langword="null"/> where there is nothing beside.</param>
+/// <param name="Ratio">It, divided by what was measured beside it; <see langword="null"/> where nothing was.</param>
 /// <param name="Goal">The number to reach; <see langword="null"/> for a figure that is told only.</param>
 internal sealed record Finding(string What, double Value, string Reached, double? Ratio, Goal? Goal = null)
 {

@@ -18,7 +18,8 @@ internal static class Surroundings
     }
 
     private static string Processor() => File.Exists("/proc/cpuinfo")
-        && File.ReadLines("/proc/cpuinfo").FirstOrDefault(static line => line.StartsWith("model name", StringComparison.Ordinal)) is { } line
+        && File.ReadLines("/proc/cpuinfo")
+            .FirstOrDefault(static line => line.StartsWith("model name", StringComparison.Ordinal)) is { } line
             ? line[(line.IndexOf(':') + 1)..].Trim()
             : RuntimeInformation.ProcessArchitecture.ToString();
 }

@@ -23,7 +23,8 @@ internal sealed class SqliteStatement : IDisposable
     }
 
     /// <returns><see langword="null"/> when it cannot be prepared now; a command finds out why.</returns>
-    public static SqliteStatement? TryPrepare(SqliteConnection connection, string sql, ReadOnlySpan<(string Name, object? Value)> parameters)
+    public static SqliteStatement? TryPrepare(
+        SqliteConnection connection, string sql, ReadOnlySpan<(string Name, object? Value)> parameters)
     {
         if (sqlite3_prepare_v3(connection.Handle, sql, SQLITE_PREPARE_PERSISTENT, out var statement) != SQLITE_OK)
         {
