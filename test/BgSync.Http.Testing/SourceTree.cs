@@ -25,6 +25,12 @@ public static class SourceTree
     /// <summary>A C# file of the library, read.</summary>
     public static string ReadLibrary(string file) => Read($"src/BgSync.Http/{file}");
 
+    /// <summary>The code that stands in the README, in the test project of each library.</summary>
+    public static IEnumerable<string> SnippetFiles() =>
+        Directory.EnumerateDirectories(PathOf("test"))
+            .Select(static project => Path.Combine("test", Path.GetFileName(project), "Readme", "ReadmeSnippets.cs"))
+            .Where(static file => File.Exists(PathOf(file)));
+
     private static string FindRoot(string folder) =>
         File.Exists(Path.Combine(folder, "BgSync.Http.sln"))
             ? folder

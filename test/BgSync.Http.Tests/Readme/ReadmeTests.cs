@@ -17,7 +17,7 @@ public sealed partial class ReadmeTests
     [Fact]
     public void Its_code_is_compiled_and_run_by_the_tests()
     {
-        var snippets = ReadmeText.Normalise(SourceTree.Read("test/BgSync.Http.Tests/Readme/ReadmeSnippets.cs")) + "\n";
+        var snippets = string.Concat(SourceTree.SnippetFiles().Select(static file => ReadmeText.Normalise(SourceTree.Read(file)) + "\n"));
         var blocks = ReadmeText.Blocks("csharp").ToArray();
 
         Assert.NotEmpty(blocks);
