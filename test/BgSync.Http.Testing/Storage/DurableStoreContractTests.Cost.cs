@@ -41,7 +41,8 @@ public abstract partial class DurableStoreContractTests
             {
                 await Task.WhenAll(part.Select(i => AddAsync(Entry("/" + i, LaneOf(i)) with
                 {
-                    CoalesceKey = $"{i}", ExpiresAt = Clock.GetUtcNow().AddDays(i + 1),
+                    CoalesceKey = $"{i}",
+                    ExpiresAt = Clock.GetUtcNow().AddDays(i + 1),
                 })));
             }
         }

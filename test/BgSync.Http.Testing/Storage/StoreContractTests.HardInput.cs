@@ -86,7 +86,10 @@ public abstract partial class StoreContractTests
         metadata.Add("", "");
         var request = new RequestSnapshot
         {
-            Method = new HttpMethod("X-ODD!"), Uri = new Uri(Origin), Headers = headers, ContentHeaders = headers,
+            Method = new HttpMethod("X-ODD!"),
+            Uri = new Uri(Origin),
+            Headers = headers,
+            ContentHeaders = headers,
         };
 
         await Store.AddAsync(Entry() with { Request = request, Metadata = metadata }, Cancellation);
@@ -228,7 +231,9 @@ public abstract partial class StoreContractTests
         await Store.BuryAsync((await LeaseOneAsync("other")).Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
         var foreign = await AddAsync(Entry("/foreign", queue: "other") with
         {
-            Body = EntryBody.FromBytes(new byte[3]), Attempts = 1, LastError = "HTTP 503",
+            Body = EntryBody.FromBytes(new byte[3]),
+            Attempts = 1,
+            LastError = "HTTP 503",
         });
         await Store.AddAsync(Entry(), Cancellation);
         var entry = (await LeaseOneAsync()).Entry!;
