@@ -12,6 +12,9 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreSig
     /// <summary>Called with the name of each operation before it is done; may throw.</summary>
     public Action<string> Before { get; set; } = static _ => { };
 
+    /// <summary>Awaited when a schedule has been read and nobody has seen it yet.</summary>
+    public Func<Task> ScheduleRead { get; set; } = static () => Task.CompletedTask;
+
     /// <summary>Whether leases are lost.</summary>
     public bool LosesLeases { get; set; }
 
@@ -40,8 +43,12 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreSig
     public ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
         Do(nameof(DropAsync)).DropAsync(heldId, cancellationToken);
 
-    public ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
-        Do(nameof(GetScheduleAsync)).GetScheduleAsync(queue, cancellationToken);
+    public async ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken)
+    {
+        var schedule = await Do(nameof(GetScheduleAsync)).GetScheduleAsync(queue, cancellationToken);
+        await ScheduleRead();
+        return schedule;
+    }
 
     public ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
         string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken) =>

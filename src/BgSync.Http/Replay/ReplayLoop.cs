@@ -33,6 +33,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     private int _inFlight;
     private int _laneReplays;
+    private int _ended;
     private int _disposed;
     private string _lastServed = "";
     private int _lookFailures;
@@ -74,6 +75,9 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     /// <summary>The name of the queue.</summary>
     public string Queue => _queue;
+
+    /// <summary>How many entries it is sending.</summary>
+    public int InFlight => Volatile.Read(ref _inFlight);
 
     /// <summary>Gives back what is under way, while the store is still there: the container disposes of it later.</summary>
     public void Dispose()
@@ -124,6 +128,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
         finally
         {
+            Interlocked.Increment(ref _ended);
             Interlocked.Decrement(ref _laneReplays);
             Wake();
         }
@@ -236,12 +241,14 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 LogTriggered(_queue, triggers);
             }
 
+            // What ends during the look may leave something due that the look has not seen; the next one does.
+            var ended = Volatile.Read(ref _ended);
             await PrepareAsync(triggers, stop).ConfigureAwait(false);
             var (wait, busy) = await _pause.HoldsAsync(triggers, stop).ConfigureAwait(false)
                 ? (Interval(), false)
                 : await PassAsync(triggers, attempt, stop).ConfigureAwait(false);
             _lookFailures = 0;
-            if (!busy && Volatile.Read(ref _inFlight) == 0 && Volatile.Read(ref _laneReplays) == 0)
+            if (!busy && InFlight == 0 && Volatile.Read(ref _laneReplays) == 0 && Volatile.Read(ref _ended) == ended)
             {
                 _waiters.Complete();
             }
@@ -305,7 +312,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         var schedule = await _store.GetScheduleAsync(_queue, stop).ConfigureAwait(false);
         foreach (var (origin, dueAt) in InTurn(schedule))
         {
-            var free = _options.MaxConcurrentLanes - Volatile.Read(ref _inFlight);
+            var free = _options.MaxConcurrentLanes - InFlight;
             if (free <= 0)
             {
                 return (wait, true);
@@ -372,6 +379,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         _leases.End(leased);
         // Whatever happened, a probe is never left behind unanswered.
         _gates.ReturnProbe(origin);
+        Interlocked.Increment(ref _ended);
         Interlocked.Decrement(ref _inFlight);
         _signal.Set(ReplayTriggers.Changed);
     }
@@ -381,7 +389,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     {
         using var grace = new CancellationTokenSource(_options.ShutdownGrace, _timeProvider);
         using var end = grace.Token.UnsafeRegister(static attempts => ((CancellationTokenSource)attempts!).Cancel(), attempts);
-        while (Volatile.Read(ref _inFlight) > 0)
+        while (InFlight > 0)
         {
             await _signal.WaitAsync(Timeout.InfiniteTimeSpan, CancellationToken.None).ConfigureAwait(false);
         }

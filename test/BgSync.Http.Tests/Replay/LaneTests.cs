@@ -1,7 +1,10 @@
 using BgSync.Http.Queues;
+using BgSync.Http.Replay;
 using BgSync.Http.Storage;
+using BgSync.Http.Storage.Memory;
 using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -108,6 +111,60 @@ public sealed class LaneTests : ReplayFixture
         Assert.All(
             server.Requests.GroupBy(request => request.Target),
             lane => Assert.Equal(["0", "1", "2", "3", "4"], lane.Select(request => request.Text)));
+    }
+
+    [Fact]
+    public async Task A_replay_by_hand_is_not_over_because_an_attempt_ended_while_the_schedule_was_read()
+    {
+        var answer = new TaskCompletionSource();
+        await using var server = new RawServer(async (connection, cancellationToken) =>
+        {
+            await connection.ReadRequestAsync(cancellationToken);
+            await answer.Task.WaitAsync(cancellationToken);
+            await connection.RespondAsync(200, "", [], cancellationToken);
+        });
+        await using var memory = new MemoryQueueStore(Clock);
+        var store = new FaultyStore(memory);
+        await using var app = Create(services: services => services.Replace(ServiceDescriptor.Singleton<IQueueStore>(store)));
+        await QueueWhileDownAsync(app, server, "1", "2", "3");
+        var loop = app.Services.GetRequiredKeyedService<ReplayLoop>(TestApplication.QueueName);
+        var replaying = app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the first attempt is under way");
+
+        store.ScheduleRead = async () =>
+        {
+            // What was read says that the lane is leased; when it is looked at, nothing is under way any more.
+            answer.TrySetResult();
+            await Eventually.TrueAsync(() => loop.InFlight == 0, "the attempt is over");
+        };
+        loop.Wake();
+
+        Assert.Equal(new ReplaySummary(Delivered: 3, Dead: 0, Remaining: 0, Completed: true), await replaying);
+    }
+
+    [Fact]
+    public async Task A_replay_by_hand_is_not_over_because_a_lane_was_given_back_while_the_schedule_was_read()
+    {
+        await using var server = new RawServer(RawServer.Sequence(Scripts.NeverAnswer(), Scripts.Respond(200)));
+        await using var memory = new MemoryQueueStore(Clock);
+        var store = new FaultyStore(memory);
+        await using var app = Create(services: services => services.Replace(ServiceDescriptor.Singleton<IQueueStore>(store)));
+        await QueueWhileDownAsync(app, server, "1", "2");
+        var lane = (await app.EntriesAsync())[0].Lane;
+        var loop = app.Services.GetRequiredKeyedService<ReplayLoop>(TestApplication.QueueName);
+        using var leave = new CancellationTokenSource();
+        var live = loop.ReplayLaneAsync(lane, leave.Token);
+        await Eventually.TrueAsync(() => server.Requests.Count == 1, "the lane is being sent for a live request");
+
+        store.ScheduleRead = async () =>
+        {
+            await leave.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => live);
+        };
+
+        Assert.Equal(
+            new ReplaySummary(Delivered: 2, Dead: 0, Remaining: 0, Completed: true),
+            await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan));
     }
 
     [Fact]
