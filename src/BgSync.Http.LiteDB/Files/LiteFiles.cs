@@ -6,7 +6,9 @@ namespace BgSync.Http.Storage.LiteDB.Files;
 /// <summary>The data file of a database and its log, decrypted.</summary>
 internal sealed class LiteFiles : IDisposable
 {
-    // The mark, the salt, and what a password is checked with.
+    // The mark, the salt, nothing up to here, and what a password is checked with.
+    private const int EndOfSalt = 17;
+    private const int StartOfCheck = 32;
     private const int StartOfEncrypted = 64;
 
     private readonly string _path;
@@ -110,7 +112,7 @@ internal sealed class LiteFiles : IDisposable
             var start = new byte[StartOfEncrypted];
             file.Position = 0;
             var length = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
-            var isEncrypted = length == start.Length && start[0] == 1;
+            var isEncrypted = length == start.Length && IsEncrypted(start);
             if (password is null)
             {
                 return isEncrypted ? throw LiteFaults.NotAStore(path, "is encrypted, and no password is given") : file;
@@ -141,4 +143,8 @@ internal sealed class LiteFiles : IDisposable
             throw;
         }
     }
+
+    // A log may begin with page 1, whose number looks like the mark; but every page says further on where it is free.
+    private static bool IsEncrypted(ReadOnlySpan<byte> start) =>
+        start[0] == 1 && !start[EndOfSalt..StartOfCheck].ContainsAnyExcept((byte)0);
 }

@@ -208,6 +208,18 @@ public sealed class LiteFaultTests : NoteStoreFixture
     }
 
     [Fact]
+    public async Task A_log_that_begins_with_page_1_is_not_taken_for_an_encrypted_one()
+    {
+        await FillAsync(1, 10);
+
+        // As a process leaves it that is killed when it has written that much.
+        File.WriteAllBytes(LiteFiles.LogPath(NotesPath), File.ReadAllBytes(NotesPath)[LitePage.Size..(2 * LitePage.Size)]);
+
+        using var store = Open();
+        Assert.Equal(Ids(1, 10), await store.ReadAllAsync());
+    }
+
+    [Fact]
     public async Task An_operation_that_fails_takes_nothing_of_the_others_with_it()
     {
         using var store = Open();
