@@ -148,23 +148,6 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
     }
 
     [Fact]
-    public async Task Callers_that_write_at_once_share_commits()
-    {
-        var store = Open();
-        await store.AddAsync(Entry(), Cancellation);
-        var before = store.Commits;
-        using var gate = new ManualResetEventSlim();
-        var first = store.RunAsync(_ => gate.Wait(TimeSpan.FromSeconds(30)), Cancellation);
-
-        var rest = Enumerable.Range(0, 200).Select(_ => store.AddAsync(Entry(), Cancellation).AsTask()).ToList();
-        gate.Set();
-        await Task.WhenAll([first, .. rest]);
-
-        Assert.InRange(store.Commits - before, 1, 3);
-        Assert.Equal(201, (await store.CountAsync(Queue, Cancellation)).Live);
-    }
-
-    [Fact]
     public async Task A_lease_of_the_process_before_is_void_when_the_file_is_opened()
     {
         long id;
