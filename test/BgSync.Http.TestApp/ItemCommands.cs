@@ -46,7 +46,7 @@ public static class ItemCommands
                     upload STORE SERVER SENDER ATTEMPT-SECONDS                      posts what it is told to, with the library's waits
                     post STORE SERVER SENDER WRITE-AHEAD                            posts what it is told to, written down first or not
                     queue-and-replay STORE SERVER SENDER PRODUCERS LEASE-SECONDS    posts without a pause, each producer to a lane
-                    STORE is sqlite:PATH or postgres:CONNECTION
+                    STORE is sqlite:PATH, postgres:CONNECTION or, in the application that has LiteDB, litedb:CONNECTION
                     """);
                 return 2;
         }

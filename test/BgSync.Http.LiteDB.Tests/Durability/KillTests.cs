@@ -32,6 +32,7 @@ public sealed class KillTests(ITestOutputHelper output) : IDisposable
         {
             await using var process = TrialProcess.Start(
                 "BgSync.Http.LiteDB.TestApp.dll",
+                "notes",
                 path,
                 password,
                 (round * IdsPerRound).ToString(CultureInfo.InvariantCulture),

@@ -122,7 +122,7 @@ public sealed class LiteFaultTests : NoteStoreFixture
     [Fact]
     public async Task A_second_process_is_refused()
     {
-        await using var process = TrialProcess.Start("BgSync.Http.LiteDB.TestApp.dll", NotesPath, "-", "1", "1");
+        await using var process = TrialProcess.Start("BgSync.Http.LiteDB.TestApp.dll", "notes", NotesPath, "-", "1", "1");
         await process.WaitAsync(() => process.Said("added").Count > 0, TimeSpan.FromSeconds(60), "its first note");
 
         using var store = Open();
