@@ -1,3 +1,4 @@
+using System.Transactions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -17,8 +18,12 @@ internal sealed partial class PostgreSqlConnections(NpgsqlDataSource dataSource,
     /// <summary>Whether the server returns from a commit before it is on disk, unless it is told to.</summary>
     public bool CommitsEarly { get; private set; }
 
+    /// <summary>Opens one that takes no part in a transaction that the caller has open.</summary>
     public async ValueTask<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
     {
+        using var apart = Transaction.Current is null
+            ? null
+            : new TransactionScope(TransactionScopeOption.Suppress, TransactionScopeAsyncFlowOption.Enabled);
         if (!_isChecked)
         {
             await PostgreSqlMigrations.CheckAsync(dataSource, schemaName, cancellationToken).ConfigureAwait(false);

@@ -27,7 +27,7 @@ internal sealed class PostgreSqlWriter : IAsyncDisposable
     public PostgreSqlWriter(PostgreSqlConnections connections)
     {
         _connections = connections;
-        _loops = new Lazy<Task>(() => Task.WhenAll(Enumerable.Range(0, Loops).Select(_ => Task.Run(LoopAsync))));
+        _loops = new Lazy<Task>(StartLoops);
     }
 
     /// <summary>How many transactions were committed.</summary>
@@ -60,6 +60,15 @@ internal sealed class PostgreSqlWriter : IAsyncDisposable
         if (_loops.IsValueCreated)
         {
             await _loops.Value.ConfigureAwait(false);
+        }
+    }
+
+    private Task StartLoops()
+    {
+        // The loops outlive whoever calls first: nothing of a trace or a transaction belongs to them.
+        using (ExecutionContext.SuppressFlow())
+        {
+            return Task.WhenAll(Enumerable.Range(0, Loops).Select(_ => Task.Run(LoopAsync)).ToArray());
         }
     }
 
