@@ -157,7 +157,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             Call("lease_lane", EntryReport.Columns)
                 .Add(Owner).Add(queue).Add(StoreText.KeyOf(lane)).Add(Milliseconds(duration)),
             cancellationToken,
-            new OperationLocks(Lane: (queue, lane))).ConfigureAwait(false);
+            new OperationLocks(Lane: (queue, StoreText.KeyOf(lane)))).ConfigureAwait(false);
         return reports is [var report] ? report.ToLease() : null;
     }
 
@@ -323,7 +323,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
                 .Add((int?)edited.Attempts).Add(StoreText.Readable(edited.LastError)).Add(Milliseconds(delay)),
             static reader => (EntryChange)reader.GetInt32(0),
             cancellationToken,
-            new OperationLocks(Lane: (edited.Queue, edited.Lane), Id: edited.Id)).ConfigureAwait(false);
+            new OperationLocks(Lane: (edited.Queue, StoreText.KeyOf(edited.Lane)), Id: edited.Id)).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -500,7 +500,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0),
             CancellationToken.None);
 
-    /// <summary>Runs what ends a lease. One that may have run before has held the lease, if its entry is gone.</summary>
+    /// <summary>Runs what ends a lease. One that may have run before did so, if nobody holds a lease on the entry any more.</summary>
     private async ValueTask<bool> SettleAsync(Lease lease, FunctionCall call, CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
@@ -511,7 +511,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             Locks = new OperationLocks(Id: lease.EntryId),
         };
         return await _writer.RunAsync(operation).ConfigureAwait(false)
-            || operation.MayHaveRun && !await _reader.ExistsAsync(lease.EntryId, cancellationToken).ConfigureAwait(false);
+            || operation.MayHaveRun && !await _reader.IsLeasedAsync(lease.EntryId, cancellationToken).ConfigureAwait(false);
     }
 
     private Task<bool> DoAsync(FunctionCall call, CancellationToken cancellationToken)

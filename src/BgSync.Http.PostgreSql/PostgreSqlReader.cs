@@ -69,9 +69,9 @@ internal sealed class PostgreSqlReader(PostgreSqlConnections connections)
     public Task<EntryRow?> FindRowAsync(string queue, long id, CancellationToken cancellationToken) =>
         ReadFirstAsync(_statements.FindRow, static reader => RequestColumns.Read(reader, 0), cancellationToken, Text(queue), Number(id));
 
-    /// <summary>Whether an entry stands in any queue.</summary>
-    public Task<bool> ExistsAsync(long id, CancellationToken cancellationToken) =>
-        ReadFirstAsync(_statements.Exists, static _ => true, cancellationToken, Number(id));
+    /// <summary>Whether somebody has leased an entry and has not settled it, though the time may be up.</summary>
+    public Task<bool> IsLeasedAsync(long id, CancellationToken cancellationToken) =>
+        ReadFirstAsync(_statements.IsLeased, static _ => true, cancellationToken, Number(id));
 
     /// <summary>A dead letter of a queue as it is stored.</summary>
     public Task<EntryRow?> FindDeadRowAsync(string queue, long id, CancellationToken cancellationToken) =>

@@ -22,7 +22,7 @@ internal sealed class PostgreSqlStatements(string schema)
         ORDER BY entry.position DESC LIMIT 1
         """;
 
-    public string Exists { get; } = $"SELECT FROM {schema}.entry WHERE id = $1";
+    public string IsLeased { get; } = $"SELECT FROM {schema}.lane WHERE head_id = $1 AND lease_token IS NOT NULL";
 
     public string FindRow { get; } =
         $"SELECT {RequestColumns.Of("entry")} FROM {schema}.entry WHERE queue = $1 AND id = $2";

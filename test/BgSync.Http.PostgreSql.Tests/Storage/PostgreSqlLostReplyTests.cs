@@ -1,0 +1,122 @@
+using System.Text;
+using BgSync.Http.PostgreSql.Tests.Infrastructure;
+using BgSync.Http.Storage;
+using Xunit;
+
+namespace BgSync.Http.PostgreSql.Tests.Storage;
+
+/// <summary>What is committed while the connection breaks is done once, and told as done.</summary>
+public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlStoreFixture(shared)
+{
+    private LossyRelay? _relay;
+    private PostgreSqlQueueStore? _store;
+
+    private PostgreSqlQueueStore Store => _store ??= Open(dataSource: Relay.DataSource);
+
+    private LossyRelay Relay => _relay ??= new LossyRelay(Database.ConnectionString);
+
+    [Fact]
+    public async Task What_was_added_is_not_added_again()
+    {
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        Relay.LoseReplyTo(".add(");
+
+        var added = await Store.AddAsync(Entry("/2") with { Body = EntryBody.FromBytes("body"u8.ToArray()) }, Cancellation);
+
+        Assert.Equal(1, Relay.Lost);
+        Assert.Equal(["/1", "/2"], await ReadPathsAsync(Store));
+        await using var body = await Store.OpenBodyAsync(Queue, added.Id, Cancellation);
+        using var reader = new StreamReader(body!, Encoding.UTF8);
+        Assert.Equal("body", await reader.ReadToEndAsync(Cancellation));
+        await AssertConsistentAsync();
+    }
+
+    [Fact]
+    public async Task What_was_held_and_released_is_queued_once()
+    {
+        Relay.LoseReplyTo(".hold(");
+        var held = await Store.HoldAsync(Entry("/1"), true, Cancellation);
+        Assert.Equal(1, Relay.Lost);
+        Relay.LoseReplyTo(".release(");
+
+        var added = await Store.ReleaseAsync(held, new HeldRelease(TimeSpan.Zero), Cancellation);
+
+        Assert.Equal(2, Relay.Lost);
+        Assert.Equal("/1", (await Store.FindAsync(Queue, added!.Id, Cancellation))!.Request.Uri.AbsolutePath);
+        Assert.Equal(["/1"], await ReadPathsAsync(Store));
+        await AssertConsistentAsync();
+    }
+
+    [Fact]
+    public async Task What_was_completed_is_told_as_completed()
+    {
+        var lease = await LeaseFirstOfTwoAsync();
+        Relay.LoseReplyTo(".complete(");
+
+        Assert.True(await Store.CompleteAsync(lease, new Delivery(200), Cancellation));
+
+        Assert.Equal(1, Relay.Lost);
+        Assert.Equal(["/2"], await ReadPathsAsync(Store));
+        Assert.Equal(ReceiptState.Delivered, (await Store.GetReceiptAsync(Queue, lease.EntryId, Cancellation))!.State);
+        await AssertConsistentAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_was_rescheduled_is_told_as_rescheduled_and_counts_one_attempt(bool leavesLane)
+    {
+        var lease = await LeaseFirstOfTwoAsync();
+        Relay.LoseReplyTo(".reschedule(");
+
+        Assert.True(await Store.RescheduleAsync(
+            lease, new Retry(TimeSpan.FromHours(1), true, "busy", LeavesLane: leavesLane), Cancellation));
+
+        Assert.Equal(1, Relay.Lost);
+        Assert.Equal(1, (await Store.FindAsync(Queue, lease.EntryId, Cancellation))!.Attempts);
+        await AssertConsistentAsync();
+    }
+
+    [Fact]
+    public async Task What_was_buried_is_told_as_buried()
+    {
+        var lease = await LeaseFirstOfTwoAsync();
+        Relay.LoseReplyTo(".bury(");
+
+        Assert.True(await Store.BuryAsync(lease, new DeathCertificate(DeadLetterReason.Rejected, "no"), Cancellation));
+
+        Assert.Equal(1, Relay.Lost);
+        Assert.Equal(["/2"], await ReadPathsAsync(Store));
+        Assert.Single(await Store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
+        await AssertConsistentAsync();
+    }
+
+    [Fact]
+    public async Task A_lease_that_another_has_by_then_is_told_as_lost()
+    {
+        var lease = await LeaseFirstOfTwoAsync();
+        await Database.ExecuteAsync("UPDATE bgsync.lane SET lease_token = gen_random_uuid()");
+        Relay.LoseReplyTo(".complete(");
+
+        Assert.False(await Store.CompleteAsync(lease, null, Cancellation));
+
+        Assert.Equal(1, Relay.Lost);
+        Assert.Equal(["/1", "/2"], await ReadPathsAsync(Store));
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        if (_relay is not null)
+        {
+            await _relay.DisposeAsync();
+        }
+    }
+
+    private async Task<Lease> LeaseFirstOfTwoAsync()
+    {
+        await Store.AddAsync(Entry("/1"), Cancellation);
+        await Store.AddAsync(Entry("/2"), Cancellation);
+        return (await LeaseOneAsync(Store)).Lease;
+    }
+}
