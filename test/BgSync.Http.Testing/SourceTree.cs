@@ -12,18 +12,18 @@ public static class SourceTree
     /// <summary>A file of the repository, read.</summary>
     public static string Read(string file) => File.ReadAllText(PathOf(file));
 
-    /// <summary>The C# files of the library, as paths inside its folder.</summary>
-    public static IEnumerable<string> LibraryFiles()
+    /// <summary>The C# files of a library, as paths inside its folder.</summary>
+    public static IEnumerable<string> LibraryFiles(string library)
     {
-        var library = PathOf("src/BgSync.Http");
-        return Directory.EnumerateFiles(library, "*.cs", SearchOption.AllDirectories)
-            .Select(file => Path.GetRelativePath(library, file).Replace('\\', '/'))
+        var folder = PathOf($"src/{library}");
+        return Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/'))
             .Where(static file => !file.StartsWith("obj/", StringComparison.Ordinal) && !file.StartsWith("bin/", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal);
     }
 
-    /// <summary>A C# file of the library, read.</summary>
-    public static string ReadLibrary(string file) => Read($"src/BgSync.Http/{file}");
+    /// <summary>A C# file of a library, read.</summary>
+    public static string ReadLibrary(string library, string file) => Read($"src/{library}/{file}");
 
     /// <summary>The code that stands in the README, in the test project of each library.</summary>
     public static IEnumerable<string> SnippetFiles() =>

@@ -1,7 +1,7 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 
-namespace BgSync.Http.Tests.Conventions;
+namespace BgSync.Http.Testing.Conventions;
 
 /// <summary>Writes down what an assembly shows to others: a line a type, a line a member.</summary>
 internal static class PublicApi
