@@ -198,14 +198,11 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     {
         var waiting = _waiters.Add();
         using var shutdown = new CancellationTokenSource();
-        var own = Task.CompletedTask;
-        if (_running.CurrentCount > 0)
+        Task own;
+        // Where it is not started, and when whoever runs the loop ends, this call runs it itself, for as long as it waits.
+        using (ExecutionContext.SuppressFlow())
         {
-            // Not started: this call runs the loop itself, for as long as it waits.
-            using (ExecutionContext.SuppressFlow())
-            {
-                own = Task.Run(() => RunAsync(trigger, shutdown.Token, shutdown.Token), CancellationToken.None);
-            }
+            own = Task.Run(() => RunAsync(ReplayTriggers.Changed, shutdown.Token, shutdown.Token), CancellationToken.None);
         }
 
         _signal.Set(trigger);

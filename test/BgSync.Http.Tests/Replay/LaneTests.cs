@@ -168,6 +168,33 @@ public sealed class LaneTests : ReplayFixture
     }
 
     [Fact]
+    public async Task A_replay_by_hand_goes_on_by_itself_when_the_one_that_it_relied_on_ends()
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var memory = new MemoryQueueStore(Clock);
+        var store = new FaultyStore(memory);
+        await using var app = Create(services: services => services.Replace(ServiceDescriptor.Singleton<IQueueStore>(store)));
+        await QueueWhileDownAsync(app, server, "1");
+        var (reading, read) = (new TaskCompletionSource(), new TaskCompletionSource());
+        store.ScheduleRead = () =>
+        {
+            reading.TrySetResult();
+            return read.Task;
+        };
+        using var enough = new CancellationTokenSource();
+        var first = app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan, enough.Token);
+        await reading.Task;
+
+        var second = app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        await enough.CancelAsync();
+        read.SetResult();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        var summary = await Eventually.DoneAsync(second, "the second goes on without the first");
+        Assert.Equal((0, true), (summary.Remaining, summary.Completed));
+    }
+
+    [Fact]
     public async Task A_lane_that_fails_stops_itself_and_nobody_else()
     {
         await using var server = new RawServer(async (connection, cancellationToken) =>
