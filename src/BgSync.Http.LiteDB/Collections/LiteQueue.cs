@@ -1,5 +1,5 @@
-using BgSync.Http.Storage.LiteDB.Documents;
 using BgSync.Http.Requests;
+using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 
 namespace BgSync.Http.Storage.LiteDB.Collections;

@@ -3,9 +3,9 @@ using BgSync.Http.Storage;
 using BgSync.Http.Storage.LiteDB.Files;
 using BgSync.Http.Testing.Trials;
 using LiteDB;
+using Xunit;
 using LiteDatabase = BgSync.Http.Storage.LiteDB.LiteDatabase;
 using LiteDatabaseOfOthers = LiteDB.LiteDatabase;
-using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Durability;
 
