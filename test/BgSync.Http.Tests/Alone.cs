@@ -1,6 +1,6 @@
 using Xunit;
 
-namespace BgSync.Http.Testing;
+namespace BgSync.Http.Tests;
 
 /// <summary>Tests that measure the whole process, and run when no other test does.</summary>
 [CollectionDefinition(nameof(Alone), DisableParallelization = true)]
