@@ -17,6 +17,12 @@ public abstract partial class DurableStoreContractTests
     /// </summary>
     protected abstract Task<long> CostOfAsync(Func<Task> act);
 
+    /// <summary>
+    /// How many times as much an operation may cost in a queue 33 times as long: a tree of that many more entries is a level or two
+    /// higher. Default: 1.5.
+    /// </summary>
+    protected virtual double MostGrowth => 1.5;
+
     [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
@@ -30,8 +36,7 @@ public abstract partial class DurableStoreContractTests
         await FillToAsync(Many);
         var many = await MeasureAsync();
 
-        // A tree of that many more entries is a level or two higher.
-        var grown = few.Where(cost => many[cost.Key] > (1.5 * cost.Value) + (4 * Repeats)).Select(cost => $"{cost}, {many[cost.Key]}");
+        var grown = few.Where(cost => many[cost.Key] > (MostGrowth * cost.Value) + (4 * Repeats)).Select(cost => $"{cost}, {many[cost.Key]}");
         Assert.Equal([], grown);
 
         async Task FillToAsync(int length)
@@ -50,7 +55,6 @@ public abstract partial class DurableStoreContractTests
         async Task<Dictionary<string, long>> MeasureAsync()
         {
             var entries = await ReadAllAsync();
-            var middle = entries.Skip(entries.Count / 2).Take(Repeats + 1).ToList();
             var next = 0;
             var dropOldest = new QueueLimits(entries.Count, null, WhenFull.DropOldest);
             var dropFirstToExpire = new QueueLimits(entries.Count, null, WhenFull.DropFirstToExpire);
@@ -91,19 +95,24 @@ public abstract partial class DurableStoreContractTests
                     async () => await Store.ReadAsync(Queue, QueueEnd.Front, Cancellation).FirstAsync(Cancellation)),
                 ["read the last"] = await RepeatAsync(
                     async () => await Store.ReadAsync(Queue, QueueEnd.Back, Cancellation).FirstAsync(Cancellation)),
-                ["find"] = await RepeatAsync(async () => await Store.FindAsync(Queue, middle[0].Id, Cancellation)),
-                ["find by key"] = await RepeatAsync(async () => await Store.FindLastAsync(Queue, middle[0].CoalesceKey!, Cancellation)),
-                ["replace"] = await RepeatAsync(async () => Assert.Equal(
-                    EntryChange.Done,
-                    await Store.ReplaceAsync(
-                        (await Store.FindAsync(Queue, middle[0].Id, Cancellation))! with { LastError = $"{next++}" },
-                        null,
-                        TimeSpan.Zero,
-                        Cancellation))),
-                ["remove"] = await RepeatAsync(async () => Assert.Equal(
-                    EntryChange.Done, await Store.RemoveAsync(Queue, middle[++next % Repeats].Id, null, Cancellation))),
-                ["clear one"] = await RepeatAsync(async () => Assert.Equal(1, await Store.ClearAsync(Queue, 1, Cancellation))),
             };
+
+            // Read now: of those that are due alike, any may have been sent and buried before.
+            entries = await ReadAllAsync();
+            var middle = entries.Where(static entry => entry.CoalesceKey is not null).TakeLast(Repeats).ToList();
+            costs["find"] = await RepeatAsync(async () => await Store.FindAsync(Queue, middle[0].Id, Cancellation));
+            costs["find by key"] = await RepeatAsync(
+                async () => await Store.FindLastAsync(Queue, middle[0].CoalesceKey!, Cancellation));
+            costs["replace"] = await RepeatAsync(async () => Assert.Equal(
+                EntryChange.Done,
+                await Store.ReplaceAsync(
+                    (await Store.FindAsync(Queue, middle[0].Id, Cancellation))! with { LastError = $"{next++}" },
+                    null,
+                    TimeSpan.Zero,
+                    Cancellation)));
+            costs["remove"] = await RepeatAsync(async () => Assert.Equal(
+                EntryChange.Done, await Store.RemoveAsync(Queue, middle[++next % Repeats].Id, null, Cancellation)));
+            costs["clear one"] = await RepeatAsync(async () => Assert.Equal(1, await Store.ClearAsync(Queue, 1, Cancellation)));
             return costs;
 
             NewEntry NewEntry() => Entry("/new", LaneOf(next++));
