@@ -37,6 +37,20 @@ internal sealed class Fleet(TrialStore store, string server, int producers, int 
     public Task WaitAsync(Func<bool> condition, TimeSpan deadline, string what) => Eventually.TrueAsync(
         condition, deadline, () => string.Join(Environment.NewLine, Living.Select(member => member.Process).Prepend<object>(what)));
 
+    /// <summary>Whether a condition comes to hold before a deadline.</summary>
+    public async Task<bool> HoldsAsync(Func<bool> condition, TimeSpan deadline)
+    {
+        try
+        {
+            await WaitAsync(condition, deadline, "");
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Lets all that live post nothing more and send what is left.</summary>
     public async Task DrainAsync()
     {
