@@ -304,7 +304,11 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         return document is null ? null : EntryDocument.ToRow(document) switch
         {
             { IsWhole: false } => new DamagedBodyStream(),
-            { BodyId: { } bodyId } row => new LiteBodyStream(_writer, bodyId, row.BodyLength),
+            { BodyId: { } bodyId } row => new ChunkedBodyStream(
+                bodyId,
+                row.BodyLength,
+                (number, cancellation) => _writer.RunAsync(
+                    session => BodyCollection.FindChunk(session, bodyId, number), cancellation)),
             var row => new MemoryStream(row.Body ?? [], writable: false),
         };
     }

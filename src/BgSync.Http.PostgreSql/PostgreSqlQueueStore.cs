@@ -355,7 +355,8 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
         {
             null => null,
             _ when !RequestColumns.IsWhole(row) => new DamagedBodyStream(),
-            { BodyId: { } bodyId } => new PostgreSqlBodyStream(_reader, bodyId, row.BodyLength),
+            { BodyId: { } bodyId } => new ChunkedBodyStream(
+                bodyId, row.BodyLength, (number, cancellation) => _reader.ReadChunkAsync(bodyId, number, cancellation)),
             _ => Stream.Null,
         };
     }
