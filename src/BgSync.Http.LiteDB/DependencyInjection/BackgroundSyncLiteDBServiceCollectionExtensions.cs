@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace Microsoft.Extensions.DependencyInjection;
 
 /// <summary>Keeps the queues in LiteDB.</summary>
-public static class LiteDBServiceCollectionExtensions
+public static class BackgroundSyncLiteDBServiceCollectionExtensions
 {
     /// <summary>Keeps all queues in one LiteDB file, each queue in a collection that bears its name.</summary>
     /// <param name="services">The services.</param>
