@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.NetworkInformation;
 using System.Security.Cryptography;
 
@@ -12,6 +13,9 @@ internal static class ReopenablePort
     private const int First = 20_000;
     private const int End = 30_000;
 
+    // Whose server is closed just now is not among those that listen, and must not be given to another.
+    private static readonly ConcurrentDictionary<int, byte> _given = new();
+
     public static int Pick()
     {
         var taken = IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners().Select(listener => listener.Port).ToHashSet();
@@ -20,7 +24,7 @@ internal static class ReopenablePort
         {
             port = RandomNumberGenerator.GetInt32(First, End);
         }
-        while (taken.Contains(port));
+        while (taken.Contains(port) || !_given.TryAdd(port, 0));
         return port;
     }
 }

@@ -1,9 +1,8 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Testing;
+using BgSync.Tool.Demo;
 using Npgsql;
 using Xunit;
 
@@ -173,7 +172,7 @@ public sealed class PostgreSqlCluster : IAsyncLifetime
     {
         for (var left = 5; ; left--)
         {
-            _port = FreePort();
+            _port = ReopenablePort.Pick();
             await File.WriteAllTextAsync(
                 Path.Combine(Data, "postgresql.auto.conf"),
                 $"""
@@ -191,25 +190,6 @@ public sealed class PostgreSqlCluster : IAsyncLifetime
             catch (InvalidOperationException) when (left > 0)
             {
                 // Somebody else has taken the port meanwhile.
-            }
-        }
-    }
-
-    /// <summary>Below those that systems give out by themselves, so that a server which restarts finds its own free.</summary>
-    private static int FreePort()
-    {
-        while (true)
-        {
-            var port = RandomNumberGenerator.GetInt32(20_000, 30_000);
-            try
-            {
-                using var listener = new TcpListener(IPAddress.Loopback, port);
-                listener.Start();
-                return port;
-            }
-            catch (SocketException)
-            {
-                // It is taken.
             }
         }
     }
