@@ -6,7 +6,9 @@ namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
 internal static class PageVisits
 {
     /// <summary>Counts them while no connection of the store is at work.</summary>
-    public static async Task<long> CountAsync(PostgreSqlDatabase database)
+    /// <param name="database">The database, in which nobody else is.</param>
+    /// <param name="store">Where the store has its connections from.</param>
+    public static async Task<long> CountAsync(PostgreSqlDatabase database, NpgsqlDataSource store)
     {
         // Every connection tells what it has visited when it is asked to.
         var idle = await database.ScalarAsync(
@@ -14,7 +16,7 @@ internal static class PageVisits
         List<NpgsqlConnection> connections = [];
         for (var number = 0; number < idle; number++)
         {
-            connections.Add(await database.DataSource.OpenConnectionAsync());
+            connections.Add(await store.OpenConnectionAsync());
             await ReportAsync(connections[^1]);
         }
 

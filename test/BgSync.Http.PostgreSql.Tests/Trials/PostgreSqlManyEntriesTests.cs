@@ -77,30 +77,12 @@ public sealed class PostgreSqlManyEntriesTests(PostgreSqlCluster cluster, ITestO
         await command.ExecuteNonQueryAsync();
         command.CommandText = "VACUUM ANALYZE";
         await command.ExecuteNonQueryAsync();
-        await FlushStatisticsAsync(connection);
+        await PageVisits.ReportAsync(connection);
         await CountVisitedAsync();
         _scansBefore = await ReadScansAsync();
     }
 
-    protected override async Task<long> CountVisitedAsync()
-    {
-        // Every connection tells what it has visited when it is asked to; those of the pool are all idle now.
-        var idle = await _database!.ScalarAsync(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '' AND state = 'idle'");
-        List<NpgsqlConnection> connections = [];
-        for (var number = 0; number < idle; number++)
-        {
-            connections.Add(await _database.DataSource.OpenConnectionAsync());
-            await FlushStatisticsAsync(connections[^1]);
-        }
-
-        connections.ForEach(static connection => connection.Close());
-        return await _database.ScalarAsync(
-            """
-            SELECT sum(heap_blks_read + heap_blks_hit + coalesce(idx_blks_read, 0) + coalesce(idx_blks_hit, 0))
-            FROM pg_statio_user_tables WHERE schemaname = 'bgsync'
-            """);
-    }
+    protected override Task<long> CountVisitedAsync() => PageVisits.CountAsync(_database!, _database!.DataSource);
 
     protected override async Task AssertIndexesAreUsedAsync()
     {
@@ -117,11 +99,5 @@ public sealed class PostgreSqlManyEntriesTests(PostgreSqlCluster cluster, ITestO
             WHERE schemaname = 'bgsync' AND relname IN ('entry', 'lane')
             """);
         return (string)(await command.ExecuteScalarAsync())!;
-    }
-
-    private static async Task FlushStatisticsAsync(NpgsqlConnection connection)
-    {
-        await using var command = new NpgsqlCommand("SELECT pg_stat_force_next_flush()", connection);
-        await command.ExecuteNonQueryAsync();
     }
 }
