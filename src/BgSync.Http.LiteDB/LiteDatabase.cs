@@ -33,7 +33,7 @@ internal sealed partial class LiteDatabase(
         Log.DamageFound(logger, path, exception);
     }
 
-    /// <summary>Tells that the log stays for now.</summary>
+    /// <summary>Tells that the log stays until there is space.</summary>
     public void TellOfCheckpoint(Exception exception) => Log.CheckpointFailed(logger, path, exception);
 
     /// <summary>The exception that a caller gets; one that is no fault of the storage stays as it is.</summary>
