@@ -1,4 +1,4 @@
-# Reads the .trx files of all test projects: the skipped tests with their reasons, and the sum as the last line.
+# Reads the .trx files of all test projects: the failed and the skipped tests with their reasons, and the sum as the last line.
 
 function attribute(line, name) {
     return match(line, " " name "=\"[^\"]*\"") ? substr(line, RSTART + length(name) + 3, RLENGTH - length(name) - 4) : ""
@@ -15,22 +15,27 @@ function text(xml) {
     return xml
 }
 
+function report(outcome) {
+    reporting = 1
+    print outcome ": " text(attribute($0, "testName"))
+}
+
 /<UnitTestResult / {
     outcome = attribute($0, "outcome")
-    skipping = outcome == "NotExecuted"
-    if (skipping) {
-        skipped++
-        print "skipped: " text(attribute($0, "testName"))
-    } else if (outcome == "Passed") {
+    if (outcome == "Passed") {
         passed++
+    } else if (outcome == "NotExecuted") {
+        skipped++
+        report("skipped")
     } else {
         failed++
+        report("FAILED ")
     }
 }
 
-skipping && /<Message>/ { inside = 1 }
+reporting && /<Message>/ { inside = 1 }
 inside { print "         " text($0) }
 /<\/Message>/ { inside = 0 }
-/<\/UnitTestResult>/ { skipping = 0 }
+/<\/UnitTestResult>/ { reporting = 0 }
 
 END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }
