@@ -1,5 +1,4 @@
 using BgSync.Http.Storage.Format;
-using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
 
@@ -71,7 +70,7 @@ internal static class AttemptTable
         return attempts.ToLookup(static read => read.EntryId, static read => read.Attempt);
     }
 
-    private static FailedAttempt Read(SqliteDataReader reader, int first) => new(
+    private static FailedAttempt Read(SqliteRows reader, int first) => new(
         UnixTime.ToTime(reader.GetInt64(first)),
         reader.IsDBNull(first + 1) ? null : reader.GetInt32(first + 1),
         reader.IsDBNull(first + 2) ? null : reader.GetString(first + 2));

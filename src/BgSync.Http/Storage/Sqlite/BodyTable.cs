@@ -57,7 +57,7 @@ internal static class BodyTable
         var bodies = new List<(long, Guid)>();
         while (reader.Read())
         {
-            bodies.Add((reader.GetInt64(0), new Guid(reader.GetFieldValue<byte[]>(1))));
+            bodies.Add((reader.GetInt64(0), new Guid(reader.GetBytes(1))));
         }
 
         return bodies;

@@ -1,5 +1,4 @@
 using BgSync.Http.Storage.Format;
-using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
 
@@ -97,7 +96,7 @@ internal static class DeadLetterTable
             letters.Count == PageRows ? last : null);
     }
 
-    private static DeadLetter Read(SqliteDataReader reader, int first)
+    private static DeadLetter Read(SqliteRows reader, int first)
     {
         var id = reader.GetInt64(first);
         var lastError = reader.IsDBNull(first + 7) ? null : reader.GetString(first + 7);

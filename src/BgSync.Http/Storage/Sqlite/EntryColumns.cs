@@ -1,5 +1,4 @@
 using BgSync.Http.Storage.Format;
-using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
 
@@ -7,7 +6,7 @@ namespace BgSync.Http.Storage.Sqlite;
 internal static class EntryColumns
 {
     /// <summary>Reads <see cref="SqliteSchema.EntryColumns"/> from a column on.</summary>
-    public static EntryRow Read(SqliteDataReader reader, int first)
+    public static EntryRow Read(SqliteRows reader, int first)
     {
         return new EntryRow
         {
@@ -24,7 +23,7 @@ internal static class EntryColumns
             ContentHeaders = Text(10),
             Metadata = Text(11),
             TraceParent = Text(12),
-            Body = reader.IsDBNull(first + 13) ? null : reader.GetFieldValue<byte[]>(first + 13),
+            Body = reader.IsDBNull(first + 13) ? null : reader.GetBytes(first + 13),
             BodyId = Number(14),
             BodyLength = Number(15) ?? 0,
             Checksum = Number(16) ?? 0,

@@ -1,6 +1,5 @@
 using BgSync.Http.Requests;
 using BgSync.Http.Storage.Format;
-using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
 
@@ -249,7 +248,7 @@ internal static class EntryTable
         """;
 
     /// <returns>What is still too much.</returns>
-    private static QueueExcess Displace(SqliteDataReader idle, QueueExcess excess, List<LaneTable.Head> displaced)
+    private static QueueExcess Displace(SqliteRows idle, QueueExcess excess, List<LaneTable.Head> displaced)
     {
         while (!excess.IsNone && idle.Read())
         {
@@ -271,7 +270,7 @@ internal static class EntryTable
         LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
         """;
 
-    private static StoredEntry? Decode(SqliteDataReader reader, EntryRow row, long now)
+    private static StoredEntry? Decode(SqliteRows reader, EntryRow row, long now)
     {
         var entry = row.Decode(
             reader.GetInt64(0), reader.GetInt32(5), reader.IsDBNull(6) ? null : reader.GetString(6), out _);

@@ -1,5 +1,4 @@
 using BgSync.Http.Storage.Format;
-using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
 
@@ -375,7 +374,7 @@ internal static class LaneTable
     }
 
     /// <summary>Reads queue, lane, id, position, attempts and last error.</summary>
-    public static Head ReadHead(SqliteDataReader reader) => new(
+    public static Head ReadHead(SqliteRows reader) => new(
         reader.GetString(0),
         reader.GetString(1),
         reader.GetInt64(2),

@@ -20,7 +20,7 @@ internal static class OwnerColumn
         {
             using var reader = session.Query(
                 $"SELECT {column} FROM {table} WHERE {column} > $after ORDER BY {column} LIMIT 1", ("$after", after));
-            return reader.Read() ? reader.GetFieldValue<byte[]>(0) : null;
+            return reader.Read() ? reader.GetBytes(0) : null;
         }
     }
 }

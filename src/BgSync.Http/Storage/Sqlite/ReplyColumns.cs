@@ -1,6 +1,5 @@
 using System.Text.Json;
 using BgSync.Http.Storage.Format;
-using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
 
@@ -23,7 +22,7 @@ internal static class ReplyColumns
     ];
 
     /// <summary>The values of <see cref="Parameters"/>, as they are stored.</summary>
-    public static (string Name, object? Value)[] Copy(SqliteDataReader reader, int first) =>
+    public static (string Name, object? Value)[] Copy(SqliteRows reader, int first) =>
     [
         ("$reply_headers", reader.GetValue(first)),
         ("$reply_body", reader.GetValue(first + 1)),
@@ -32,7 +31,7 @@ internal static class ReplyColumns
 
     /// <summary>Reads <see cref="Names"/> from a column on.</summary>
     /// <returns><see langword="null"/> when there is none, or none that can be read.</returns>
-    public static StoredReply? Read(SqliteDataReader reader, int first, int? statusCode)
+    public static StoredReply? Read(SqliteRows reader, int first, int? statusCode)
     {
         if (statusCode is null || reader.IsDBNull(first))
         {
@@ -44,7 +43,7 @@ internal static class ReplyColumns
             return new(
                 statusCode.Value,
                 HeaderJson.Read(reader.GetString(first)),
-                reader.IsDBNull(first + 1) ? default(ReadOnlyMemory<byte>) : reader.GetFieldValue<byte[]>(first + 1),
+                reader.IsDBNull(first + 1) ? default(ReadOnlyMemory<byte>) : reader.GetBytes(first + 1),
                 reader.GetBoolean(first + 2));
         }
         catch (JsonException)

@@ -50,7 +50,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         return new Result(_entries, _deadLetters);
     }
 
-    private void Copy(string table, string key, string columns, Action<SqliteDataReader> copy)
+    private void Copy(string table, string key, string columns, Action<SqliteRows> copy)
     {
         _failures = 0;
         if (Try(() => damaged.QueryInt64($"SELECT 1 FROM {table} LIMIT 0"), out _))
@@ -59,7 +59,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         }
     }
 
-    private void CopyRange(string table, string key, string columns, long low, long high, Action<SqliteDataReader> copy)
+    private void CopyRange(string table, string key, string columns, long low, long high, Action<SqliteRows> copy)
     {
         if (ScanRange(table, key, columns, ref low, ref high, ascending: true, copy)
             || ScanRange(table, key, columns, ref low, ref high, ascending: false, copy)
@@ -77,7 +77,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
     /// <summary>Reads from one end of a range and narrows it to what is not read yet.</summary>
     /// <returns>Whether the whole range was read.</returns>
     private bool ScanRange(
-        string table, string key, string columns, ref long low, ref long high, bool ascending, Action<SqliteDataReader> copy)
+        string table, string key, string columns, ref long low, ref long high, bool ascending, Action<SqliteRows> copy)
     {
         try
         {
@@ -112,7 +112,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         }
     }
 
-    private void CopyEntry(SqliteDataReader reader)
+    private void CopyEntry(SqliteRows reader)
     {
         var row = EntryColumns.Read(reader, 6);
         if (row.IsWhole)
@@ -128,7 +128,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         }
     }
 
-    private void CopyDeadLetter(SqliteDataReader reader)
+    private void CopyDeadLetter(SqliteRows reader)
     {
         var row = EntryColumns.Read(reader, 11);
         if (row.IsWhole)
@@ -157,7 +157,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         }
     }
 
-    private void CopyReceipt(SqliteDataReader reader) =>
+    private void CopyReceipt(SqliteRows reader) =>
         fresh.Execute(
             $"INSERT OR IGNORE INTO receipt (id, {ReceiptTable.Columns}) VALUES ($id, {ReceiptTable.Parameters})",
             [
@@ -171,20 +171,20 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
                 .. ReplyColumns.Copy(reader, 7),
             ]);
 
-    private void CopyHeld(SqliteDataReader reader)
+    private void CopyHeld(SqliteRows reader)
     {
         var row = EntryColumns.Read(reader, 6);
         if (row.IsWhole)
         {
             var start = new EntryStart(reader.GetInt64(3), 0, null, reader.GetInt64(4), reader.GetBoolean(5));
-            HeldTable.Insert(fresh, new Guid(reader.GetFieldValue<byte[]>(1)), reader.GetBoolean(2), row, start, reader.GetInt64(0));
+            HeldTable.Insert(fresh, new Guid(reader.GetBytes(1)), reader.GetBoolean(2), row, start, reader.GetInt64(0));
         }
     }
 
-    private void CopyBody(SqliteDataReader reader) =>
+    private void CopyBody(SqliteRows reader) =>
         fresh.Execute("INSERT INTO body (id, owner) VALUES ($id, $owner)", ("$id", reader.GetInt64(0)), ("$owner", reader.GetValue(1)));
 
-    private void CopyChunk(SqliteDataReader reader) =>
+    private void CopyChunk(SqliteRows reader) =>
         fresh.Execute(
             "INSERT OR IGNORE INTO body_chunk (id, body_id, number, checksum, bytes) VALUES ($row, $id, $number, $checksum, $bytes)",
             ("$row", reader.GetInt64(0)),
@@ -303,7 +303,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
             : int.MaxValue;
     }
 
-    private void Scan(string sql, Action<SqliteDataReader> copy)
+    private void Scan(string sql, Action<SqliteRows> copy)
     {
         try
         {

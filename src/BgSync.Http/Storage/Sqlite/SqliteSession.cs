@@ -21,26 +21,33 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
 
     /// <summary>Runs a statement that returns no rows.</summary>
     /// <returns>How many rows it changed.</returns>
-    public int Execute(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
-        FindStatement(sql, parameters) is { } statement && statement.TryRun(parameters, out _)
-            ? raw.sqlite3_changes(connection.Handle)
-            // Waits for whoever is in the way, for as long as it may.
-            : Prepare(sql, parameters).ExecuteNonQuery();
+    public int Execute(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
+    {
+        using var rows = TryBegin(sql, parameters);
+        // A command waits for whoever is in the way, for as long as it may.
+        return rows is null ? Prepare(sql, parameters).ExecuteNonQuery() : raw.sqlite3_changes(connection.Handle);
+    }
 
-    /// <summary>Runs a query; its reader is to be disposed of before the same statement runs again.</summary>
-    public SqliteDataReader Query(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters) =>
-        Prepare(sql, parameters).ExecuteReader();
+    /// <summary>Runs a query; its rows are to be disposed of before the same statement runs again.</summary>
+    public SqliteRows Query(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
+    {
+        while (true)
+        {
+            if (TryBegin(sql, parameters) is { } rows)
+            {
+                return rows;
+            }
+
+            // A command waits for whoever is in the way, for as long as it may.
+            using var waiting = Prepare(sql, parameters).ExecuteReader();
+        }
+    }
 
     /// <summary>The first column of the first row; <see langword="null"/> when there is none.</summary>
     public long? QueryInt64(string sql, params ReadOnlySpan<(string Name, object? Value)> parameters)
     {
-        if (FindStatement(sql, parameters) is { } statement && statement.TryRun(parameters, out var first))
-        {
-            return first;
-        }
-
-        using var reader = Query(sql, parameters);
-        return reader.Read() && !reader.IsDBNull(0) ? reader.GetInt64(0) : null;
+        using var rows = Query(sql, parameters);
+        return rows.Read() && !rows.IsDBNull(0) ? rows.GetInt64(0) : null;
     }
 
     /// <summary>Runs a script once, without keeping it prepared.</summary>
@@ -81,7 +88,7 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
         return current;
     }
 
-    private SqliteStatement? FindStatement(string sql, ReadOnlySpan<(string Name, object? Value)> parameters)
+    private SqliteRows? TryBegin(string sql, ReadOnlySpan<(string Name, object? Value)> parameters)
     {
         if (!_statements.TryGetValue(sql, out var statement)
             && (statement = SqliteStatement.TryPrepare(connection, sql, parameters)) is not null)
@@ -89,7 +96,7 @@ internal sealed class SqliteSession(SqliteConnection connection) : IDisposable
             _statements.Add(sql, statement);
         }
 
-        return statement;
+        return statement?.TryBegin(parameters);
     }
 
     private SqliteCommand Prepare(string sql, ReadOnlySpan<(string Name, object? Value)> parameters)

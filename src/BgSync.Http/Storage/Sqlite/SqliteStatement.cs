@@ -14,12 +14,14 @@ internal sealed class SqliteStatement : IDisposable
     private readonly SqliteConnection _connection;
     private readonly SQLitePCL.sqlite3_stmt _statement;
     private readonly int[] _indexes;
+    private readonly SqliteRows _rows;
 
     private SqliteStatement(SqliteConnection connection, SQLitePCL.sqlite3_stmt statement, int[] indexes)
     {
         _connection = connection;
         _statement = statement;
         _indexes = indexes;
+        _rows = new SqliteRows(this, statement);
     }
 
     /// <returns><see langword="null"/> when it cannot be prepared now; a command finds out why.</returns>
@@ -41,13 +43,14 @@ internal sealed class SqliteStatement : IDisposable
         return new(connection, statement, indexes);
     }
 
-    /// <summary>Runs it.</summary>
+    /// <summary>Whether the last step has come to a row.</summary>
+    public bool HasRow { get; private set; }
+
+    /// <summary>Takes the first step.</summary>
     /// <param name="parameters">The same as when it was prepared, in the same order.</param>
-    /// <param name="first">The first column of the first row, as an integer; <see langword="null"/> when there is none.</param>
-    /// <returns><see langword="false"/> when somebody else is in the way, and nothing was done.</returns>
-    public bool TryRun(ReadOnlySpan<(string Name, object? Value)> parameters, out long? first)
+    /// <returns>The rows; <see langword="null"/> when somebody else is in the way, and nothing was done.</returns>
+    public SqliteRows? TryBegin(ReadOnlySpan<(string Name, object? Value)> parameters)
     {
-        first = null;
         try
         {
             for (var i = 0; i < _indexes.Length; i++)
@@ -59,32 +62,51 @@ internal sealed class SqliteStatement : IDisposable
             }
 
             var code = sqlite3_step(_statement);
-            if (code == SQLITE_ROW)
-            {
-                first = sqlite3_column_type(_statement, 0) == SQLITE_NULL ? null : sqlite3_column_int64(_statement, 0);
-                while (code == SQLITE_ROW)
-                {
-                    code = sqlite3_step(_statement);
-                }
-            }
-
             if (code is SQLITE_BUSY or SQLITE_LOCKED)
             {
-                return false;
+                End();
+                return null;
             }
 
-            Check(code == SQLITE_DONE ? SQLITE_OK : code);
-            return true;
+            Take(code);
+            return _rows.Begin();
         }
-        finally
+        catch
         {
-            // Says again what the step has said.
-            _ = sqlite3_reset(_statement);
-            _ = sqlite3_clear_bindings(_statement);
+            End();
+            throw;
         }
     }
 
+    /// <summary>Takes another step.</summary>
+    /// <returns>Whether it has come to a row.</returns>
+    public bool Step()
+    {
+        // A step after the last one would begin anew.
+        if (HasRow)
+        {
+            Take(sqlite3_step(_statement));
+        }
+
+        return HasRow;
+    }
+
+    /// <summary>Ends the run.</summary>
+    public void End()
+    {
+        HasRow = false;
+        // Says again what the step has said.
+        _ = sqlite3_reset(_statement);
+        _ = sqlite3_clear_bindings(_statement);
+    }
+
     public void Dispose() => _statement.Dispose();
+
+    private void Take(int code)
+    {
+        HasRow = code == SQLITE_ROW;
+        Check(code is SQLITE_ROW or SQLITE_DONE ? SQLITE_OK : code);
+    }
 
     private void Check(int code) => SqliteException.ThrowExceptionForRC(code, _connection.Handle);
 
