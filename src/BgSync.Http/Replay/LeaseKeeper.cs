@@ -7,12 +7,15 @@ internal sealed class LeaseKeeper : IAsyncDisposable
 {
     private readonly CancellationTokenSource _done = new();
     private readonly CancellationTokenSource _attempt;
+    private readonly PeriodicTimer _timer;
     private readonly Task _renewing;
 
     public LeaseKeeper(IQueueStore store, Lease lease, TimeSpan duration, TimeProvider timeProvider, CancellationToken cancellationToken)
     {
         _attempt = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _renewing = RenewAsync(store, lease, duration, timeProvider);
+        // A third, so that two renewals may fail before the lease runs out.
+        _timer = new PeriodicTimer(duration / 3, timeProvider);
+        _renewing = RenewAsync(store, lease, duration);
     }
 
     /// <summary>Cancelled when the attempt is to be broken off.</summary>
@@ -23,19 +26,19 @@ internal sealed class LeaseKeeper : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // Ends the wait for the next renewal, without the price of an exception; a renewal under way is broken off.
+        _timer.Dispose();
         await _done.CancelAsync().ConfigureAwait(false);
         await _renewing.ConfigureAwait(false);
         _done.Dispose();
         _attempt.Dispose();
     }
 
-    private async Task RenewAsync(IQueueStore store, Lease lease, TimeSpan duration, TimeProvider timeProvider)
+    private async Task RenewAsync(IQueueStore store, Lease lease, TimeSpan duration)
     {
-        // A third, so that two renewals may fail before the lease runs out.
-        using var timer = new PeriodicTimer(duration / 3, timeProvider);
         try
         {
-            while (await timer.WaitForNextTickAsync(_done.Token).ConfigureAwait(false))
+            while (await _timer.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false))
             {
                 try
                 {

@@ -11,6 +11,7 @@ namespace BgSync.Http.Replay;
 /// </summary>
 internal sealed class ReplyKeeper(BackgroundSyncOptions options, Func<TimeSpan> attemptTimeout, TimeProvider timeProvider)
 {
+    private const int Shortest = 256;
     private const int Chunk = 4096;
 
     /// <summary>How long a body may take where an attempt may take for ever.</summary>
@@ -26,7 +27,7 @@ internal sealed class ReplyKeeper(BackgroundSyncOptions options, Func<TimeSpan> 
         }
 
         var headers = HeadersOf(reply);
-        var start = new ArrayBufferWriter<byte>(Chunk);
+        var start = new ArrayBufferWriter<byte>((int)Math.Clamp(reply.Content.Headers.ContentLength + 1 ?? Shortest, Shortest, Chunk));
         Stream? body = null;
         Exception? failure = null;
         var isWhole = false;

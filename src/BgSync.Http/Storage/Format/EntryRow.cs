@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Text;
@@ -9,6 +10,10 @@ namespace BgSync.Http.Storage.Format;
 /// <summary>What makes an entry, column by column as it is stored. Anything may be missing from a damaged one.</summary>
 internal sealed record EntryRow
 {
+    // Its state is larger than most rows.
+    [ThreadStatic]
+    private static XxHash3? _hash;
+
     public string? Queue { get; init; }
 
     public string? Lane { get; init; }
@@ -163,7 +168,8 @@ internal sealed record EntryRow
 
     private long ComputeChecksum()
     {
-        var hash = new XxHash3();
+        var hash = _hash ??= new XxHash3();
+        hash.Reset();
         AppendText(Queue);
         AppendText(Lane);
         AppendNumber(Timestamp);
@@ -190,13 +196,20 @@ internal sealed record EntryRow
 
         return (long)hash.GetCurrentHashAsUInt64();
 
-        void AppendText(string? text) => AppendBytes(text is null ? null : Encoding.UTF8.GetBytes(text));
-
         // The length goes before the bytes, so that no two rows run together to the same hash.
+        void AppendText(string? text)
+        {
+            var buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text?.Length ?? 0));
+            var length = Encoding.UTF8.GetBytes(text, buffer);
+            AppendNumber(text is null ? -1 : length);
+            hash.Append(buffer.AsSpan(0, length));
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
         void AppendBytes(byte[]? bytes)
         {
             AppendNumber(bytes?.Length ?? -1);
-            hash.Append(bytes ?? []);
+            hash.Append(bytes.AsSpan());
         }
 
         void AppendNumber(long number)
