@@ -18,9 +18,14 @@ internal sealed class LiteWriter(LiteDatabase database) : GroupCommitter<LiteSes
         return _session ??= database.Open();
     }
 
-    protected override void Begin(LiteSession session) => session.Begin();
+    // Every commit flushes: nothing says in which order the pages of several reach the disk.
+    protected override void Begin(LiteSession session, bool flushes) => session.Begin();
 
     protected override void Commit(LiteSession session) => session.Commit();
+
+    protected override void Flush()
+    {
+    }
 
     protected override Exception Abort(Exception failure)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 
 namespace BgSync.Http.Storage;
@@ -14,11 +15,16 @@ internal abstract class GroupCommitter<TSession> : IDisposable
     // Bounds a transaction, and how long the first of a batch waits for the last.
     private const int MostPerCommit = 256;
 
+    // What nobody waits for is flushed at the first rest, and in any case soon.
+    private static readonly TimeSpan _rest = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan _longestUnflushed = TimeSpan.FromMilliseconds(100);
+
     private static readonly TimeSpan _idle = TimeSpan.FromMilliseconds(250);
 
     private readonly BlockingCollection<Operation> _operations = [];
     private readonly Lazy<Thread> _thread;
     private bool _mayTidy;
+    private long? _unflushedSince;
     private long _commits;
 
     /// <param name="threadName">The thread's name; it is started by the first operation.</param>
@@ -32,26 +38,16 @@ internal abstract class GroupCommitter<TSession> : IDisposable
 
     /// <summary>Runs an operation in a transaction of the thread, and returns when it is on stable storage.</summary>
     /// <remarks>An operation runs again when another of its batch fails, so it is to change nothing but the database.</remarks>
-    public Task<T> RunAsync<T>(Func<TSession, T> run, CancellationToken cancellationToken)
-    {
-        if (cancellationToken.IsCancellationRequested)
-        {
-            return Task.FromCanceled<T>(cancellationToken);
-        }
+    public Task<T> RunAsync<T>(Func<TSession, T> run, CancellationToken cancellationToken) =>
+        AddAsync(run, awaitsFlush: true, cancellationToken);
 
-        _ = _thread.Value;
-        var operation = new Operation<T>(run, cancellationToken);
-        try
-        {
-            _operations.Add(operation, CancellationToken.None);
-        }
-        catch (InvalidOperationException)
-        {
-            throw new ObjectDisposedException(nameof(IQueueStore));
-        }
-
-        return operation.Completion;
-    }
+    /// <summary>
+    /// Runs an operation in a transaction of the thread, and returns when it is committed: the death of the process does not undo it. It
+    /// is on stable storage soon, and before whatever is committed after it.
+    /// </summary>
+    /// <inheritdoc cref="RunAsync" path="/remarks"/>
+    public Task<T> RunUnflushedAsync<T>(Func<TSession, T> run, CancellationToken cancellationToken) =>
+        AddAsync(run, awaitsFlush: false, cancellationToken);
 
     /// <summary>Commits what waits, and closes the database.</summary>
     public void Dispose()
@@ -69,10 +65,15 @@ internal abstract class GroupCommitter<TSession> : IDisposable
     protected abstract TSession Open();
 
     /// <summary>Begins a transaction.</summary>
-    protected abstract void Begin(TSession session);
+    /// <param name="session">The database.</param>
+    /// <param name="flushes">Whether its commit, and all before it, are to be on stable storage when it returns.</param>
+    protected abstract void Begin(TSession session, bool flushes);
 
-    /// <summary>Commits the transaction, to stable storage.</summary>
+    /// <summary>Commits the transaction.</summary>
     protected abstract void Commit(TSession session);
+
+    /// <summary>Brings what is committed to stable storage. Throws nothing.</summary>
+    protected abstract void Flush();
 
     /// <summary>Rolls back what is under way after a failure, or closes the database where that cannot be done. Throws nothing.</summary>
     /// <returns>What the callers are told.</returns>
@@ -84,6 +85,27 @@ internal abstract class GroupCommitter<TSession> : IDisposable
 
     /// <summary>Closes the database if it is open.</summary>
     protected abstract void Close();
+
+    private Task<T> AddAsync<T>(Func<TSession, T> run, bool awaitsFlush, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return Task.FromCanceled<T>(cancellationToken);
+        }
+
+        _ = _thread.Value;
+        var operation = new Operation<T>(run, awaitsFlush, cancellationToken);
+        try
+        {
+            _operations.Add(operation, CancellationToken.None);
+        }
+        catch (InvalidOperationException)
+        {
+            throw new ObjectDisposedException(nameof(IQueueStore));
+        }
+
+        return operation.Completion;
+    }
 
     private Thread StartThread(string name)
     {
@@ -103,18 +125,33 @@ internal abstract class GroupCommitter<TSession> : IDisposable
                 batch.Clear();
                 _mayTidy = true;
             }
+            else if (_unflushedSince is not null)
+            {
+                FlushRest();
+            }
             else
             {
                 _mayTidy = Tidy();
             }
         }
 
+        FlushRest();
         Close();
+    }
+
+    private void FlushRest()
+    {
+        if (_unflushedSince is not null)
+        {
+            Flush();
+            _unflushedSince = null;
+        }
     }
 
     private bool TakeBatch(List<Operation> batch)
     {
-        if (!_operations.TryTake(out var operation, _mayTidy ? _idle : Timeout.InfiniteTimeSpan))
+        var patience = _unflushedSince is not null ? _rest : _mayTidy ? _idle : Timeout.InfiniteTimeSpan;
+        if (!_operations.TryTake(out var operation, patience))
         {
             return false;
         }
@@ -159,7 +196,8 @@ internal abstract class GroupCommitter<TSession> : IDisposable
         try
         {
             var session = Open();
-            Begin(session);
+            var flushes = IsToFlush(batch);
+            Begin(session, flushes);
             hasBegun = true;
             foreach (var operation in batch)
             {
@@ -167,6 +205,7 @@ internal abstract class GroupCommitter<TSession> : IDisposable
             }
 
             Commit(session);
+            _unflushedSince = flushes ? null : _unflushedSince ?? Stopwatch.GetTimestamp();
             Interlocked.Increment(ref _commits);
         }
         catch (Exception exception)
@@ -180,8 +219,14 @@ internal abstract class GroupCommitter<TSession> : IDisposable
         return true;
     }
 
-    private abstract class Operation
+    private bool IsToFlush(List<Operation> batch) =>
+        batch.Exists(static operation => operation.AwaitsFlush)
+        || (_unflushedSince is { } since && Stopwatch.GetElapsedTime(since) >= _longestUnflushed);
+
+    private abstract class Operation(bool awaitsFlush)
     {
+        public bool AwaitsFlush => awaitsFlush;
+
         public abstract bool CancelIfAsked();
 
         public abstract void Run(TSession session);
@@ -191,7 +236,8 @@ internal abstract class GroupCommitter<TSession> : IDisposable
         public abstract void Fail(Exception exception);
     }
 
-    private sealed class Operation<T>(Func<TSession, T> run, CancellationToken cancellationToken) : Operation
+    private sealed class Operation<T>(Func<TSession, T> run, bool awaitsFlush, CancellationToken cancellationToken)
+        : Operation(awaitsFlush)
     {
         private readonly TaskCompletionSource<T> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private T _result = default!;

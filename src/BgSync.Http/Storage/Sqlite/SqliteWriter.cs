@@ -11,6 +11,7 @@ internal sealed class SqliteWriter(SqliteDatabase database, SqliteReaders reader
     private const long PagesPerVacuum = 256;
 
     private volatile SqliteSession? _session;
+    private bool? _flushes;
 
     /// <summary>Whether the database is open and, as far as is known, whole.</summary>
     public bool IsOpen => _session is not null && !database.IsCorrupt;
@@ -25,9 +26,38 @@ internal sealed class SqliteWriter(SqliteDatabase database, SqliteReaders reader
         return _session ??= database.OpenForWriting(readers);
     }
 
-    protected override void Begin(SqliteSession session) => session.Execute("BEGIN IMMEDIATE");
+    protected override void Begin(SqliteSession session, bool flushes)
+    {
+        if (_flushes != flushes)
+        {
+            // Without it a commit is written to the log, in order, and the log is flushed by a later one.
+            session.RunScript(flushes ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+            _flushes = flushes;
+        }
+
+        session.Execute("BEGIN IMMEDIATE");
+    }
 
     protected override void Commit(SqliteSession session) => session.Execute("COMMIT");
+
+    protected override void Flush()
+    {
+        try
+        {
+            if (_session is { } session)
+            {
+                Begin(session, flushes: true);
+                // A commit that has written nothing flushes nothing.
+                session.RunScript($"PRAGMA user_version = {SqliteSchema.Version}");
+                Commit(session);
+            }
+        }
+        catch (Exception exception)
+        {
+            // The next operation meets the same fault, and has somebody to tell.
+            Abort(exception);
+        }
+    }
 
     protected override Exception Abort(Exception failure)
     {
@@ -88,6 +118,7 @@ internal sealed class SqliteWriter(SqliteDatabase database, SqliteReaders reader
     {
         _session?.Dispose();
         _session = null;
+        _flushes = null;
     }
 
     // A queue that keeps its length needs the space again; one that has shrunk does not.
