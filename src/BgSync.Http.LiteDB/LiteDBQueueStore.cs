@@ -100,7 +100,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             (session, found) => Lease(session, found, LaneCollection.FindDue(session, found, origin, limit, Now), duration),
             [],
             cancellationToken).ConfigureAwait(false);
-        return leased.ConvertAll(static lease => Decode(lease.Head, lease.Entry, lease.Token, lease.Until));
+        return leased.ConvertAll(Decode);
     }
 
     /// <inheritdoc/>
@@ -112,7 +112,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
                 session, found, LaneCollection.FindSendable(session, found, lane, Now) is { } sendable ? [sendable] : [], duration),
             [],
             cancellationToken).ConfigureAwait(false);
-        return leased is [var (head, entry, token, until)] ? Decode(head, entry, token, until) : null;
+        return leased.ConvertAll(Decode).SingleOrDefault();
     }
 
     /// <inheritdoc/>
@@ -129,22 +129,25 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     /// <inheritdoc/>
     public async ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
         await SettleAsync(
+            lease, (session, _, lane) => Complete(session, lane, delivery, Now), cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<Completion> CompleteAndLeaseNextAsync(
+        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        List<LeasedDocument> leased = [];
+        var isDone = await SettleAsync(
             lease,
-            (session, _, lane) =>
+            (session, queue, lane) =>
             {
                 var now = Now;
-                var head = lane.ToHead(lane.Attempts);
-                Remove(session, head, session.Get(head.Queue.Collection, head.EntryId), isHead: true, now);
-                if (delivery is not null)
-                {
-                    ReceiptCollection.Insert(session, head, delivery, now);
-                }
-                else
-                {
-                    ReceiptCollection.InsertIfAwaited(session, head, now);
-                }
+                Complete(session, lane, delivery, now);
+                var next = LaneCollection.FindDueOf(session, queue, lane.Name, origin, now);
+                leased = next is null || queue.Pause is not null ? [] : Lease(session, queue, [next], duration);
             },
             cancellationToken).ConfigureAwait(false);
+        return new Completion(isDone, leased.ConvertAll(Decode).SingleOrDefault());
+    }
 
     /// <inheritdoc/>
     public async ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
@@ -588,7 +591,21 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         return true;
     }
 
-    private List<(Head Head, BsonDocument? Entry, Guid Token, long Until)> Lease(
+    private static void Complete(LiteSession session, LiteLane lane, Delivery? delivery, long now)
+    {
+        var head = lane.ToHead(lane.Attempts);
+        Remove(session, head, session.Get(head.Queue.Collection, head.EntryId), isHead: true, now);
+        if (delivery is not null)
+        {
+            ReceiptCollection.Insert(session, head, delivery, now);
+        }
+        else
+        {
+            ReceiptCollection.InsertIfAwaited(session, head, now);
+        }
+    }
+
+    private List<LeasedDocument> Lease(
         LiteSession session, LiteQueue queue, List<LiteLane> lanes, TimeSpan duration)
     {
         var until = UnixTime.After(Now, duration);
@@ -597,20 +614,21 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             var lease = new Lease(lane.HeadId, Guid.NewGuid());
             var head = LaneCollection.Lease(session, lane, lease.Token, until);
             LeaseCollection.Insert(session, queue, lane.Name, lease);
-            return (head, session.Get(queue.Collection, head.EntryId), lease.Token, until);
+            return new LeasedDocument(head, session.Get(queue.Collection, head.EntryId), lease.Token, until);
         });
     }
 
-    private static LeasedEntry Decode(Head head, BsonDocument? document, Guid token, long until)
+    private static LeasedEntry Decode(LeasedDocument leased)
     {
+        var (head, document, token, until) = leased;
         var damage = "The entry's document is gone.";
-        var entry = document is null
-            ? null
-            : EntryDocument.ToRow(document).Decode(head.EntryId, head.Attempts, head.LastError, out damage);
+        var row = document is null ? null : EntryDocument.ToRow(document);
+        var entry = row?.Decode(head.EntryId, head.Attempts, head.LastError, out damage);
         return new LeasedEntry
         {
             Lease = new Lease(head.EntryId, token),
             Entry = entry is null ? null : entry with { DueAt = UnixTime.ToTime(until), IsLeased = true },
+            Body = row is { BodyId: null } ? row.Body ?? [] : default(ReadOnlyMemory<byte>?),
             Damage = damage,
         };
     }
@@ -807,4 +825,6 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
                 return letter["_id"].AsInt64;
             });
     }
+
+    private sealed record LeasedDocument(Head Head, BsonDocument? Entry, Guid Token, long Until);
 }

@@ -14,4 +14,7 @@ internal enum EntryReportKind
 
     /// <summary>It is leased.</summary>
     Leased = 3,
+
+    /// <summary>It was delivered and is gone.</summary>
+    Completed = 4,
 }

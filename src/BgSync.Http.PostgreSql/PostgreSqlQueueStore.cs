@@ -182,11 +182,27 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(lease);
-        return SettleAsync(
+        return SettleAsync(lease, Add(Call("complete"), lease, delivery), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<Completion> CompleteAndLeaseNextAsync(
+        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(lease);
+        var call = Add(Call("complete_and_lease_next", EntryReport.Columns), lease, delivery).Add(origin).Add(Milliseconds(duration));
+        LeasedEntry? next = null;
+        var isDone = await SettleAsync(
             lease,
-            Call("complete").Add(Owner).Add((long?)lease.EntryId).Add(lease.Token)
-                .Add(delivery is not null).Add(delivery?.Reply, delivery?.StatusCode),
-            cancellationToken);
+            call,
+            async reader =>
+            {
+                var report = await reader.ReadAsync().ConfigureAwait(false) ? EntryReport.Read(reader) : null;
+                next = report is { Kind: EntryReportKind.Leased } ? report.ToLease() : null;
+                return report is not null;
+            },
+            cancellationToken).ConfigureAwait(false);
+        return new Completion(isDone, next);
     }
 
     /// <inheritdoc/>
@@ -501,12 +517,19 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0),
             CancellationToken.None);
 
+    private FunctionCall Add(FunctionCall call, Lease lease, Delivery? delivery) => call
+        .Add(Owner).Add((long?)lease.EntryId).Add(lease.Token)
+        .Add(delivery is not null).Add(delivery?.Reply, delivery?.StatusCode);
+
+    private ValueTask<bool> SettleAsync(Lease lease, FunctionCall call, CancellationToken cancellationToken) => SettleAsync(
+        lease, call, static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0), cancellationToken);
+
     /// <summary>Runs what ends a lease. One that may have run before did so, if nobody holds a lease on the entry any more.</summary>
-    private async ValueTask<bool> SettleAsync(Lease lease, FunctionCall call, CancellationToken cancellationToken)
+    private async ValueTask<bool> SettleAsync(
+        Lease lease, FunctionCall call, Func<NpgsqlDataReader, Task<bool>> read, CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
-        var operation = new AwaitedOperation<bool>(
-            static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0), cancellationToken)
+        var operation = new AwaitedOperation<bool>(read, cancellationToken)
         {
             Command = call.Build(),
             Locks = new OperationLocks(Id: lease.EntryId),

@@ -66,6 +66,11 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreSig
     public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
         Do(nameof(CompleteAsync)).CompleteAsync(lease, delivery, cancellationToken);
 
+    // A completion as well, whatever it leases.
+    public ValueTask<Completion> CompleteAndLeaseNextAsync(
+        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken) =>
+        Do(nameof(CompleteAsync)).CompleteAndLeaseNextAsync(lease, delivery, origin, duration, cancellationToken);
+
     public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
         Do(nameof(RescheduleAsync)).RescheduleAsync(lease, retry, cancellationToken);
 

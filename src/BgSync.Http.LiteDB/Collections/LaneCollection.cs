@@ -24,6 +24,10 @@ internal static class LaneCollection
     public static LiteLane? Find(LiteSession session, LiteQueue queue, string lane) =>
         session.Get(LiteSchema.Lanes, LiteLane.KeyOf(queue, lane)) is { } document ? LiteLane.Read(queue, document) : null;
 
+    /// <summary>A lane, if its head is due and addressed to an origin.</summary>
+    public static LiteLane? FindDueOf(LiteSession session, LiteQueue queue, string lane, string origin, long now) =>
+        Find(session, queue, lane) is { } found && found.Origin == origin && found.VisibleAt <= now ? found : null;
+
     /// <summary>
     /// Makes an entry the head of its lane if it is alone there or stands before the head, unless that is being sent. The one displaced
     /// keeps its attempts, and its wait if it was asked for, in its own document.

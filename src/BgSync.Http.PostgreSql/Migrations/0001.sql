@@ -48,7 +48,7 @@ CREATE TYPE {schema}.reply AS (
     is_whole boolean
 );
 
--- What is told of an entry. kind: 0 added, 1 dead, 2 refused, 3 leased. at: when it died, or when the lease ends, or of a refused one how
+-- What is told of an entry. kind: 0 added, 1 dead, 2 refused, 3 leased, 4 completed. at: when it died, or when the lease ends, or of a refused one how
 -- many bytes its body has.
 CREATE TYPE {schema}.report AS (
     kind integer,
@@ -860,6 +860,30 @@ BEGIN
         PERFORM {schema}.note_receipt(p_id, l.queue, 1, v_now, NULL, NULL, p_reply);
     END IF;
     RETURN true;
+END
+$$;
+
+-- Completes, and leases the next head of the lane if it is due and addressed to p_origin and the queue is not paused. Tells of what it
+-- leased, or that it completed; nothing when the lease was lost.
+CREATE FUNCTION {schema}.complete_and_lease_next(
+    p_owner uuid, p_id bigint, p_token uuid, p_has_receipt boolean, p_reply {schema}.reply, p_origin text, p_duration bigint)
+RETURNS SETOF {schema}.report LANGUAGE plpgsql AS $$
+DECLARE
+    l {schema}.lane := {schema}.lock_leased(p_owner, p_id, p_token);
+BEGIN
+    IF NOT {schema}.complete(p_owner, p_id, p_token, p_has_receipt, p_reply) THEN
+        RETURN;
+    END IF;
+    IF EXISTS (
+        SELECT FROM {schema}.lane
+        WHERE queue = l.queue AND name = l.name AND origin = p_origin AND visible_at <= {schema}.now_ms()
+            AND NOT EXISTS (SELECT FROM {schema}.pause WHERE pause.queue = l.queue))
+    THEN
+        RETURN QUERY SELECT * FROM {schema}.lease_lane(p_owner, l.queue, l.name, p_duration);
+    ELSE
+        RETURN QUERY SELECT 4, p_id, l.queue, NULL::integer, NULL::text, NULL::integer, NULL::integer, NULL::bigint, NULL::uuid,
+            NULL::bigint, NULL::bigint, NULL::bigint[], NULL::integer[], NULL::text[], NULL::{schema}.request;
+    END IF;
 END
 $$;
 

@@ -23,15 +23,15 @@ internal sealed partial class EntryReplayer(
 
     /// <summary>Never throws: what could not be done is logged, and the lease runs out by itself.</summary>
     /// <param name="leased">The entry.</param>
+    /// <param name="mayGoOn">Asked once it is delivered: whether the next entry of its lane is to be leased at once.</param>
     /// <param name="cancellationToken">Breaks the attempt off and gives the entry back.</param>
-    /// <returns>Whether the entry has left its lane.</returns>
-    public async Task<bool> ReplayAsync(LeasedEntry leased, CancellationToken cancellationToken)
+    public async Task<Replayed> ReplayAsync(LeasedEntry leased, Func<bool>? mayGoOn, CancellationToken cancellationToken)
     {
         try
         {
             if (leased.IsReadable)
             {
-                return await SendAsync(leased.Lease, leased.Entry, cancellationToken).ConfigureAwait(false);
+                return await SendAsync(leased, leased.Entry, mayGoOn, cancellationToken).ConfigureAwait(false);
             }
 
             var death = new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage);
@@ -42,17 +42,19 @@ internal sealed partial class EntryReplayer(
                     queue, leased.Lease.EntryId, leased.Entry, death, await HistoryOfAsync(leased.Lease.EntryId).ConfigureAwait(false));
             }
 
-            return buried;
+            return new(buried);
         }
         catch (Exception e)
         {
             LogAttemptLost(e, queue, leased.Lease.EntryId, e.Message);
-            return false;
+            return default;
         }
     }
 
-    private async Task<bool> SendAsync(Lease lease, StoredEntry entry, CancellationToken cancellationToken)
+    private async Task<Replayed> SendAsync(
+        LeasedEntry leased, StoredEntry entry, Func<bool>? mayGoOn, CancellationToken cancellationToken)
     {
+        var lease = leased.Lease;
         var keeper = new LeaseKeeper(store, lease, options.LeaseDuration, timeProvider, cancellationToken);
         await using (keeper.ConfigureAwait(false))
         {
@@ -60,21 +62,55 @@ internal sealed partial class EntryReplayer(
             var began = timeProvider.GetTimestamp();
             try
             {
-                var outcome = await sender.SendAsync(entry, keeper.Attempt).ConfigureAwait(false);
-                return await SettleAsync(lease, entry, outcome, timeProvider.GetElapsedTime(began), cancellationToken)
-                    .ConfigureAwait(false);
+                var outcome = await sender.SendAsync(entry, leased.Body, keeper.Attempt).ConfigureAwait(false);
+                var took = timeProvider.GetElapsedTime(began);
+                return outcome is ReplayOutcome.Delivered delivered
+                    ? await CompleteAsync(lease, entry, delivered, took, mayGoOn, cancellationToken).ConfigureAwait(false)
+                    : new(await SettleAsync(lease, entry, outcome, took, cancellationToken).ConfigureAwait(false));
             }
             catch (OperationCanceledException) when (keeper.IsLost)
             {
                 events.LeaseLost(queue, entry.Id);
-                return false;
+                return default;
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 await store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: true), CancellationToken.None).ConfigureAwait(false);
                 events.GivenBack(entry);
-                return false;
+                return default;
             }
+        }
+    }
+
+    private async Task<Replayed> CompleteAsync(
+        Lease lease,
+        StoredEntry entry,
+        ReplayOutcome.Delivered delivered,
+        TimeSpan took,
+        Func<bool>? mayGoOn,
+        CancellationToken cancellationToken)
+    {
+        var receipt = options.ReceiptRetention == TimeSpan.Zero ? null : delivered.Delivery;
+        LeasedEntry? next = null;
+        var completed = await InsistAsync(lease, RemoveAsync, cancellationToken).ConfigureAwait(false);
+        if (completed)
+        {
+            tally.Delivered();
+            events.Delivered(entry, delivered.Delivery.StatusCode, took);
+        }
+
+        return new(completed, next);
+
+        async ValueTask<bool> RemoveAsync()
+        {
+            if (mayGoOn?.Invoke() is not true)
+            {
+                return await store.CompleteAsync(lease, receipt, CancellationToken.None).ConfigureAwait(false);
+            }
+
+            (var isDone, next) = await store.CompleteAndLeaseNextAsync(
+                lease, receipt, entry.Request.Origin, options.LeaseDuration, CancellationToken.None).ConfigureAwait(false);
+            return isDone;
         }
     }
 
@@ -84,17 +120,6 @@ internal sealed partial class EntryReplayer(
     {
         switch (outcome)
         {
-            case ReplayOutcome.Delivered delivered:
-                var receipt = options.ReceiptRetention == TimeSpan.Zero ? null : delivered.Delivery;
-                var completed = await InsistAsync(
-                    lease, () => store.CompleteAsync(lease, receipt, CancellationToken.None), cancellationToken).ConfigureAwait(false);
-                if (completed)
-                {
-                    tally.Delivered();
-                    events.Delivered(entry, delivered.Delivery.StatusCode, took);
-                }
-
-                return completed;
             case ReplayOutcome.Again again:
                 if (!await RescheduleAsync(lease, again.Retry, cancellationToken).ConfigureAwait(false))
                 {

@@ -32,7 +32,7 @@ internal sealed class LaneReplayer(string queue, IQueueStore store, LaneLeases l
     {
         try
         {
-            return await replayer.ReplayAsync(leased, cancellationToken).ConfigureAwait(false);
+            return (await replayer.ReplayAsync(leased, mayGoOn: null, cancellationToken).ConfigureAwait(false)).HasLeftLane;
         }
         finally
         {

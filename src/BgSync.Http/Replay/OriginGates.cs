@@ -32,6 +32,16 @@ internal sealed class OriginGates(TimeProvider timeProvider)
     /// <summary>Whether there may be an origin that is not open; a cheap answer for the path of every live request.</summary>
     public bool AnyShut => Volatile.Read(ref _shut) > 0;
 
+    /// <summary>Whether an origin can be reached, as far as is known.</summary>
+    public bool IsOpen(string origin)
+    {
+        var gate = GateOf(origin);
+        lock (gate)
+        {
+            return gate.State == State.Open;
+        }
+    }
+
     /// <summary>How many entries may be sent to an origin now, up to <paramref name="wanted"/>; one if it is to be probed.</summary>
     /// <param name="origin">The origin.</param>
     /// <param name="wanted">One or more.</param>

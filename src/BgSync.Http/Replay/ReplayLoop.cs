@@ -35,6 +35,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private int _laneReplays;
     private int _ended;
     private int _disposed;
+    private volatile bool _isRoomy;
     private string _lastServed = "";
     private int _lookFailures;
     private bool _isStarted;
@@ -241,6 +242,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             // What ends during the look may leave something due that the look has not seen; the next one does.
             var ended = Volatile.Read(ref _ended);
             await PrepareAsync(triggers, stop).ConfigureAwait(false);
+            _isRoomy = false;
             var (wait, busy) = await _pause.HoldsAsync(triggers, stop).ConfigureAwait(false)
                 ? (Interval(), false)
                 : await PassAsync(triggers, attempt, stop).ConfigureAwait(false);
@@ -306,20 +308,21 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     {
         var wait = Interval();
         var busy = false;
+        var isRoomy = true;
         var schedule = await _store.GetScheduleAsync(_queue, stop).ConfigureAwait(false);
         foreach (var (origin, dueAt) in InTurn(schedule))
         {
-            var free = _options.MaxConcurrentLanes - InFlight;
-            if (free <= 0)
-            {
-                return (wait, true);
-            }
-
             var until = dueAt - _timeProvider.GetUtcNow();
             if (until > TimeSpan.Zero)
             {
                 wait = Min(wait, until);
                 continue;
+            }
+
+            var free = _options.MaxConcurrentLanes - InFlight;
+            if (free <= 0)
+            {
+                return (wait, true);
             }
 
             var admitted = _gates.Admit(origin, free, _options, out until);
@@ -331,13 +334,20 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             }
 
             _lastServed = origin;
-            if (await SendDueAsync(origin, admitted, attempt).ConfigureAwait(false) == 0)
+            var sent = await SendDueAsync(origin, admitted, attempt, stop).ConfigureAwait(false);
+            if (sent == 0)
             {
                 // Another process was faster.
                 wait = Min(wait, _options.MinBackoff);
             }
+            else if (sent == free)
+            {
+                // Whether anything waits for a place is not known yet.
+                (wait, isRoomy) = (TimeSpan.Zero, false);
+            }
         }
 
+        _isRoomy = isRoomy;
         return (wait, busy);
     }
 
@@ -347,7 +357,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         .ThenBy(static origin => origin.Origin, StringComparer.Ordinal);
 
     /// <returns>How many were leased.</returns>
-    private async Task<int> SendDueAsync(string origin, int limit, CancellationToken attempt)
+    private async Task<int> SendDueAsync(string origin, int limit, CancellationToken attempt, CancellationToken stop)
     {
         var started = 0;
         try
@@ -356,7 +366,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             {
                 started++;
                 Interlocked.Increment(ref _inFlight);
-                _ = Task.Run(() => ReplayAsync(leased, origin, attempt), CancellationToken.None);
+                _ = Task.Run(() => ReplayAsync(leased, origin, attempt, stop), CancellationToken.None);
             }
         }
         finally
@@ -370,9 +380,14 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         return started;
     }
 
-    private async Task ReplayAsync(LeasedEntry leased, string origin, CancellationToken cancellationToken)
+    /// <summary>Sends an entry, and those behind it in its lane while nothing else waits for the place.</summary>
+    private async Task ReplayAsync(LeasedEntry leased, string origin, CancellationToken attempt, CancellationToken stop)
     {
-        await _replayer.ReplayAsync(leased, cancellationToken).ConfigureAwait(false);
+        for (LeasedEntry? next = leased; next is not null;)
+        {
+            next = (await _replayer.ReplayAsync(next, () => MayGoOn(origin, stop), attempt).ConfigureAwait(false)).Next;
+        }
+
         _leases.End(leased);
         // Whatever happened, a probe is never left behind unanswered.
         _gates.ReturnProbe(origin);
@@ -380,6 +395,9 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         Interlocked.Decrement(ref _inFlight);
         _signal.Set(ReplayTriggers.Changed);
     }
+
+    private bool MayGoOn(string origin, CancellationToken stop) =>
+        _isRoomy && !stop.IsCancellationRequested && _gates.IsOpen(origin) && (!_sync.IsSet || !_isStarted || _waiters.AreServed);
 
     /// <summary>Waits for the attempts under way, then breaks them off; each gives its lease back.</summary>
     private async Task EndAttemptsAsync(CancellationTokenSource attempts)

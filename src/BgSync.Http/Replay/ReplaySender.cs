@@ -26,9 +26,10 @@ internal sealed class ReplaySender(
     private static readonly ActivitySource _activities = new("BgSync.Http");
 
     /// <param name="entry">A leased entry.</param>
+    /// <param name="body">Its body, where it was read with it.</param>
     /// <param name="cancellationToken">Breaks the attempt off.</param>
     /// <exception cref="OperationCanceledException">It was broken off; the server may have seen it.</exception>
-    public async Task<ReplayOutcome> SendAsync(StoredEntry entry, CancellationToken cancellationToken)
+    public async Task<ReplayOutcome> SendAsync(StoredEntry entry, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
     {
         if (entry.ExpiresAt < timeProvider.GetUtcNow())
         {
@@ -53,7 +54,7 @@ internal sealed class ReplaySender(
         HttpRequestMessage request;
         try
         {
-            request = Restore(entry);
+            request = Restore(entry, body);
         }
         catch (Exception e) when (e is FormatException or ArgumentException or NotSupportedException)
         {
@@ -141,15 +142,17 @@ internal sealed class ReplaySender(
         }
     }
 
-    private HttpRequestMessage Restore(StoredEntry entry)
+    private HttpRequestMessage Restore(StoredEntry entry, ReadOnlyMemory<byte>? body)
     {
         HttpContent? content = null;
         if (entry.Request.ContentHeaders is not null)
         {
-            content = new StoredContent(
-                async token => await store.OpenBodyAsync(entry.Queue, entry.Id, token).ConfigureAwait(false)
-                    ?? throw new InvalidDataException("The entry's body is gone."),
-                entry.BodyLength);
+            content = body is { } bytes
+                ? new ReadOnlyMemoryContent(bytes)
+                : new StoredContent(
+                    async token => await store.OpenBodyAsync(entry.Queue, entry.Id, token).ConfigureAwait(false)
+                        ?? throw new InvalidDataException("The entry's body is gone."),
+                    entry.BodyLength);
         }
 
         var request = RequestRestorer.Restore(entry.Request, content);

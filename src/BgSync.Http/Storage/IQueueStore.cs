@@ -4,8 +4,11 @@ namespace BgSync.Http.Storage;
 /// Where queues keep their entries. Every store keeps the same promises, stated by one contract suite.
 /// </summary>
 /// <remarks>
-/// <para>Thread-safe. A method that changes something returns only when the change is on stable storage.
-/// The store opens itself at the first call, and again after a call that failed to open it.</para>
+/// <para>Thread-safe. A method that changes something returns only when the change is on stable storage, but for those that lease,
+/// renew or complete: these may return when the death of the process can not undo the change, and have it on stable storage within a
+/// second, and before whatever is changed later. A loss of power before that gives back the last entries that were delivered, in their
+/// order.</para>
+/// <para>The store opens itself at the first call, and again after a call that failed to open it.</para>
 /// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end, beyond all of its
 /// <see cref="NewEntry.Priority"/>, and the more urgent ones stand before the others. Entries change only
 /// by hand; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
@@ -101,6 +104,18 @@ public interface IQueueStore : IAsyncDisposable
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> when the lease was lost; nothing is removed then.</returns>
     ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Removes a leased entry that was delivered, and leases the next one of its lane in the same change, if that is due and addressed to
+    /// <paramref name="origin"/> and the queue is not paused.
+    /// </summary>
+    /// <param name="lease">The lease.</param>
+    /// <param name="delivery">What its receipt says, as in <see cref="CompleteAsync"/>.</param>
+    /// <param name="origin">The origin that may be sent to.</param>
+    /// <param name="duration">How long the new lease lasts.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    ValueTask<Completion> CompleteAndLeaseNextAsync(
+        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken);
 
     /// <summary>
     /// Gives a lease back: the entry stays the head of its lane, or leaves it (<see cref="Retry.LeavesLane"/>), so that the next one is

@@ -11,6 +11,12 @@ public sealed record LeasedEntry
     /// <summary>The entry; <see langword="null"/> when it is <see cref="Damage">damaged</see>.</summary>
     public StoredEntry? Entry { get; init; }
 
+    /// <summary>
+    /// The body, where it is kept beside the entry and was read with it; <see langword="null"/> when it is to be opened
+    /// (<see cref="IQueueStore.OpenBodyAsync"/>).
+    /// </summary>
+    public ReadOnlyMemory<byte>? Body { get; init; }
+
     /// <summary>Why the stored entry is not what was written; <see langword="null"/> when it is whole.</summary>
     public string? Damage { get; init; }
 

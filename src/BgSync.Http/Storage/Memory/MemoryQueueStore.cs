@@ -108,19 +108,26 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
-        SettleAsync(
+        SettleAsync(lease, lane => Complete(lane, delivery), cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask<Completion> CompleteAndLeaseNextAsync(
+        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        LeasedEntry? next = null;
+        var isDone = await SettleAsync(
             lease,
             lane =>
             {
-                var entry = lane.Head;
-                Remove(entry);
-                Forget(entry);
-                if (delivery is not null || QueueOf(entry.Queue).Live.Values.Any(dependent => dependent.Prerequisite == entry.Id))
-                {
-                    QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(entry, delivery);
-                }
+                var (queue, name) = (QueueOf(lane.Head.Queue), lane.Head.Lane);
+                Complete(lane, delivery);
+                next = queue.Pause is null && queue.Lanes.ContainsKey(name) && lane.Head.Origin == origin && DueAt(lane) <= Now
+                    ? Lease(lane, duration)
+                    : null;
             },
-            cancellationToken);
+            cancellationToken).ConfigureAwait(false);
+        return new Completion(isDone, next);
+    }
 
     /// <inheritdoc/>
     public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
@@ -730,9 +737,20 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         return old.Count;
     }
 
+    private void Complete(MemoryLane lane, Delivery? delivery)
+    {
+        var entry = lane.Head;
+        Remove(entry);
+        Forget(entry);
+        if (delivery is not null || QueueOf(entry.Queue).Live.Values.Any(dependent => dependent.Prerequisite == entry.Id))
+        {
+            QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(entry, delivery);
+        }
+    }
+
     private LeasedEntry Lease(MemoryLane lane, TimeSpan duration)
     {
         var token = lane.Lease(After(duration));
-        return new LeasedEntry { Lease = new Lease(lane.Head.Id, token), Entry = lane.Describe(lane.Head, Now) };
+        return new LeasedEntry { Lease = new Lease(lane.Head.Id, token), Entry = lane.Describe(lane.Head, Now), Body = lane.Head.Body };
     }
 }

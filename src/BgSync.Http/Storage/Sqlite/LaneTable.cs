@@ -174,6 +174,18 @@ internal static class LaneTable
         return reader.Read() ? ReadHead(reader) : null;
     }
 
+    /// <summary>The head of a lane, if it is due and addressed to an origin.</summary>
+    public static Head? FindDueOf(SqliteSession session, string queue, string lane, string origin, long now)
+    {
+        using var reader = session.Query(
+            $"""
+            SELECT queue, name, head_id, head_position, {AttemptsWithLost}, last_error FROM lane
+            WHERE queue = $queue AND name = $lane AND origin = $origin AND visible_at <= $now
+            """,
+            ("$queue", queue), ("$lane", lane), ("$origin", origin), ("$now", now));
+        return reader.Read() ? ReadHead(reader) : null;
+    }
+
     public static bool HasEntries(SqliteSession session, string queue, string lane) =>
         session.QueryInt64("SELECT 1 FROM lane WHERE queue = $queue AND name = $lane", ("$queue", queue), ("$lane", lane)) is not null;
 

@@ -100,19 +100,19 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     public async ValueTask<IReadOnlyList<LeasedEntry>> LeaseAsync(
         string queue, string origin, int limit, TimeSpan duration, CancellationToken cancellationToken)
     {
-        var leased = await WriteAsync(
+        var leased = await WriteUnflushedAsync(
             session => Lease(session, LaneTable.FindDue(session, queue, origin, limit, Now), duration),
             cancellationToken).ConfigureAwait(false);
-        return leased.ConvertAll(static lease => Decode(lease.Head, lease.Row, lease.Token, lease.Until));
+        return leased.ConvertAll(Decode);
     }
 
     /// <inheritdoc/>
     public async ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken)
     {
-        var leased = await WriteAsync(
+        var leased = await WriteUnflushedAsync(
             session => Lease(session, LaneTable.FindSendable(session, queue, lane, Now) is { } head ? [head] : [], duration),
             cancellationToken).ConfigureAwait(false);
-        return leased is [var (head, row, token, until)] ? Decode(head, row, token, until) : null;
+        return leased.ConvertAll(Decode).SingleOrDefault();
     }
 
     /// <inheritdoc/>
@@ -121,28 +121,22 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public async ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
-        await WriteAsync(
+        await WriteUnflushedAsync(
             session => LaneTable.Renew(session, lease, _database.Owner, UnixTime.After(Now, duration)),
             cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
-        await SettleAsync(
-            lease,
-            (session, head) =>
-            {
-                var now = Now;
-                Remove(session, head, isHead: true, now);
-                if (delivery is not null)
-                {
-                    ReceiptTable.Insert(session, head, delivery, now);
-                }
-                else
-                {
-                    ReceiptTable.InsertIfAwaited(session, head, now);
-                }
-            },
-            cancellationToken).ConfigureAwait(false);
+        await WriteUnflushedAsync(session => Complete(session, lease, delivery, Now) is not null, cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask<Completion> CompleteAndLeaseNextAsync(
+        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        var (isDone, leased) = await WriteUnflushedAsync(
+            session => CompleteAndLeaseNext(session, lease, delivery, origin, duration), cancellationToken).ConfigureAwait(false);
+        return new Completion(isDone, leased.ConvertAll(Decode).SingleOrDefault());
+    }
 
     /// <inheritdoc/>
     public async ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
@@ -331,6 +325,12 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         return _writer.RunAsync(write, cancellationToken);
     }
 
+    private Task<T> WriteUnflushedAsync<T>(Func<SqliteSession, T> write, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        return _writer.RunUnflushedAsync(write, cancellationToken);
+    }
+
     private async ValueTask<T> ReadAsync<T>(Func<SqliteSession, T> read, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
@@ -503,28 +503,64 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         return true;
     }
 
-    private List<(LaneTable.Head Head, EntryRow? Row, Guid Token, long Until)> Lease(
-        SqliteSession session, List<LaneTable.Head> heads, TimeSpan duration)
+    private List<LeasedRow> Lease(SqliteSession session, List<LaneTable.Head> heads, TimeSpan duration)
     {
         var until = UnixTime.After(Now, duration);
         return heads.ConvertAll(head =>
         {
             var token = Guid.NewGuid();
             LaneTable.Lease(session, head, _database.Owner, token, until);
-            return (head, EntryTable.Find(session, head.EntryId), token, until);
+            return new LeasedRow(head, EntryTable.Find(session, head.EntryId), token, until);
         });
     }
 
-    private static LeasedEntry Decode(LaneTable.Head head, EntryRow? row, Guid token, long until)
+    private static LeasedEntry Decode(LeasedRow leased)
     {
+        var (head, row, token, until) = leased;
         var damage = "The entry's row is gone.";
         var entry = row?.Decode(head.EntryId, head.Attempts, head.LastError, out damage);
         return new LeasedEntry
         {
             Lease = new Lease(head.EntryId, token),
             Entry = entry is null ? null : entry with { DueAt = UnixTime.ToTime(until), IsLeased = true },
+            Body = row is { BodyId: null } ? row.Body ?? [] : default(ReadOnlyMemory<byte>?),
             Damage = damage,
         };
+    }
+
+    /// <returns>The head that was removed; <see langword="null"/> when the lease was lost.</returns>
+    private LaneTable.Head? Complete(SqliteSession session, Lease lease, Delivery? delivery, long now)
+    {
+        ArgumentNullException.ThrowIfNull(lease);
+        if (LaneTable.FindLeased(session, lease, _database.Owner) is not { } head)
+        {
+            return null;
+        }
+
+        Remove(session, head, isHead: true, now);
+        if (delivery is not null)
+        {
+            ReceiptTable.Insert(session, head, delivery, now);
+        }
+        else
+        {
+            ReceiptTable.InsertIfAwaited(session, head, now);
+        }
+
+        return head;
+    }
+
+    private (bool IsDone, List<LeasedRow> Next) CompleteAndLeaseNext(
+        SqliteSession session, Lease lease, Delivery? delivery, string origin, TimeSpan duration)
+    {
+        var now = Now;
+        if (Complete(session, lease, delivery, now) is not { } done)
+        {
+            return (false, []);
+        }
+
+        var next = LaneTable.FindDueOf(session, done.Queue, done.Lane, origin, now);
+        return (true, next is null || QueueTable.GetPause(session, done.Queue) is not null ? [] : Lease(session, [next], duration));
     }
 
     private static void Reschedule(SqliteSession session, LaneTable.Head head, Retry retry, long now)
@@ -745,4 +781,6 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             ReclaimedWork.None,
             (work, owner) => work + HeldTable.Reclaim(session, owner, now) with { Leases = LaneTable.Void(session, owner, now) });
     }
+
+    private sealed record LeasedRow(LaneTable.Head Head, EntryRow? Row, Guid Token, long Until);
 }
