@@ -6,6 +6,9 @@ namespace BgSync.Http.Benchmarks.Children;
 /// <summary>This program once more, as a process to be watched.</summary>
 internal sealed class ChildProcess : IAsyncDisposable
 {
+    // Far more than any of them takes: one that hangs must not hang the benchmarks.
+    private static readonly TimeSpan _patience = TimeSpan.FromMinutes(15);
+
     private readonly Process _process;
 
     private ChildProcess(ProcessStartInfo start)
@@ -28,24 +31,18 @@ internal sealed class ChildProcess : IAsyncDisposable
     }
 
     /// <summary>The next line that it says.</summary>
-    public async Task<string> ReadAsync() => await _process.StandardOutput.ReadLineAsync()
-        ?? throw new InvalidOperationException($"The process {_process.StartInfo.ArgumentList[^1]} has ended too early.");
-
-    public async Task TellAsync(string line)
-    {
-        await _process.StandardInput.WriteLineAsync(line);
-        await _process.StandardInput.FlushAsync();
-    }
+    public async Task<string> ReadAsync() => await InTimeAsync(_process.StandardOutput.ReadLineAsync())
+        ?? throw new InvalidOperationException($"'{Command}' has ended too early.");
 
     /// <summary>Ends its standard input, and waits until it has ended.</summary>
     public async Task EndAsync()
     {
         _process.StandardInput.Close();
-        await _process.StandardOutput.ReadToEndAsync();
-        await _process.WaitForExitAsync();
+        await InTimeAsync(_process.StandardOutput.ReadToEndAsync());
+        await InTimeAsync(_process.WaitForExitAsync());
         if (_process.ExitCode != 0)
         {
-            throw new InvalidOperationException($"The process ended with exit code {_process.ExitCode}.");
+            throw new InvalidOperationException($"'{Command}' ended with exit code {_process.ExitCode}.");
         }
     }
 
@@ -58,6 +55,27 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
 
         _process.Dispose();
+    }
+
+    private string Command => string.Join(' ', _process.StartInfo.ArgumentList.Prepend(_process.StartInfo.FileName));
+
+    // Whoever waited disposes it, which ends it.
+    private async Task<T> InTimeAsync<T>(Task<T> task)
+    {
+        await InTimeAsync((Task)task);
+        return await task;
+    }
+
+    private async Task InTimeAsync(Task task)
+    {
+        try
+        {
+            await task.WaitAsync(_patience);
+        }
+        catch (TimeoutException exception)
+        {
+            throw new TimeoutException($"'{Command}' has neither said anything nor ended for {_patience.TotalMinutes} minutes.", exception);
+        }
     }
 
     private static string Host => Environment.ProcessPath!;
