@@ -36,15 +36,18 @@ internal static class BenchmarkCommand
             Description = $"What to measure: {string.Join(", ", _parts.Select(static part => part.Name))}. All of them when none is named.",
         };
         names.AcceptOnlyFromAmong([.. _parts.Select(static part => part.Name)]);
-        var output = new Option<string>("--output")
+        var output = new Option<string?>("--output")
         {
-            Description = "The folder that the report is written to.",
-            DefaultValueFactory = static _ => Path.Combine("artifacts", "benchmarks"),
+            Description = "The folder that the report is written to, into what earlier runs of other parts have left there.",
         };
         var quick = new Option<bool>("--quick") { Description = "Only shows that everything runs; the figures mean nothing." };
         RootCommand command = new("Measures the queues and what they cost the requests that need none.") { names, output, quick };
         command.SetAction(result =>
-            RunAsync(result.GetValue(names)!, new Effort(result.GetValue(quick)), result.GetValue(output)!, subjects));
+        {
+            var effort = new Effort(result.GetValue(quick));
+            var folder = result.GetValue(output) ?? Path.Combine("artifacts", effort.IsQuick ? "benchmarks-quick" : "benchmarks");
+            return RunAsync(result.GetValue(names)!, effort, folder, subjects);
+        });
         command.Add(ChildCommand.Create(subjects));
         return command.Parse(args).InvokeAsync();
     }
@@ -52,11 +55,14 @@ internal static class BenchmarkCommand
     private static async Task<int> RunAsync(string[] names, Effort effort, string output, QueueSubject[] subjects)
     {
         using var folder = new WorkFolder();
-        var report = new Report();
+        var report = await Report.OpenAsync(output);
+        var text = "";
         foreach (var part in _parts.Where(part => names.Length == 0 || names.Contains(part.Name)))
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{part.Title} ({part.Name})"));
-            await part.RunAsync(new Bench(effort, report.Begin(part.Title), folder, subjects));
+            var section = new Section { Title = part.Title, Surroundings = Surroundings.Describe(folder.Path, effort) };
+            await part.RunAsync(new Bench(effort, section, folder, subjects));
+            text = await report.SaveAsync(section, _parts.Select(static part => part.Title));
         }
 
         foreach (var subject in subjects)
@@ -64,10 +70,8 @@ internal static class BenchmarkCommand
             await subject.DisposeAsync();
         }
 
-        var text = MarkdownReport.Write(report, Surroundings.Describe(folder.Path));
         Console.WriteLine();
         Console.Write(text);
-        await ReportFiles.WriteAsync(output, report, text);
         return 0;
     }
 }

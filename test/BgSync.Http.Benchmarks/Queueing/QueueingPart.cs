@@ -1,4 +1,3 @@
-using System.Globalization;
 using BgSync.Http.Benchmarks.Children;
 using BgSync.Http.Benchmarks.Measuring;
 using BgSync.Http.Benchmarks.Queues;
@@ -77,7 +76,7 @@ internal sealed class QueueingPart : IBenchmarkPart
                 loads[callers].ForEach(load => series.Add(load.Milliseconds(share)));
                 return Figures.Number(series.Median);
             });
-            bench.Section.Note($"{callers} callers: p50 / p99 / longest {string.Join(" / ", times)} ms");
+            bench.Section.Note($"{Figures.Count(callers, "caller")}: p50 / p99 / longest {string.Join(" / ", times)} ms");
         }
     }
 
@@ -107,7 +106,7 @@ internal sealed class QueueingPart : IBenchmarkPart
             if (await FlushCount.MeasureAsync(store, bench.Folder, callers, bench.Effort.Of(4000, 200)) is { } flushes)
             {
                 bench.Section.Add(new(
-                    string.Create(CultureInfo.InvariantCulture, $"flushes an entry, {callers} callers"),
+                    $"flushes an entry, {Figures.Count(callers, "caller")}",
                     flushes,
                     Figures.Number(flushes),
                     null,

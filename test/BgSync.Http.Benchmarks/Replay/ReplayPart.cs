@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using BgSync.Http.Benchmarks.Measuring;
 using BgSync.Http.Benchmarks.Queues;
 using BgSync.Http.Benchmarks.Reporting;
@@ -9,7 +8,7 @@ namespace BgSync.Http.Benchmarks.Replay;
 /// <summary>How fast a queue is sent to a local server, against a bare loop that posts the same bodies.</summary>
 internal sealed class ReplayPart : IBenchmarkPart
 {
-    private static readonly Goal _goal = Goal.AtLeast(0.85, "85 %");
+    private static readonly Goal _goal = Goal.AtLeast(0.85, "0.85 ×");
 
     private readonly byte[] _body = new byte[1024];
 
@@ -36,7 +35,7 @@ internal sealed class ReplayPart : IBenchmarkPart
                 async () => (await Load.RunAsync(lanes, entries, number => PostAsync(bare, UriOf(server, number, lanes)))).PerSecond);
             var share = series[0].RatioTo(series[1]);
             bench.Section.Add(new(
-                string.Create(CultureInfo.InvariantCulture, $"replay of {entries:#,0} entries in {lanes} lanes, against a bare loop"),
+                $"replay of {Figures.Number(entries)} entries in {Figures.Count(lanes, "lane")}, against a bare loop",
                 share,
                 $"{Figures.PerSecond(series[0].Median)} against {Figures.PerSecond(series[1].Median)}",
                 share,

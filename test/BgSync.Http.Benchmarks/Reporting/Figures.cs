@@ -29,7 +29,8 @@ internal static class Figures
 
     public static string Times(double value) => $"{value.ToString("0.00", CultureInfo.InvariantCulture)} ×";
 
-    public static string Percent(double share) => $"{Number(share * 100)} %";
+    public static string Count(int count, string of) =>
+        string.Create(CultureInfo.InvariantCulture, $"{count:#,0} {of}{(count == 1 ? "" : "s")}");
 
     public static string Bytes(double value)
     {

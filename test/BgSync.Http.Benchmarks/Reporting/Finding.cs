@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace BgSync.Http.Benchmarks.Reporting;
 
 /// <summary>One line of the table.</summary>
@@ -6,7 +8,9 @@ namespace BgSync.Http.Benchmarks.Reporting;
 /// <param name="Reached">The number as the table says it.</param>
 /// <param name="Ratio">It, divided by what was measured beside it; <see langword="null"/> where nothing was.</param>
 /// <param name="Goal">The number to reach; <see langword="null"/> for a figure that is told only.</param>
-internal sealed record Finding(string What, double Value, string Reached, double? Ratio, Goal? Goal = null)
+/// <param name="Kind">What it has in common with others, of which the plot shows the worst; <see langword="null"/> when there are none.</param>
+internal sealed record Finding(string What, double Value, string Reached, double? Ratio, Goal? Goal = null, string? Kind = null)
 {
+    [JsonIgnore]
     public bool? IsReached => Goal?.IsReachedBy(Value);
 }

@@ -6,14 +6,20 @@ namespace BgSync.Http.Benchmarks.Reporting;
 /// <summary>The report as Markdown.</summary>
 internal static class MarkdownReport
 {
-    public static string Write(Report report, string surroundings)
+    public static string Write(IReadOnlyList<Section> sections)
     {
         var text = new StringBuilder();
-        text.AppendLine(surroundings).AppendLine();
-        if (report.Sections.Any(static section => section.Findings.Count > 0))
+        var surroundings = sections.GroupBy(static section => section.Surroundings, static section => section.Title).ToArray();
+        foreach (var parts in surroundings)
+        {
+            var which = surroundings.Length > 1 ? $"{string.Join("; ", parts)}: " : "";
+            text.AppendLine(CultureInfo.InvariantCulture, $"{which}{parts.Key}").AppendLine();
+        }
+
+        if (sections.Any(static section => section.Findings.Count > 0))
         {
             text.AppendLine("| What | Reached | Wanted | Ratio | |").AppendLine("|---|---:|---:|---:|:-:|");
-            foreach (var finding in report.Sections.SelectMany(static section => section.Findings))
+            foreach (var finding in sections.SelectMany(static section => section.Findings))
             {
                 text.Append("| ").Append(finding.What)
                     .Append(" | ").Append(finding.Reached)
@@ -26,7 +32,7 @@ internal static class MarkdownReport
             text.AppendLine();
         }
 
-        foreach (var section in report.Sections)
+        foreach (var section in sections)
         {
             if (section.Comparison is { } comparison)
             {
@@ -39,11 +45,11 @@ internal static class MarkdownReport
 
                 text.AppendLine();
             }
+        }
 
-            foreach (var note in section.Notes)
-            {
-                text.AppendLine(CultureInfo.InvariantCulture, $"- {note}");
-            }
+        foreach (var note in sections.SelectMany(static section => section.Notes.Select(note => $"{section.Title}: {note}")))
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"- {note}");
         }
 
         return text.ToString();

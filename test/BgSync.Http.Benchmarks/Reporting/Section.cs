@@ -1,34 +1,37 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace BgSync.Http.Benchmarks.Reporting;
 
 /// <summary>What one part has found. Each line is shown as it comes: a run takes long.</summary>
-internal sealed class Section(string title)
+[JsonObjectCreationHandling(JsonObjectCreationHandling.Populate)]
+internal sealed class Section
 {
-    private readonly List<Finding> _findings = [];
-    private readonly List<string> _notes = [];
+    public required string Title { get; init; }
 
-    public string Title => title;
+    /// <summary>On what its figures were taken.</summary>
+    public required string Surroundings { get; init; }
 
-    public IReadOnlyList<Finding> Findings => _findings;
+    public List<Finding> Findings { get; } = [];
 
-    public IReadOnlyList<string> Notes => _notes;
+    public List<string> Notes { get; } = [];
 
     /// <summary>A table of its own beside the findings.</summary>
-    public Comparison? Comparison { get; private set; }
+    [JsonObjectCreationHandling(JsonObjectCreationHandling.Replace)]
+    public Comparison? Comparison { get; set; }
 
     public void Add(Finding finding)
     {
-        _findings.Add(finding);
+        Findings.Add(finding);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"  {finding.What}: {finding.Reached} {finding.Ratio:0.00×} {finding.Goal?.Text}"));
     }
 
     public void Note(string note)
     {
-        _notes.Add(note);
+        Notes.Add(note);
         Console.WriteLine($"  {note}");
     }
 
-    public Comparison Compare(IEnumerable<string> columns) => Comparison = new Comparison([.. columns]);
+    public Comparison Compare(IEnumerable<string> columns) => Comparison = new Comparison { Columns = [.. columns] };
 }

@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using BgSync.Http.Benchmarks.Measuring;
 
 namespace BgSync.Http.Benchmarks.Reporting;
 
 /// <summary>On what the figures were taken.</summary>
 internal static class Surroundings
 {
-    public static string Describe(string workFolder)
+    public static string Describe(string workFolder, Effort effort)
     {
         var disk = DriveInfo.GetDrives()
             .Where(drive => workFolder.StartsWith(drive.Name, StringComparison.OrdinalIgnoreCase))
@@ -14,7 +15,8 @@ internal static class Surroundings
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{Environment.ProcessorCount} × {Processor()}, {RuntimeInformation.OSDescription}, "
-            + $"{RuntimeInformation.FrameworkDescription}, files on {disk?.DriveFormat ?? "an unknown file system"}");
+            + $"{RuntimeInformation.FrameworkDescription}, files on {disk?.DriveFormat ?? "an unknown file system"}"
+            + $"{(effort.IsQuick ? ". Only shows that everything runs: the figures mean nothing" : "")}.");
     }
 
     private static string Processor() => File.Exists("/proc/cpuinfo")

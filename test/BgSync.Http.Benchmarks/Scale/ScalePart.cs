@@ -58,14 +58,25 @@ internal sealed class ScalePart : IBenchmarkPart
         var opening = await CompareAsync(bench, queues, static queue => queue.ReopenAsync());
         for (var i = 1; i < queues.Count; i++)
         {
-            var what = string.Create(CultureInfo.InvariantCulture, $"with {queues[i].Length:#,0} entries in {queues[i].Lanes:#,0} lanes");
+            var what = string.Create(CultureInfo.InvariantCulture, $"with {queues[i].Length:#,0} entries in {Figures.Count(queues[i].Lanes, "lane")}");
             var against = string.Create(CultureInfo.InvariantCulture, $"{what}, against {queues[0].Length:#,0} entries");
-            bench.Section.Add(Flat($"lease and complete {against}", settling[i], settling[0]));
-            bench.Section.Add(Flat($"append {against}", adding[i], adding[0]));
+            bench.Section.Add(Flat("lease and complete", against, settling[i], settling[0]));
+            bench.Section.Add(Flat("append", against, adding[i], adding[0]));
             bench.Section.Add(new(
-                $"count {what}", counting[i].Median, Figures.Milliseconds(counting[i].Median), counting[i].RatioTo(counting[0]), _count));
+                $"count {what}",
+                counting[i].Median,
+                Figures.Milliseconds(counting[i].Median),
+                counting[i].RatioTo(counting[0]),
+                _count,
+                "count a long queue"));
             var longer = opening[i].ExcessOver(opening[0]);
-            bench.Section.Add(new($"open {against}", longer, Figures.Excess(longer, "ms"), opening[i].RatioTo(opening[0]), _opening));
+            bench.Section.Add(new(
+                $"open {against}",
+                longer,
+                Figures.Excess(longer, "ms"),
+                opening[i].RatioTo(opening[0]),
+                _opening,
+                "open a long queue, against a short one"));
         }
 
         var last = queues[^1];
@@ -77,16 +88,17 @@ internal sealed class ScalePart : IBenchmarkPart
         var given = await SettledSize.OfAsync(last.Session, bench.Effort);
         bench.Section.Note(string.Create(
             CultureInfo.InvariantCulture,
-            $"{last.Length:#,0} entries in {last.Lanes:#,0} lanes: {Figures.Bytes(full)} on disk; cleared in {seconds:0.0} s: "
+            $"{last.Length:#,0} entries in {Figures.Count(last.Lanes, "lane")}: {Figures.Bytes(full)} on disk; cleared in {seconds:0.0} s: "
             + $"{Figures.Bytes(atOnce)} at once, {Figures.Bytes(given)} when the store has given the space back by itself."));
     }
 
-    private static Finding Flat(string what, Series series, Series baseline) => new(
-        what,
+    private static Finding Flat(string what, string against, Series series, Series baseline) => new(
+        $"{what} {against}",
         series.RatioTo(baseline),
         $"{Figures.Milliseconds(series.Median)} against {Figures.Milliseconds(baseline.Median)}",
         series.RatioTo(baseline),
-        _flat);
+        _flat,
+        $"{what}, long queue against short");
 
     private static Task<Series[]> CompareAsync(Bench bench, List<LongQueue> queues, Func<LongQueue, Task<double>> measure) =>
         Series.AlternateAsync(bench.Effort.Repeats, [.. queues.Select(queue => (Func<Task<double>>)(() => measure(queue)))]);

@@ -39,7 +39,7 @@ internal sealed class StoresPart : IBenchmarkPart
                 await Load.RunAsync(callers, entries, _ => session.AddAsync("", _body)));
             var rates = loads.Select(static of => Median(of, static load => load.PerSecond)).ToList();
             comparison.Add($"queue 1 KiB, {Callers(callers)}", rates.Select(Figures.PerSecond));
-            comparison.Draw($"queue, {Callers(callers)}", rates);
+            Draw(bench, comparison, $"queue, {Callers(callers)}", rates);
             if (callers is 1 or 64)
             {
                 comparison.Add(
@@ -73,10 +73,13 @@ internal sealed class StoresPart : IBenchmarkPart
             var medians = rates.Select(static of => Median(of, static rate => rate)).ToList();
             var what = lanes == 1 ? "lease and complete, one lane" : $"lease and complete, {lanes} lanes";
             comparison.Add(what, medians.Select(Figures.PerSecond));
-            comparison.Draw(what, medians);
+            Draw(bench, comparison, what, medians);
             await CloseAllAsync(sessions);
         }
     }
+
+    private static void Draw(Bench bench, Comparison comparison, string what, IEnumerable<double> rates) =>
+        comparison.Draw(what, bench.Subjects.Zip(rates, static (subject, rate) => subject.IsDurable ? rate : double.NaN));
 
     private static async Task MeasureFlushesAsync(Bench bench, Comparison comparison)
     {

@@ -33,9 +33,15 @@ internal sealed class WayThroughPart : IBenchmarkPart
                 cost.Nanoseconds,
                 Figures.Excess(cost.Nanoseconds, "ns"),
                 cost.Ratio,
-                isTeed ? null : time));
+                isTeed ? null : time,
+                $"{what}: time"));
             bench.Section.Add(new(
-                $"{what} ({parameters}): bytes", cost.Bytes, Figures.Excess(cost.Bytes, "B"), null, isTeed ? null : bytes));
+                $"{what} ({parameters}): bytes",
+                cost.Bytes,
+                Figures.Excess(cost.Bytes, "B"),
+                null,
+                isTeed ? null : bytes,
+                $"{what}: bytes"));
         }
     }
 }
