@@ -1,5 +1,5 @@
-using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
+using BgSync.Http.Testing.PostgreSql;
 using Npgsql;
 using Xunit;
 

@@ -3,6 +3,7 @@ using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Testing;
+using BgSync.Http.Testing.PostgreSql;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

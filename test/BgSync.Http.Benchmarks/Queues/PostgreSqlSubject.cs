@@ -1,4 +1,4 @@
-using BgSync.Http.PostgreSql.Tests.Infrastructure;
+using BgSync.Http.Testing.PostgreSql;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace BgSync.Http.Benchmarks.Queues;

@@ -1,3 +1,4 @@
+using BgSync.Http.Testing.PostgreSql;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Infrastructure;

@@ -1,4 +1,5 @@
 using BgSync.Http.Testing;
+using BgSync.Http.Testing.PostgreSql;
 using Npgsql;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
 using BgSync.Http.Testing;
+using BgSync.Http.Testing.PostgreSql;
 using Npgsql;
 using Xunit;
 

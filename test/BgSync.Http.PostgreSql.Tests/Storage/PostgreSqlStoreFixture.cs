@@ -1,6 +1,7 @@
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
+using BgSync.Http.Testing.PostgreSql;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Xunit;

@@ -1,4 +1,4 @@
-using BgSync.Http.PostgreSql.Tests.Infrastructure;
+using BgSync.Http.Testing.PostgreSql;
 using BgSync.Http.Testing.Trials;
 using Xunit;
 

@@ -1,5 +1,6 @@
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
+using BgSync.Http.Testing.PostgreSql;
 using BgSync.Http.Testing.Trials;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
+namespace BgSync.Http.Testing.PostgreSql;
 
 /// <summary>Where this machine has the programs of a PostgreSQL server.</summary>
 internal static class PostgreSqlPrograms

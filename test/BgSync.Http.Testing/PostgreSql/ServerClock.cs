@@ -1,7 +1,6 @@
-using BgSync.Http.Testing;
 using Npgsql;
 
-namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
+namespace BgSync.Http.Testing.PostgreSql;
 
 /// <summary>Puts a clock that tests set in the place of the server's own.</summary>
 internal sealed class ServerClock : IDisposable

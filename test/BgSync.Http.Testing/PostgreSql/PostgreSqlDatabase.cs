@@ -1,8 +1,7 @@
 using System.Globalization;
-using BgSync.Http.Testing;
 using Npgsql;
 
-namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
+namespace BgSync.Http.Testing.PostgreSql;
 
 /// <summary>A database of a test class's own, with the store's schema in it, and ways to look at it behind the store's back.</summary>
 public sealed class PostgreSqlDatabase : IAsyncDisposable

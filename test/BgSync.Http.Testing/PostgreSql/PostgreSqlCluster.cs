@@ -1,14 +1,11 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
-using BgSync.Http.PostgreSql.Tests.Infrastructure;
-using BgSync.Http.Testing;
+using BgSync.Http.PostgreSql;
 using BgSync.Tool.Demo;
 using Npgsql;
 using Xunit;
 
-[assembly: AssemblyFixture(typeof(PostgreSqlCluster))]
-
-namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
+namespace BgSync.Http.Testing.PostgreSql;
 
 /// <summary>
 /// A PostgreSQL server of the tests' own, with the durability of a real one, on a free port of the loopback; gone when they are. All tests

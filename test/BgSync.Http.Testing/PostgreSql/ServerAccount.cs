@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
+namespace BgSync.Http.Testing.PostgreSql;
 
 /// <summary>Who runs the server: PostgreSQL refuses root, so that tests of root run it as somebody else.</summary>
 internal sealed class ServerAccount

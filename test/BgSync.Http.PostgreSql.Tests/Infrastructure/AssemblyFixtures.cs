@@ -1,0 +1,4 @@
+using BgSync.Http.Testing.PostgreSql;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(PostgreSqlCluster))]
