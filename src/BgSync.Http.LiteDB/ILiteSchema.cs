@@ -1,6 +1,6 @@
-using BgSync.Http.Storage.LiteDB.Files;
+using BgSync.Http.LiteDB.Files;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>What stands in the file.</summary>
 internal interface ILiteSchema

@@ -1,7 +1,8 @@
+using BgSync.Http.LiteDB.Collections;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Collections;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>Writes a body in chunks, a commit for each call.</summary>
 internal sealed class LiteBodyWriter(LiteWriter writer, long id) : IStoredBodyWriter

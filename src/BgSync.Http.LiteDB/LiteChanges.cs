@@ -1,6 +1,6 @@
-using BgSync.Http.Storage.LiteDB.Collections;
+using BgSync.Http.LiteDB.Collections;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>
 /// What every operation reads and changes, kept in memory and written once for all that share a transaction.

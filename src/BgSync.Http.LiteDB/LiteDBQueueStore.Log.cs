@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 public sealed partial class LiteDBQueueStore
 {

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
+using BgSync.Http.LiteDB.Collections;
+using BgSync.Http.LiteDB.Documents;
 using BgSync.Http.Requests;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Collections;
-using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 using Microsoft.Extensions.Logging;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>Keeps queues in a LiteDB file: each queue is a collection that bears its name, each entry a document that can be read.</summary>
 /// <remarks>

@@ -1,4 +1,4 @@
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>Where the LiteDB store stands.</summary>
 public sealed class LiteDBStoreOptions

@@ -1,8 +1,8 @@
+using BgSync.Http.LiteDB.Files;
 using BgSync.Http.Storage.Files;
-using BgSync.Http.Storage.LiteDB.Files;
 using Microsoft.Extensions.Logging;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>The database file: who may open it, what it must be, and what to do when it is damaged.</summary>
 /// <remarks>

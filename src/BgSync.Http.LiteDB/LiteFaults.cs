@@ -1,6 +1,7 @@
+using BgSync.Http.Storage;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>What a failure of LiteDB or of the file system means, and what to do about it.</summary>
 internal static class LiteFaults

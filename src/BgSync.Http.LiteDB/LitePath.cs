@@ -1,6 +1,6 @@
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>Where the database file is, and what it is encrypted with.</summary>
 /// <param name="Path">The full path.</param>

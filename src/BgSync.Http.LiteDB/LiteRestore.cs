@@ -1,9 +1,10 @@
-using BgSync.Http.Storage.LiteDB.Collections;
-using BgSync.Http.Storage.LiteDB.Documents;
-using BgSync.Http.Storage.LiteDB.Files;
+using BgSync.Http.LiteDB.Collections;
+using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.LiteDB.Files;
+using BgSync.Http.Storage;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>Makes a store of what was read from a damaged one: entries and dead letters as they are, and anew what can be made anew.</summary>
 /// <remarks>What a document is, is told by its fields, so that nothing depends on the names of the collections.</remarks>

@@ -1,8 +1,9 @@
+using BgSync.Http.LiteDB.Collections;
+using BgSync.Http.LiteDB.Files;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Collections;
-using BgSync.Http.Storage.LiteDB.Files;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>
 /// The collections of the store beside those of the queues, whose names no queue's collection can have (see

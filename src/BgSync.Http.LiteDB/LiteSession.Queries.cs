@@ -1,7 +1,7 @@
-using BgSync.Http.Storage.LiteDB.Collections;
+using BgSync.Http.LiteDB.Collections;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 internal sealed partial class LiteSession
 {

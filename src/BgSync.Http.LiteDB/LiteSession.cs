@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
-using BgSync.Http.Storage.LiteDB.Files;
+using BgSync.Http.LiteDB.Files;
 using LiteDB;
 using LiteDB.Engine;
 
-namespace BgSync.Http.Storage.LiteDB;
+namespace BgSync.Http.LiteDB;
 
 /// <summary>
 /// An open database, with at most one transaction. Used by one thread only: LiteDB mixes up transactions of several threads.

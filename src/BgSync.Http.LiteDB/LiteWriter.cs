@@ -1,4 +1,6 @@
-namespace BgSync.Http.Storage.LiteDB;
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.LiteDB;
 
 /// <summary>The one thread that uses the database, to write and to read.</summary>
 internal sealed class LiteWriter(LiteDatabase database) : GroupCommitter<LiteSession>("BgSync LiteDB")

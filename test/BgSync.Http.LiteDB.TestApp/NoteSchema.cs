@@ -1,5 +1,4 @@
-using BgSync.Http.Storage.LiteDB;
-using BgSync.Http.Storage.LiteDB.Files;
+using BgSync.Http.LiteDB.Files;
 using LiteDB;
 
 namespace BgSync.Http.LiteDB.TestApp;

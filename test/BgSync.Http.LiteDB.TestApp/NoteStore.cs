@@ -1,5 +1,4 @@
-using BgSync.Http.Storage.LiteDB;
-using BgSync.Http.Storage.LiteDB.Files;
+using BgSync.Http.LiteDB.Files;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -1,8 +1,9 @@
+using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The last failed attempts at entries and dead letters: a document for each that has some, so that the entry itself stays.</summary>
 internal static class AttemptCollection

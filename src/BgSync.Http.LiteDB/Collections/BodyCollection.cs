@@ -1,8 +1,8 @@
+using BgSync.Http.LiteDB.Documents;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The bodies too large to stand beside their entry, in chunks.</summary>
 /// <remarks>

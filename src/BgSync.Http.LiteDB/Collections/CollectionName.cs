@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>
 /// The collection of a queue bears the queue's name. What LiteDB does not allow in one is written <c>$</c> and two hexadecimal digits

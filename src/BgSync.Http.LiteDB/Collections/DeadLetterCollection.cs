@@ -1,8 +1,9 @@
+using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The dead letters of all queues, each with its own copy of the entry.</summary>
 internal static class DeadLetterCollection

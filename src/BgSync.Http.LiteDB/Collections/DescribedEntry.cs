@@ -1,8 +1,9 @@
+using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>An entry with what its lane knows of it; decoded by whoever asked, for the one thread of the database is everybody's.</summary>
 /// <param name="Document">The entry.</param>

@@ -1,9 +1,10 @@
+using BgSync.Http.LiteDB.Documents;
 using BgSync.Http.Requests;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The entries of a queue, in a collection of their own.</summary>
 internal static class EntryCollection

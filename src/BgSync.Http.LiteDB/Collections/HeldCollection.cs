@@ -1,8 +1,9 @@
+using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The requests that are being sent for the first time. No other collection knows of them but that of their bodies.</summary>
 internal static class HeldCollection

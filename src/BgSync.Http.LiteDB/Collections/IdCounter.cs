@@ -1,7 +1,7 @@
-using BgSync.Http.Storage.LiteDB.Documents;
+using BgSync.Http.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>
 /// The ids of entries, held requests and bodies, none of which is given twice: LiteDB's own begin anew when a collection is empty.

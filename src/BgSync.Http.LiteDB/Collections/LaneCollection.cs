@@ -1,8 +1,9 @@
+using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
-using BgSync.Http.Storage.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The lanes of all queues that have entries.</summary>
 internal static class LaneCollection

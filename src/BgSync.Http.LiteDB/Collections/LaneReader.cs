@@ -1,7 +1,7 @@
-using BgSync.Http.Storage.LiteDB.Documents;
+using BgSync.Http.LiteDB.Documents;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The lanes of many entries, each lane read once.</summary>
 internal sealed class LaneReader(LiteSession session, LiteQueue queue)

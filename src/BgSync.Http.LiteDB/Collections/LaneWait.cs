@@ -1,4 +1,4 @@
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>Why the head of a lane waits.</summary>
 internal enum LaneWait

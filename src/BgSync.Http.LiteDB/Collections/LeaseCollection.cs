@@ -1,7 +1,8 @@
-using BgSync.Http.Storage.LiteDB.Documents;
+using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Storage;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The leases that are held: few, whatever is queued. The lanes have them too; these are found by their tokens.</summary>
 internal static class LeaseCollection

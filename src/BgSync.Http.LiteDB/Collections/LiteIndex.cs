@@ -1,6 +1,6 @@
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>An index of a collection, or its primary key.</summary>
 /// <param name="Field">

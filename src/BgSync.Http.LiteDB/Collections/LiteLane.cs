@@ -1,7 +1,8 @@
-using BgSync.Http.Storage.LiteDB.Documents;
+using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Storage;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>A lane that has entries: its head, when that is due, its attempts and its lease.</summary>
 /// <remarks>A lease is void when its time is up; until another takes the head, its holder may still settle it.</remarks>

@@ -1,8 +1,9 @@
+using BgSync.Http.LiteDB.Documents;
 using BgSync.Http.Requests;
-using BgSync.Http.Storage.LiteDB.Documents;
+using BgSync.Http.Storage;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The counts, the ends and the pause of a queue. The session writes what has changed when it commits.</summary>
 internal sealed class LiteQueue

@@ -1,6 +1,7 @@
 using System.Text;
+using BgSync.Http.Storage;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The queues, each with a collection for its entries.</summary>
 internal sealed class QueueCollection

@@ -1,6 +1,7 @@
+using BgSync.Http.Storage;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Collections;
+namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>Where an entry stands, and what a change by hand is to know of it.</summary>
 /// <param name="Document">The entry.</param>

@@ -1,5 +1,5 @@
+using BgSync.Http.LiteDB;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;

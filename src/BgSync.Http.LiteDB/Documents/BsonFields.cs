@@ -1,6 +1,6 @@
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Documents;
+namespace BgSync.Http.LiteDB.Documents;
 
 /// <summary>Reads fields of which a damaged document may lack any, or have it of another type; what is null is not written.</summary>
 internal static class BsonFields

@@ -1,7 +1,7 @@
 using System.Text;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Documents;
+namespace BgSync.Http.LiteDB.Documents;
 
 /// <summary>Text as LiteDB takes it.</summary>
 internal static class BsonText

@@ -1,6 +1,6 @@
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Documents;
+namespace BgSync.Http.LiteDB.Documents;
 
 /// <summary>A time in milliseconds since 1970 as a date that LiteDB's tools show; none for never.</summary>
 internal static class BsonTime

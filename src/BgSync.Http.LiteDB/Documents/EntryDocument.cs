@@ -1,7 +1,7 @@
 using BgSync.Http.Storage.Format;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Documents;
+namespace BgSync.Http.LiteDB.Documents;
 
 /// <summary>What makes an entry, as documents of entries, dead letters and held requests have it: field by field, to be read.</summary>
 internal static class EntryDocument

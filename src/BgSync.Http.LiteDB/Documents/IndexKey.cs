@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace BgSync.Http.Storage.LiteDB.Documents;
+namespace BgSync.Http.LiteDB.Documents;
 
 /// <summary>
 /// Keys of indexes over several fields: LiteDB indexes one value of at most 1,023 bytes, so names stand in them as hashes, and numbers

@@ -1,6 +1,6 @@
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Documents;
+namespace BgSync.Http.LiteDB.Documents;
 
 /// <summary>
 /// Headers and metadata as an array of name and value. As the fields of a document they would lose their order, and LiteDB does not

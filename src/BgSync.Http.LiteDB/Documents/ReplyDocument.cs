@@ -1,6 +1,7 @@
+using BgSync.Http.Storage;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Documents;
+namespace BgSync.Http.LiteDB.Documents;
 
 /// <summary>A reply as dead letters and receipts hold it, beside its status.</summary>
 internal static class ReplyDocument

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Files;
+namespace BgSync.Http.LiteDB.Files;
 
 /// <summary>What the first page of a file says.</summary>
 internal readonly struct LiteHeader

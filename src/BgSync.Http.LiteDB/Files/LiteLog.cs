@@ -1,4 +1,4 @@
-namespace BgSync.Http.Storage.LiteDB.Files;
+namespace BgSync.Http.LiteDB.Files;
 
 /// <summary>What a log holds, found without LiteDB, which would add to a log that a crash has left half written.</summary>
 internal sealed class LiteLog

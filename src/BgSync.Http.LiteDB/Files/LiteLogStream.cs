@@ -1,4 +1,4 @@
-namespace BgSync.Http.Storage.LiteDB.Files;
+namespace BgSync.Http.LiteDB.Files;
 
 /// <summary>
 /// The log as LiteDB sees it. What LiteDB appends is held back until <see cref="Sync"/>, because LiteDB itself never flushes it, and

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace BgSync.Http.Storage.LiteDB.Files;
+namespace BgSync.Http.LiteDB.Files;
 
 /// <summary>What this library knows of the pages that LiteDB 5 writes.</summary>
 internal static class LitePage

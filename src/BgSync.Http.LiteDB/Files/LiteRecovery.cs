@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace BgSync.Http.Storage.LiteDB.Files;
+namespace BgSync.Http.LiteDB.Files;
 
 /// <summary>Puts a recovered file in the place of a damaged one, which is kept whole.</summary>
 internal static class LiteRecovery

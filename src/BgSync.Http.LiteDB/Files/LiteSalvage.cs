@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Files;
+namespace BgSync.Http.LiteDB.Files;
 
 /// <summary>
 /// Reads what can be read of a damaged file. It looks at every page of documents by itself, because LiteDB finds documents through

@@ -1,6 +1,6 @@
 using LiteDB;
 
-namespace BgSync.Http.Storage.LiteDB.Files;
+namespace BgSync.Http.LiteDB.Files;
 
 /// <summary>A document that could be read from a damaged file.</summary>
 /// <param name="Collection">Where it was; <see langword="null"/> when the names of the collections cannot be read.</param>

@@ -1,6 +1,6 @@
 using BgSync.Http.Storage.Files;
 
-namespace BgSync.Http.Storage.LiteDB.Files;
+namespace BgSync.Http.LiteDB.Files;
 
 /// <summary>A file whose <see cref="Flush()"/> returns when what was written is on stable storage. Nobody else can open it.</summary>
 internal sealed class StableFileStream : FileStream

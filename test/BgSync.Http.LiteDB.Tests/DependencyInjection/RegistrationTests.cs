@@ -1,5 +1,4 @@
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB;
 using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;

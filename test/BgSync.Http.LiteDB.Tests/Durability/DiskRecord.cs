@@ -1,4 +1,4 @@
-using BgSync.Http.Storage.LiteDB.Files;
+using BgSync.Http.LiteDB.Files;
 
 namespace BgSync.Http.LiteDB.Tests.Durability;
 

@@ -1,10 +1,9 @@
+using BgSync.Http.LiteDB.Files;
 using BgSync.Http.LiteDB.TestApp;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB.Files;
 using BgSync.Http.Testing.Trials;
 using LiteDB;
 using Xunit;
-using LiteDatabase = BgSync.Http.Storage.LiteDB.LiteDatabase;
 using LiteDatabaseOfOthers = LiteDB.LiteDatabase;
 
 namespace BgSync.Http.LiteDB.Tests.Durability;

@@ -1,7 +1,6 @@
+using BgSync.Http.LiteDB.Files;
 using BgSync.Http.LiteDB.TestApp;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB;
-using BgSync.Http.Storage.LiteDB.Files;
 using BgSync.Http.Testing;
 using BgSync.Http.Testing.Trials;
 using Microsoft.Extensions.Logging;

@@ -1,5 +1,4 @@
 using BgSync.Http.LiteDB.TestApp;
-using BgSync.Http.Storage.LiteDB;
 using BgSync.Http.Testing;
 using BgSync.Http.Testing.Trials;
 using Microsoft.Extensions.Logging.Abstractions;

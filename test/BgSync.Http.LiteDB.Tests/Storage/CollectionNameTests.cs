@@ -1,4 +1,4 @@
-using BgSync.Http.Storage.LiteDB.Collections;
+using BgSync.Http.LiteDB.Collections;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Storage;

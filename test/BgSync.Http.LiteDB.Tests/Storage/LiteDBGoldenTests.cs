@@ -1,6 +1,6 @@
 using System.Text;
+using BgSync.Http.LiteDB.Files;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB.Files;
 using BgSync.Http.Testing;
 using LiteDB;
 using LiteDB.Engine;

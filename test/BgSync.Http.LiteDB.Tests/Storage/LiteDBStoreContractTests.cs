@@ -1,6 +1,5 @@
+using BgSync.Http.LiteDB.Collections;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB;
-using BgSync.Http.Storage.LiteDB.Collections;
 using BgSync.Http.Testing;
 using BgSync.Http.Testing.Storage;
 using Microsoft.Extensions.Logging.Abstractions;

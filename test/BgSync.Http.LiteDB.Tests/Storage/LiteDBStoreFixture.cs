@@ -1,6 +1,5 @@
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB;
 using BgSync.Http.Testing;
 using LiteDB;
 using LiteDB.Engine;

@@ -1,8 +1,7 @@
 using System.Security.Cryptography;
+using BgSync.Http.LiteDB.Collections;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB;
-using BgSync.Http.Storage.LiteDB.Collections;
 using BgSync.Http.Testing;
 using LiteDB;
 using Xunit;

@@ -1,6 +1,5 @@
+using BgSync.Http.LiteDB.Files;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB;
-using BgSync.Http.Storage.LiteDB.Files;
 using LiteDB;
 using Xunit;
 

@@ -1,9 +1,8 @@
+using BgSync.Http.LiteDB.Collections;
+using BgSync.Http.LiteDB.Documents;
 using BgSync.Http.LiteDB.Tests.Storage;
 using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Storage.LiteDB;
-using BgSync.Http.Storage.LiteDB.Collections;
-using BgSync.Http.Storage.LiteDB.Documents;
 using BgSync.Http.Testing;
 using BgSync.Http.Testing.Trials;
 using Microsoft.Extensions.Logging.Abstractions;
