@@ -28,6 +28,9 @@ public static class BackgroundSyncRequestExtensions
     /// </summary>
     private static readonly ConditionalWeakTable<HttpRequestMessage, object> _naming = [];
 
+    /// <summary>Whether there was one such request ever: in most applications there is none.</summary>
+    private static volatile bool _isNaming;
+
     /// <summary>
     /// Gives the request notes of the caller's own, kept with its entry and never sent. Workbox's <c>metadata</c>.
     /// </summary>
@@ -61,6 +64,7 @@ public static class BackgroundSyncRequestExtensions
         ArgumentException.ThrowIfNullOrEmpty(queueName);
         request.Options.Set(_queue, queueName);
         _naming.AddOrUpdate(request, queueName);
+        _isNaming = true;
     }
 
     /// <summary>Keeps the request out of every queue: it is sent as if there were none, and fails if it cannot be.</summary>
@@ -158,7 +162,8 @@ public static class BackgroundSyncRequestExtensions
     }
 
     /// <summary>Whether the request names a queue; leaves it untouched.</summary>
-    internal static bool NamesBackgroundSyncQueue(this HttpRequestMessage request) => _naming.TryGetValue(request, out _);
+    internal static bool NamesBackgroundSyncQueue(this HttpRequestMessage request) =>
+        _isNaming && _naming.TryGetValue(request, out _);
 
     /// <summary>The only queue that may take the request; <see langword="null"/> for none at all.</summary>
     /// <returns><see langword="false"/> when any may.</returns>

@@ -10,7 +10,6 @@ internal sealed class RouteNode
     private readonly FrozenDictionary<string, RouteNode>.AlternateLookup<ReadOnlySpan<char>> _literals;
     private readonly RouteNode? _parameter;
     private readonly bool _takesNothing;
-    private readonly bool _takesAnything;
 
     /// <summary>Makes the place to which templates have led, and all that follow it.</summary>
     /// <param name="templates">What is left of each template.</param>
@@ -18,7 +17,7 @@ internal sealed class RouteNode
     {
         var byKind = templates.ToLookup(rest => rest is [var next, ..] ? next.Kind : (RouteSegmentKind?)null);
         _takesNothing = byKind.Contains(null) || byKind.Contains(RouteSegmentKind.Optional);
-        _takesAnything = byKind.Contains(RouteSegmentKind.CatchAll);
+        TakesAnything = byKind.Contains(RouteSegmentKind.CatchAll);
         _literals = byKind[RouteSegmentKind.Literal]
             .GroupBy(rest => rest[0].Text, rest => rest[1..], StringComparer.OrdinalIgnoreCase)
             .ToFrozenDictionary(group => group.Key, group => new RouteNode(group), StringComparer.OrdinalIgnoreCase)
@@ -28,13 +27,16 @@ internal sealed class RouteNode
         _parameter = parameters.Length > 0 ? new RouteNode(parameters.Select(rest => rest[1..])) : null;
     }
 
+    /// <summary>Whether a template leads from here through whatever follows.</summary>
+    public bool TakesAnything { get; }
+
     /// <summary>
     /// Whether a template leads from here through <paramref name="path"/>, which is empty or starts with a slash. Looks at each
     /// place of the tree once at most.
     /// </summary>
     public bool IsMatch(ReadOnlySpan<char> path)
     {
-        if (_takesAnything)
+        if (TakesAnything)
         {
             return true;
         }

@@ -8,9 +8,9 @@ namespace BgSync.Http.Routing;
 /// </remarks>
 internal sealed class RouteTable
 {
-    private readonly Dictionary<HttpMethod, MethodRoutes> _methods;
+    private readonly MethodRoutes[] _methods;
 
-    private RouteTable(Dictionary<HttpMethod, MethodRoutes> methods) => _methods = methods;
+    private RouteTable(MethodRoutes[] methods) => _methods = methods;
 
     /// <summary>Compiles the routes; predicates come from <paramref name="services"/>, each once.</summary>
     public static RouteTable Compile(RouteCollection routes, IServiceProvider services)
@@ -23,21 +23,37 @@ internal sealed class RouteTable
             .SelectMany(route => route.Methods, (route, method) => (method, route.IsMatch))
             .ToLookup(predicate => predicate.method, predicate => predicate.IsMatch);
 
-        return new RouteTable(paths.Select(group => group.Key)
+        return new RouteTable([.. paths.Select(group => group.Key)
             .Union(predicates.Select(group => group.Key))
-            .ToDictionary(method => method, method => new MethodRoutes(new RouteNode(paths[method]), [.. predicates[method]])));
+            .Select(method => new MethodRoutes(method, new RouteNode(paths[method]), [.. predicates[method]]))]);
     }
 
     /// <summary>Whether a route matches. A request without an absolute URI matches none.</summary>
-    public bool IsMatch(HttpRequestMessage request) =>
-        _methods.TryGetValue(request.Method, out var routes)
-        && request.RequestUri is { IsAbsoluteUri: true } uri
-        && routes.IsMatch(request, uri);
-
-    private sealed class MethodRoutes(RouteNode paths, Func<HttpRequestMessage, bool>[] predicates)
+    public bool IsMatch(HttpRequestMessage request)
     {
+        // There are few, and to compare is quicker than to hash.
+        foreach (var routes in _methods)
+        {
+            if (routes.Method == request.Method)
+            {
+                return request.RequestUri is { IsAbsoluteUri: true } uri && routes.IsMatch(request, uri);
+            }
+        }
+
+        return false;
+    }
+
+    private sealed class MethodRoutes(HttpMethod method, RouteNode paths, Func<HttpRequestMessage, bool>[] predicates)
+    {
+        public HttpMethod Method => method;
+
         public bool IsMatch(HttpRequestMessage request, Uri uri)
         {
+            if (paths.TakesAnything)
+            {
+                return true;
+            }
+
             var path = uri.AbsolutePath.AsSpan();
             if (paths.IsMatch(path.EndsWith('/') ? path[..^1] : path))
             {
