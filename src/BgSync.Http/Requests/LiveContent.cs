@@ -14,9 +14,9 @@ internal sealed class LiveContent : HttpContent
     private readonly CancellationToken _callerToken;
     private volatile bool _wanted = true;
     private volatile bool _spoolComplete;
-    private volatile TaskCompletionSource? _sending;
     private volatile Action? _progress;
     private ExceptionDispatchInfo? _aheadFailure;
+    private Sending _sending;
 
     /// <param name="inner">The caller's content.</param>
     /// <param name="spool">Where the bytes go as well; <see langword="null"/> for content that can be read again by itself.</param>
@@ -49,7 +49,7 @@ internal sealed class LiveContent : HttpContent
         }
 
         _progress = progress;
-        var sending = BeginSending();
+        BeginSending();
         try
         {
             var copy = new SpoolingStream(Stream.Null, _spool, OnSpooled, CancellationToken.None);
@@ -67,7 +67,7 @@ internal sealed class LiveContent : HttpContent
         }
         finally
         {
-            sending.SetResult();
+            _sending.End();
         }
     }
 
@@ -79,8 +79,8 @@ internal sealed class LiveContent : HttpContent
     public async Task CopyOnceMoreAsync(Stream destination, Action progress, CancellationToken cancellationToken)
     {
         _progress = progress;
-        await EndOfSendingAsync(cancellationToken).ConfigureAwait(false);
-        if (_spool is null || _sending is null)
+        await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (_spool is null || !_sending.HasBegun)
         {
             await _inner.CopyToAsync(destination, cancellationToken).ConfigureAwait(false);
             return;
@@ -96,7 +96,8 @@ internal sealed class LiveContent : HttpContent
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        await EndOfSendingAsync(cancellationToken).ConfigureAwait(false);
+        // A handler inside may send again while the first sending still reads the body.
+        await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
         _aheadFailure?.Throw();
         var sending = SendAsync(stream, context, cancellationToken);
         // What is copied may be read on for after the sending was broken off.
@@ -108,9 +109,9 @@ internal sealed class LiveContent : HttpContent
 
     protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        EndOfSendingAsync(cancellationToken).GetAwaiter().GetResult();
+        _sending.WaitAsync(cancellationToken).GetAwaiter().GetResult();
         _aheadFailure?.Throw();
-        var sending = BeginSending();
+        BeginSending();
         try
         {
             if (_spool is null)
@@ -130,7 +131,7 @@ internal sealed class LiveContent : HttpContent
         }
         finally
         {
-            sending.SetResult();
+            _sending.End();
         }
     }
 
@@ -143,7 +144,7 @@ internal sealed class LiveContent : HttpContent
     /// <summary>Sends the body; one that is copied is read to its end even when the network has failed.</summary>
     private async Task SendAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        var sending = BeginSending();
+        BeginSending();
         try
         {
             if (_spool is null)
@@ -166,23 +167,19 @@ internal sealed class LiveContent : HttpContent
         }
         finally
         {
-            sending.SetResult();
+            _sending.End();
         }
     }
 
-    private TaskCompletionSource BeginSending()
+    private void BeginSending()
     {
         if (!_spoolComplete)
         {
             _spool?.Restart();
         }
 
-        return _sending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _sending.Begin();
     }
-
-    /// <summary>Waits for a sending before this one: a handler inside may send again while the first still reads the body.</summary>
-    private Task EndOfSendingAsync(CancellationToken cancellationToken) =>
-        _sending?.Task.WaitAsync(cancellationToken) ?? Task.CompletedTask;
 
     /// <returns>Whether the copy is still wanted.</returns>
     private bool OnSpooled()

@@ -90,7 +90,8 @@ internal readonly struct RepeatableBody
         var type = content.GetType();
         return type == typeof(StringContent) || type == typeof(ByteArrayContent) || type == typeof(FormUrlEncodedContent)
             || type == typeof(ReadOnlyMemoryContent)
-            || (content is JsonContent json && !IsLazy(json.Value));
+            || (content is JsonContent json && !IsLazy(json.Value))
+            || (IsMultipart(type) && ((MultipartContent)content).All(IsInMemory));
     }
 
     /// <summary>
@@ -111,7 +112,8 @@ internal readonly struct RepeatableBody
         return type == typeof(StreamContent)
             // Opened, not read: this is the only way to ask the stream inside, and leaves it where it is.
             ? content.ReadAsStream().CanSeek
-            : (type == typeof(MultipartContent) || type == typeof(MultipartFormDataContent))
-                && ((MultipartContent)content).All(IsRereadable);
+            : IsMultipart(type) && ((MultipartContent)content).All(IsRereadable);
     }
+
+    private static bool IsMultipart(Type type) => type == typeof(MultipartContent) || type == typeof(MultipartFormDataContent);
 }
