@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queues;
@@ -59,7 +60,9 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// The request names an entry that it cannot wait for; it was neither sent nor queued.
     /// </exception>
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
-        IsWatched(request) ? SendWatchedAsync(request, isAsync: true, cancellationToken) : base.SendAsync(request, cancellationToken);
+        IsWatched(request)
+            ? SendWatchedAsync(request, isAsync: true, cancellationToken).AsTask()
+            : base.SendAsync(request, cancellationToken);
 
     /// <inheritdoc/>
     /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>), and not
@@ -70,7 +73,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// </exception>
     protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
         IsWatched(request)
-            ? SendWatchedAsync(request, isAsync: false, cancellationToken).GetAwaiter().GetResult()
+            ? SendWatchedAsync(request, isAsync: false, cancellationToken).AsTask().GetAwaiter().GetResult()
             : base.Send(request, cancellationToken);
 
     /// <summary>Whether this queue may take a request. Of one that nobody speaks for not even the options are asked.</summary>
@@ -93,33 +96,22 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 + $"Name one of these: {string.Join(", ", _queuesOfClient)}.");
     }
 
-    /// <param name="request">A request on a watched route.</param>
+    /// <summary>Sends a request on a watched route, or has it queued.</summary>
+    /// <remarks>Pooled, as the attempt is: most requests are answered, and what they would need to be queued is not to cost them.</remarks>
+    /// <param name="request">The request.</param>
     /// <param name="isAsync">Otherwise it does not return before it is done.</param>
     /// <param name="cancellationToken">The caller's.</param>
-    private async Task<HttpResponseMessage> SendWatchedAsync(HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
-    {
-        var (reply, queued) = await SendOrQueueAsync(request, isAsync, cancellationToken).ConfigureAwait(false);
-        if (queued is null)
-        {
-            return reply!;
-        }
-
-        // Its turn in the lane and its body are given back by now: a caller may wait long.
-        var answering = AnswerQueuedAsync(request, queued, cancellationToken);
-        return isAsync ? await answering.ConfigureAwait(false) : answering.GetAwaiter().GetResult();
-    }
-
-    /// <returns>The server's reply, or what the request became.</returns>
-    private async Task<(HttpResponseMessage? Reply, QueuedRequest? Queued)> SendOrQueueAsync(
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<HttpResponseMessage> SendWatchedAsync(
         HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
     {
         var watched = Watch(request, cancellationToken);
         LiveTurn? turn = null;
         HeldRequest? held = null;
+        QueuedRequest? queued;
         try
         {
-            var taking = _order.TakeTurnAsync(watched, _attemptTimeout(), cancellationToken);
-            turn = isAsync ? await taking.ConfigureAwait(false) : taking.GetAwaiter().GetResult();
+            turn = await Done(_order.TakeTurnAsync(watched, _attemptTimeout(), cancellationToken), isAsync).ConfigureAwait(false);
             HttpResponseMessage? reply = null;
             LiveFailure? failure;
             if (turn?.Obstacle is { } obstacle)
@@ -128,60 +120,43 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             }
             else
             {
-                held = _options.WriteAhead ? await HoldAsync(watched, isAsync, cancellationToken).ConfigureAwait(false) : null;
-                (reply, failure) = await SendOnceAsync(request, watched, isAsync, cancellationToken).ConfigureAwait(false);
+                held = _options.WriteAhead
+                    ? await Done(_queue.HoldAsync(watched, cancellationToken), isAsync).ConfigureAwait(false)
+                    : null;
+                (reply, failure) = await SendOnceAsync(request, watched.Captured, isAsync, cancellationToken).ConfigureAwait(false);
             }
 
-            if (failure is null)
+            queued = failure is null ? null : await TryQueueAsync(watched, held, failure, isAsync).ConfigureAwait(false);
+            if (queued is null)
             {
-                return (reply, null);
+                // A reply that was not queued is the server's answer.
+                return reply ?? throw Rethrown(failure!.Exception);
             }
 
-            if (await TryQueueAsync(watched, held, failure, isAsync).ConfigureAwait(false) is { } queued)
-            {
-                // It is the entry now.
-                held = null;
-                reply?.Dispose();
-                return (null, queued);
-            }
-
-            // A reply that was not queued is the server's answer.
-            return (reply ?? throw Rethrown(failure.Exception), null);
+            // It is the entry now.
+            held = null;
+            reply?.Dispose();
         }
         finally
         {
             if (held is not null)
             {
-                await DropAsync(held, isAsync).ConfigureAwait(false);
+                await Done(_queue.DropAsync(held), isAsync).ConfigureAwait(false);
             }
 
             turn?.Dispose();
             watched.Body.Release(request);
         }
-    }
 
-    private ValueTask<HeldRequest?> HoldAsync(WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
-    {
-        var holding = _queue.HoldAsync(watched, cancellationToken);
-        return isAsync ? new(holding) : new(holding.GetAwaiter().GetResult());
-    }
-
-    private ValueTask DropAsync(HeldRequest held, bool isAsync)
-    {
-        var dropping = _queue.DropAsync(held);
-        if (isAsync)
-        {
-            return new(dropping);
-        }
-
-        dropping.GetAwaiter().GetResult();
-        return ValueTask.CompletedTask;
+        // Its turn in the lane and its body are given back by now: a caller may wait long.
+        return await Done(AnswerQueuedAsync(request, queued, cancellationToken), isAsync).ConfigureAwait(false);
     }
 
     /// <summary>Makes the live attempt.</summary>
     /// <returns>The reply, the failure for which the request is to be queued, or both.</returns>
-    private async Task<(HttpResponseMessage? Reply, LiveFailure? Failure)> SendOnceAsync(
-        HttpRequestMessage request, WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<(HttpResponseMessage? Reply, LiveFailure? Failure)> SendOnceAsync(
+        HttpRequestMessage request, RequestCapture captured, bool isAsync, CancellationToken cancellationToken)
     {
         using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
         var entryIdBefore = EntryIdOf(request);
@@ -197,10 +172,10 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             !cancellationToken.IsCancellationRequested && e is not RequestQueuedException && EntryIdOf(request) == entryIdBefore)
         {
             var failure = attempt.Explain(e);
-            var verdict = attempt.Judge(failure, _options.ClassifyFailure, wasTaken: request.Method != watched.Snapshot.Method);
+            var verdict = attempt.Judge(failure, _options.ClassifyFailure, wasTaken: request.Method != captured.Method);
             if (verdict == FailureVerdict.NotSent)
             {
-                _replayer.ReportLive(watched.Snapshot.Uri, reached: false, accepted: false);
+                _replayer.ReportLive(captured.Uri, reached: false, accepted: false);
             }
 
             return (null, new LiveFailure(failure, verdict));
@@ -209,7 +184,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         // The reply of an inner queue says nothing of the server.
         if (EntryIdOf(request) == entryIdBefore)
         {
-            _replayer.ReportLive(watched.Snapshot.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
+            _replayer.ReportLive(captured.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
         }
 
         return (reply, _options.QueuedStatuses.Contains(reply.StatusCode) ? RefusalOf(reply) : null);
@@ -253,8 +228,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         {
             try
             {
-                var queueing = _queue.EnqueueAsync(watched, held, failure);
-                return isAsync ? await queueing.ConfigureAwait(false) : queueing.GetAwaiter().GetResult();
+                return await Done(_queue.EnqueueAsync(watched, held, failure), isAsync).ConfigureAwait(false);
             }
             // Whatever else went wrong with the queue, the caller gets the failure of the request.
             catch (Exception e) when (e is not PrerequisiteException)
@@ -264,7 +238,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         }
 
         NotQueued.Note(failure.Exception, reason);
-        _events.NotQueued(_queue.Name, watched.Snapshot, reason);
+        _events.NotQueued(_queue.Name, watched.Captured.ToSnapshot(), reason);
         return null;
     }
 
@@ -276,6 +250,18 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 await _queue.WaitAsync(queued, request, cancellationToken).ConfigureAwait(false),
             _ => throw new RequestQueuedException(_queue.Name, queued.Placement, queued.Failure),
         };
+
+    /// <summary>A task to be awaited, which is done by then where nothing may go on after the caller's thread has returned.</summary>
+    private static TTask Done<TTask>(TTask task, bool isAsync)
+        where TTask : Task
+    {
+        if (!isAsync)
+        {
+            task.GetAwaiter().GetResult();
+        }
+
+        return task;
+    }
 
     private static long? EntryIdOf(HttpRequestMessage request) => request.TryGetBackgroundSyncEntryId(out var entryId) ? entryId : null;
 

@@ -1,29 +1,22 @@
 namespace BgSync.Http.Outcomes;
 
-/// <summary>One attempt and its time.</summary>
-internal sealed class Attempt : IDisposable
+/// <summary>One attempt and its time: the token is cancelled when the time is up, or by the caller.</summary>
+internal sealed class Attempt : CancellationTokenSource
 {
-    private readonly CancellationToken _caller;
-    private readonly CancellationTokenSource? _source;
-    private readonly CancellationTokenRegistration _registration;
     private readonly TimeSpan _timeout;
+    private readonly CancellationToken _caller;
+    private readonly CancellationTokenRegistration _registration;
 
     public Attempt(TimeSpan timeout, TimeProvider timeProvider, CancellationToken caller)
+        : base(timeout, timeProvider)
     {
-        _caller = caller;
         _timeout = timeout;
-        if (timeout != Timeout.InfiniteTimeSpan)
-        {
-            _source = new CancellationTokenSource(timeout, timeProvider);
-            _registration = caller.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
-        }
+        _caller = caller;
+        _registration = caller.UnsafeRegister(static attempt => ((Attempt)attempt!).Cancel(), this);
     }
 
-    /// <summary>Cancelled when the time is up, or by the caller.</summary>
-    public CancellationToken Token => _source?.Token ?? _caller;
-
     /// <summary>Whether the time is up, and the caller still waits.</summary>
-    public bool IsTimedOut => _source is { IsCancellationRequested: true } && !_caller.IsCancellationRequested;
+    public bool IsTimedOut => IsCancellationRequested && !_caller.IsCancellationRequested;
 
     /// <summary>What a failure of this attempt means.</summary>
     /// <param name="failure">The failure.</param>
@@ -42,9 +35,9 @@ internal sealed class Attempt : IDisposable
             new TimeoutException(failure.Message, failure))
         : failure;
 
-    public void Dispose()
+    protected override void Dispose(bool disposing)
     {
         _registration.Dispose();
-        _source?.Dispose();
+        base.Dispose(disposing);
     }
 }

@@ -44,7 +44,7 @@ internal sealed class BackgroundSyncQueue(
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            events.NotHeld(name, request.Snapshot, intake.Explain(e));
+            events.NotHeld(name, request.Captured.ToSnapshot(), intake.Explain(e));
             return null;
         }
     }
@@ -335,7 +335,7 @@ internal sealed class BackgroundSyncQueue(
         {
             Lane = editing.Lane,
             Prerequisite = editing.Prerequisite,
-            Request = RequestCapture.Capture(editing.Request, options.SecretHeaders),
+            Request = new RequestCapture(editing.Request, options.SecretHeaders).ToSnapshot(),
         };
         return editing.Request.Content == content
             ? await store.ReplaceAsync(edited, body: null, TimeSpan.Zero, cancellationToken).ConfigureAwait(false)

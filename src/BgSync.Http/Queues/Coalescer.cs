@@ -54,7 +54,7 @@ internal sealed partial class Coalescer(
                 {
                     var placement = how == Coalescing.ReplaceQueued
                         ? await TryReplaceAsync(queued, entry, body, token).ConfigureAwait(false)
-                        : await TryDropAsync(queued, request.Snapshot, how, token).ConfigureAwait(false);
+                        : await TryDropAsync(queued, request.Captured.ToSnapshot(), how, token).ConfigureAwait(false);
                     if (placement is { } found)
                     {
                         return found;
@@ -77,6 +77,7 @@ internal sealed partial class Coalescer(
         var length = await intake.SpoolAsync(request.Body, spool, cancellationToken).ConfigureAwait(false);
         StoredContent Spooled() => new(_ => new(spool.OpenView()), length);
         request = request with { Body = RepeatableBody.Of(Spooled()) };
+        var snapshot = request.Captured.ToSnapshot();
         using var turn = await TakeTurnAsync(key, cancellationToken).ConfigureAwait(false);
         while (turn is not null
             && await intake.WatchAsync(token => FindAsync(request, token), cancellationToken).ConfigureAwait(false) is { } queued
@@ -84,7 +85,7 @@ internal sealed partial class Coalescer(
         {
             try
             {
-                using var newer = RequestRestorer.Restore(request.Snapshot, request.Snapshot.ContentHeaders is null ? null : Spooled());
+                using var newer = RequestRestorer.Restore(snapshot, snapshot.ContentHeaders is null ? null : Spooled());
                 var how = Judge(await AskAsync(queued, newer, merge, cancellationToken).ConfigureAwait(false), queued, request, failure);
                 if (how == Coalescing.Append)
                 {
@@ -99,7 +100,7 @@ internal sealed partial class Coalescer(
                         (entry, body, token) => TryReplaceAsync(queued, entry, body, token),
                         cancellationToken).ConfigureAwait(false)
                     : await intake.WatchAsync(
-                        token => TryDropAsync(queued, request.Snapshot, how, token), cancellationToken).ConfigureAwait(false);
+                        token => TryDropAsync(queued, snapshot, how, token), cancellationToken).ConfigureAwait(false);
                 if (placement is { } found)
                 {
                     return found;
@@ -179,7 +180,7 @@ internal sealed partial class Coalescer(
         IdempotencyKey.Ensure(newer, options.IdempotencyKeyHeader, options.IdempotencyKeyFormat, timeProvider);
         return request with
         {
-            Snapshot = RequestCapture.Capture(newer, options.SecretHeaders),
+            Captured = new(newer, options.SecretHeaders),
             Body = RepeatableBody.Of(newer.Content),
         };
     }
@@ -187,7 +188,7 @@ internal sealed partial class Coalescer(
     private async Task<Placement?> TryDropAsync(
         WatchedRequest request, Coalescing how, LiveFailure? failure, CancellationToken cancellationToken) =>
         await FindAsync(request, cancellationToken).ConfigureAwait(false) is { } queued && Judge(how, queued, request, failure) == how
-            ? await TryDropAsync(queued, request.Snapshot, how, cancellationToken).ConfigureAwait(false)
+            ? await TryDropAsync(queued, request.Captured.ToSnapshot(), how, cancellationToken).ConfigureAwait(false)
             : null;
 
     /// <summary>Drops a request, and the entry with it if they cancel out.</summary>

@@ -22,7 +22,7 @@ internal sealed class EntryIntake(
         var expiry = ExpiryFrom(timestamp, request.GetBackgroundSyncRetention());
         var deadline = request.GetBackgroundSyncDeadline();
         return new(
-            RequestCapture.Capture(request, options.SecretHeaders),
+            new RequestCapture(request, options.SecretHeaders),
             RepeatableBody.Of(request.Content),
             lane,
             request.GetBackgroundSyncPriority(),
@@ -213,7 +213,7 @@ internal sealed class EntryIntake(
         End = end,
         Priority = request.Priority,
         Limits = start.Limits,
-        Request = request.Snapshot,
+        Request = request.Captured.ToSnapshot(),
         Body = body,
         Timestamp = request.Timestamp,
         ExpiresAt = request.ExpiresAt,

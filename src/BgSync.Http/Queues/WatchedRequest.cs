@@ -3,7 +3,7 @@ using BgSync.Http.Requests;
 namespace BgSync.Http.Queues;
 
 /// <summary>A live request on a watched route, as it was before it was sent.</summary>
-/// <param name="Snapshot">The request, its body apart.</param>
+/// <param name="Captured">The request, its body apart.</param>
 /// <param name="Body">The body, repeatable.</param>
 /// <param name="Lane">The lane's name.</param>
 /// <param name="Priority">How urgent it is, should it be queued.</param>
@@ -16,7 +16,7 @@ namespace BgSync.Http.Queues;
 /// <param name="TraceParent">The trace of the live attempt.</param>
 /// <param name="CoalesceKey">Whoever has the same may be made one with it; <see langword="null"/> for nobody.</param>
 internal readonly record struct WatchedRequest(
-    RequestSnapshot Snapshot,
+    RequestCapture Captured,
     RepeatableBody Body,
     string Lane,
     EntryPriority Priority,

@@ -21,10 +21,11 @@ internal static class HeaderCapture
         !_ofOneAttempt.Contains(name) && !secrets.Contains(name) && !name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Copies without parsing, so that a value that is legal only in the wild survives.</summary>
-    public static List<KeyValuePair<string, string>> Copy(HttpHeaders headers, ISet<string> secrets)
+    public static KeyValuePair<string, string>[] Copy(HttpHeaders headers, ISet<string> secrets)
     {
         var source = headers.NonValidated;
-        var copy = new List<KeyValuePair<string, string>>(source.Count);
+        KeyValuePair<string, string>[] copy = source.Count == 0 ? [] : new KeyValuePair<string, string>[source.Count];
+        var count = 0;
         foreach (var (name, values) in source)
         {
             if (!IsKept(name, secrets))
@@ -34,10 +35,16 @@ internal static class HeaderCapture
 
             foreach (var value in values)
             {
-                copy.Add(new(name, value));
+                if (count == copy.Length)
+                {
+                    Array.Resize(ref copy, 2 * count);
+                }
+
+                copy[count++] = new(name, value);
             }
         }
 
+        Array.Resize(ref copy, count);
         return copy;
     }
 }

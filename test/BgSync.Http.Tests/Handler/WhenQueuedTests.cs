@@ -3,7 +3,6 @@ using System.Net;
 using BgSync.Http.Queues;
 using BgSync.Http.Requests;
 using BgSync.Http.Testing;
-using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
@@ -153,32 +152,6 @@ public sealed class WhenQueuedTests
         Assert.Empty(await app.EntriesAsync());
     }
 
-    [Theory]
-    [InlineData("GET", "/orders", true)]
-    [InlineData("GET", "/orders", false)]
-    [InlineData("POST", "/elsewhere", true)]
-    [InlineData("POST", "/elsewhere", false)]
-    public async Task A_request_that_no_route_matches_costs_no_allocation(string method, string path, bool isAsync)
-    {
-        var answer = Task.FromResult(new HttpResponseMessage());
-        await using var app = new TestApplication(
-            sync => sync.Routes.Add(HttpMethod.Post, "/orders"),
-            client: builder => builder.RemoveAllLoggers(),
-            primary: () => new StubHandler(_ => answer));
-        HttpMessageHandler watching = app.Services.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler("api");
-        while (watching is not BackgroundSyncHandler)
-        {
-            watching = ((DelegatingHandler)watching).InnerHandler!;
-        }
-
-        var empty = new EmptyHandler { InnerHandler = ((DelegatingHandler)watching).InnerHandler! };
-        // One for all: what it was asked for it keeps.
-        var uri = new Uri(_deadUri, path);
-        HttpRequestMessage Request() => new(new(method), uri);
-
-        Assert.Equal(AllocatedBy(empty, Request, isAsync), AllocatedBy(watching, Request, isAsync));
-    }
-
     [Fact]
     public async Task What_a_predicate_throws_goes_to_the_caller()
     {
@@ -208,36 +181,4 @@ public sealed class WhenQueuedTests
     }
 
     private static HttpRequestMessage Post(Uri uri) => new(HttpMethod.Post, uri) { Content = new PushContent("order"u8.ToArray()) };
-
-    /// <summary>
-    /// What it allocates to send a thousand requests, each of them new because its options are made only once, when all else that is
-    /// made only once has been made.
-    /// </summary>
-    private static long AllocatedBy(HttpMessageHandler handler, Func<HttpRequestMessage> create, bool isAsync)
-    {
-        using var invoker = new HttpMessageInvoker(handler, disposeHandler: false);
-        Send(10);
-        return Send(1000);
-
-        long Send(int times)
-        {
-            var requests = Enumerable.Range(0, times).Select(_ => create()).ToArray();
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            foreach (var request in requests)
-            {
-                if (isAsync)
-                {
-                    _ = invoker.SendAsync(request, CancellationToken.None);
-                }
-                else
-                {
-                    invoker.Send(request, CancellationToken.None);
-                }
-            }
-
-            return GC.GetAllocatedBytesForCurrentThread() - before;
-        }
-    }
-
-    private sealed class EmptyHandler : DelegatingHandler;
 }
