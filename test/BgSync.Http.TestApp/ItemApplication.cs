@@ -95,7 +95,7 @@ internal sealed class ItemApplication(
         }
         catch (Exception failure)
         {
-            Console.Out.WriteLine($"FAILED {item.Id} {failure.GetType().Name}");
+            Console.Out.WriteLine($"FAILED {item.Id} {failure.GetType().Name}: {NotQueued.ReasonOf(failure)}");
             await Console.Error.WriteLineAsync(failure.ToString());
         }
     }
