@@ -6,6 +6,13 @@ namespace BgSync.Http.Storage.Files;
 /// </summary>
 internal sealed class OwnerLock : IDisposable
 {
+    // A second or so, once the waits have become sleeps of a millisecond: whoever looks may be kept from going on.
+    private const int MostRetries = 1000;
+
+    private const int SharingViolation = unchecked((int)0x80070020);
+    private const int LockedOnLinux = 11;
+    private const int LockedOnMacOS = 35;
+
     private readonly FileStream _file;
 
     private OwnerLock(FileStream file) => _file = file;
@@ -13,7 +20,8 @@ internal sealed class OwnerLock : IDisposable
     public static OwnerLock Take(string databasePath, Guid owner)
     {
         var path = PathOf(databasePath, owner);
-        for (var retries = 10; ; retries--)
+        var wait = new SpinWait();
+        for (var retries = MostRetries; ; retries--)
         {
             try
             {
@@ -27,15 +35,27 @@ internal sealed class OwnerLock : IDisposable
 
                 file.Dispose();
             }
-            catch (IOException) when (retries > 0 && File.Exists(path))
+            catch (IOException exception) when (retries > 0 && IsInUse(exception))
             {
                 // Another store is looking whether the file is locked.
+                wait.SpinOnce();
             }
         }
     }
 
     /// <summary>Whether no process holds the lock of an owner.</summary>
-    public static bool IsDead(string databasePath, Guid owner) => !IsHeld(PathOf(databasePath, owner));
+    public static bool IsDead(string databasePath, Guid owner)
+    {
+        try
+        {
+            TryLock(PathOf(databasePath, owner))?.Dispose();
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>The owners that have left a file, living or dead.</summary>
     public static IEnumerable<Guid> Find(string databasePath)
@@ -50,8 +70,21 @@ internal sealed class OwnerLock : IDisposable
         }
     }
 
-    /// <summary>Removes the file of an owner that is dead.</summary>
-    public static void Remove(string databasePath, Guid owner) => File.Delete(PathOf(databasePath, owner));
+    /// <summary>Removes the file of an owner, if it is dead.</summary>
+    public static void RemoveDead(string databasePath, Guid owner)
+    {
+        var path = PathOf(databasePath, owner);
+        try
+        {
+            // While it is locked: an owner that was about to lock it finds that it is gone.
+            using var file = TryLock(path, OperatingSystem.IsWindows() ? FileOptions.DeleteOnClose : FileOptions.None);
+            TryDelete(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // It lives, or another store is looking too.
+        }
+    }
 
     public void Dispose()
     {
@@ -73,27 +106,26 @@ internal sealed class OwnerLock : IDisposable
         }
     }
 
-    private static bool IsHeld(string path)
+    /// <returns><see langword="null"/> when there is no such file.</returns>
+    private static FileStream? TryLock(string path, FileOptions options = FileOptions.None)
     {
         try
         {
-            using var file = new FileStream(path, new FileStreamOptions
+            return new FileStream(path, new FileStreamOptions
             {
                 Mode = FileMode.Open,
                 Access = FileAccess.ReadWrite,
                 Share = FileShare.None,
+                Options = options,
             });
-            return false;
         }
         catch (FileNotFoundException)
         {
-            return false;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return true;
+            return null;
         }
     }
+
+    private static bool IsInUse(IOException exception) => exception.HResult is SharingViolation or LockedOnLinux or LockedOnMacOS;
 
     private static string PathOf(string databasePath, Guid owner) => $"{databasePath}.owner-{owner:N}";
 }

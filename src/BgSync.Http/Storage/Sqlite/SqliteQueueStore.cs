@@ -773,7 +773,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         // Without its file an owner is as dead as with it, should this transaction not come to its end.
         foreach (var owner in dead)
         {
-            OwnerLock.Remove(path, owner);
+            OwnerLock.RemoveDead(path, owner);
         }
 
         var now = Now;
