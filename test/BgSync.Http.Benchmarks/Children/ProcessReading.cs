@@ -8,8 +8,7 @@ internal sealed class ProcessReading
 {
     private readonly Dictionary<string, long> _slicesByThread;
     private readonly TimeSpan _processor;
-    private readonly long _handedOver;
-    private readonly long _dirtied;
+    private readonly long _written;
 
     private ProcessReading(int id)
     {
@@ -20,8 +19,7 @@ internal sealed class ProcessReading
             _processor = process.TotalProcessorTime;
         }
 
-        _handedOver = Number(Path.Combine(folder, "io"), "wchar:");
-        _dirtied = Number(Path.Combine(folder, "io"), "write_bytes:");
+        _written = Number(Path.Combine(folder, "io"), "write_bytes:");
     }
 
     public static ProcessReading Of(int id) => new(id);
@@ -32,8 +30,8 @@ internal sealed class ProcessReading
 
     public TimeSpan ProcessorSince(ProcessReading before) => _processor - before._processor;
 
-    /// <summary>The bytes that it handed to write calls since, to whatever, and those of which the disk became dirty.</summary>
-    public long WrittenSince(ProcessReading before) => _handedOver - before._handedOver + _dirtied - before._dirtied;
+    /// <summary>The bytes that it has written to disks since, or will have when the system does so.</summary>
+    public long WrittenSince(ProcessReading before) => _written - before._written;
 
     /// <summary>The bytes that a process has written to disks so far.</summary>
     public static long WrittenToDisk => Number("/proc/self/io", "write_bytes:");
