@@ -41,6 +41,8 @@ internal sealed class FunctionCall
 
     public FunctionCall Add(long[] values) => Append(NpgsqlDbType.Array | NpgsqlDbType.Bigint, values);
 
+    public FunctionCall Add(Guid[] values) => Append(NpgsqlDbType.Array | NpgsqlDbType.Uuid, values);
+
     /// <summary>The limits of a queue: two numbers and what happens when they are reached.</summary>
     public FunctionCall Add(QueueLimits? limits) => Add(limits?.MaxEntries).Add(limits?.MaxBytes).Add((int)(limits?.WhenFull ?? 0));
 
@@ -55,6 +57,19 @@ internal sealed class FunctionCall
         Add(statusCode).Add(reply is null ? null : HeaderJson.Write(reply.Headers)).Add((ReadOnlyMemory<byte>?)reply?.Body);
         Append(NpgsqlDbType.Boolean, reply?.IsWhole);
         return End("reply");
+    }
+
+    /// <summary>What was leased together: ids and token, and an array for each column of the receipts, with nulls for none.</summary>
+    public FunctionCall Add(IReadOnlyList<DeliveredEntry> delivered)
+    {
+        Add([.. delivered.Select(static one => one.Lease.EntryId)]).Add(delivered[0].Lease.Token);
+        var replies = delivered.Select(static one => one.Delivery?.Reply).ToArray();
+        Append(NpgsqlDbType.Array | NpgsqlDbType.Integer, delivered.Select(static one => one.Delivery?.StatusCode).ToArray());
+        Append(
+            NpgsqlDbType.Array | NpgsqlDbType.Text,
+            Array.ConvertAll(replies, static reply => reply is null ? null : HeaderJson.Write(reply.Headers)));
+        Append(NpgsqlDbType.Array | NpgsqlDbType.Bytea, Array.ConvertAll(replies, static reply => reply?.Body.ToArray()));
+        return Append(NpgsqlDbType.Array | NpgsqlDbType.Boolean, Array.ConvertAll(replies, static reply => reply?.IsWhole));
     }
 
     public FunctionCall Add(EntryRow row)

@@ -173,34 +173,46 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     {
         ArgumentNullException.ThrowIfNull(lease);
         return AskAsync(
-            Call("renew").Add(Owner).Add((long?)lease.EntryId).Add(lease.Token).Add(Milliseconds(duration)),
+            Call("renew").Add(Owner).Add(lease.Token).Add(Milliseconds(duration)),
             cancellationToken,
-            new OperationLocks(Id: lease.EntryId));
+            new OperationLocks(LeaseToken: lease.Token));
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken)
+    public ValueTask<bool> CompleteAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(lease);
-        return SettleAsync(lease, Add(Call("complete"), lease, delivery), cancellationToken);
+        ArgumentNullException.ThrowIfNull(delivered);
+        return SettleAsync(
+            delivered[0].Lease, Call("complete").Add(Owner).Add(delivered).Add(rest?.EntryId), cancellationToken, Bytes(delivered));
     }
 
     /// <inheritdoc/>
     public async ValueTask<Completion> CompleteAndLeaseNextAsync(
-        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken)
+        IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(lease);
-        var call = Add(Call("complete_and_lease_next", EntryReport.Columns), lease, delivery).Add(origin).Add(Milliseconds(duration));
-        LeasedEntry? next = null;
+        ArgumentNullException.ThrowIfNull(delivered);
+        ArgumentNullException.ThrowIfNull(wanted);
+        var next = new List<LeasedEntry>();
         var isDone = await SettleAsync(
-            lease,
-            call,
+            delivered[0].Lease,
+            Call("complete_and_lease_next", EntryReport.Columns).Add(Owner).Add(delivered)
+                .Add(Guid.NewGuid()).Add(wanted.Origin).Add((int?)wanted.Limit).Add((long?)wanted.Bytes).Add(Milliseconds(wanted.Duration)),
             async reader =>
             {
-                var report = await reader.ReadAsync().ConfigureAwait(false) ? EntryReport.Read(reader) : null;
-                next = report is { Kind: EntryReportKind.Leased } ? report.ToLease() : null;
-                return report is not null;
+                next.Clear();
+                var hasReport = false;
+                for (; await reader.ReadAsync().ConfigureAwait(false); hasReport = true)
+                {
+                    var report = EntryReport.Read(reader);
+                    if (report.Kind == EntryReportKind.Leased)
+                    {
+                        next.Add(report.ToLease());
+                    }
+                }
+
+                return hasReport;
             },
+            Bytes(delivered),
             cancellationToken).ConfigureAwait(false);
         return new Completion(isDone, next);
     }
@@ -517,22 +529,25 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0),
             CancellationToken.None);
 
-    private FunctionCall Add(FunctionCall call, Lease lease, Delivery? delivery) => call
-        .Add(Owner).Add((long?)lease.EntryId).Add(lease.Token)
-        .Add(delivery is not null).Add(delivery?.Reply, delivery?.StatusCode);
+    private static int Bytes(IReadOnlyList<DeliveredEntry> delivered) => delivered.Sum(static one => one.Delivery?.Reply?.Body.Length ?? 0);
 
-    private ValueTask<bool> SettleAsync(Lease lease, FunctionCall call, CancellationToken cancellationToken) => SettleAsync(
-        lease, call, static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0), cancellationToken);
+    private ValueTask<bool> SettleAsync(Lease lease, FunctionCall call, CancellationToken cancellationToken, int bytes = 0) => SettleAsync(
+        lease,
+        call,
+        static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0),
+        bytes,
+        cancellationToken);
 
     /// <summary>Runs what ends a lease. One that may have run before did so, if nobody holds a lease on the entry any more.</summary>
     private async ValueTask<bool> SettleAsync(
-        Lease lease, FunctionCall call, Func<NpgsqlDataReader, Task<bool>> read, CancellationToken cancellationToken)
+        Lease lease, FunctionCall call, Func<NpgsqlDataReader, Task<bool>> read, int bytes, CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
         var operation = new AwaitedOperation<bool>(read, cancellationToken)
         {
             Command = call.Build(),
-            Locks = new OperationLocks(Id: lease.EntryId),
+            Locks = new OperationLocks(LeaseToken: lease.Token),
+            Bytes = bytes,
         };
         return await _writer.RunAsync(operation).ConfigureAwait(false)
             || operation.MayHaveRun && !await _reader.IsLeasedAsync(lease.EntryId, cancellationToken).ConfigureAwait(false);

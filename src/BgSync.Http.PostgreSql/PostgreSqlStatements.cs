@@ -22,7 +22,13 @@ internal sealed class PostgreSqlStatements(string schema)
         ORDER BY entry.position DESC LIMIT 1
         """;
 
-    public string IsLeased { get; } = $"SELECT FROM {schema}.lane WHERE head_id = $1 AND lease_token IS NOT NULL";
+    public string IsLeased { get; } =
+        $"""
+        SELECT FROM {schema}.lane WHERE head_id = $1 AND lease_token IS NOT NULL
+        UNION ALL
+        SELECT FROM {schema}.entry JOIN {schema}.lane ON lane.queue = entry.queue AND lane.name = entry.lane
+        WHERE entry.id = $1 AND entry.id = ANY (lane.leased_behind)
+        """;
 
     public string FindRow { get; } =
         $"SELECT {RequestColumns.Of("entry")} FROM {schema}.entry WHERE queue = $1 AND id = $2";
@@ -93,14 +99,15 @@ internal sealed class PostgreSqlStatements(string schema)
     private static string Described(string schema) =>
         $"""
         SELECT entry.id, entry.position,
-            coalesce(
-                lane.attempts + (lane.lease_token IS NOT NULL AND lane.visible_at <= (SELECT {schema}.now_ms()))::integer,
-                entry.attempts),
-            CASE WHEN lane.head_id IS NULL THEN entry.last_error ELSE lane.last_error END,
-            entry.edits, lane.wait, lane.visible_at,
-            lane.lease_token IS NOT NULL AND lane.visible_at > (SELECT {schema}.now_ms()),
+            CASE WHEN l.head_id = entry.id
+                THEN l.attempts + (l.lease_token IS NOT NULL AND l.visible_at <= (SELECT {schema}.now_ms()))::integer
+                ELSE entry.attempts END,
+            CASE WHEN l.head_id = entry.id THEN l.last_error ELSE entry.last_error END,
+            entry.edits,
+            CASE WHEN l.head_id = entry.id OR sent.is_it THEN l.wait END, l.visible_at, sent.is_it,
             {RequestColumns.Of("entry")}
-        FROM {schema}.entry LEFT JOIN {schema}.lane ON lane.head_id = entry.id
+        FROM {schema}.entry LEFT JOIN {schema}.lane AS l ON l.queue = entry.queue AND l.name = entry.lane
+        CROSS JOIN LATERAL (SELECT {schema}.is_sent(l, entry.id, (SELECT {schema}.now_ms())) AS is_it) AS sent
         """;
 
     private static string FirstDueInBand(string schema, int band) =>

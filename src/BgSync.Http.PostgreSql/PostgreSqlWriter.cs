@@ -214,6 +214,7 @@ internal sealed class PostgreSqlWriter : IAsyncDisposable
             .Add([.. lanes.Select(static lane => lane.Queue)])
             .Add([.. lanes.Select(static lane => lane.Name)])
             .Add([.. locks.Select(static known => known.Id).OfType<long>()])
+            .Add([.. locks.Select(static known => known.LeaseToken).OfType<Guid>()])
             .Build();
     }
 }

@@ -15,7 +15,7 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreSig
     /// <summary>Awaited when a schedule has been read and nobody has seen it yet.</summary>
     public Func<Task> ScheduleRead { get; set; } = static () => Task.CompletedTask;
 
-    /// <summary>Whether leases are lost.</summary>
+    /// <summary>Whether leases are lost: they can neither be renewed nor completed.</summary>
     public bool LosesLeases { get; set; }
 
     public IDisposable Subscribe(Action<string?> queueChanged)
@@ -63,13 +63,15 @@ public sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreSig
     public ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
         LosesLeases ? ValueTask.FromResult(false) : Do(nameof(RenewAsync)).RenewAsync(lease, duration, cancellationToken);
 
-    public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
-        Do(nameof(CompleteAsync)).CompleteAsync(lease, delivery, cancellationToken);
+    public ValueTask<bool> CompleteAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken) =>
+        LosesLeases ? ValueTask.FromResult(false) : Do(nameof(CompleteAsync)).CompleteAsync(delivered, rest, cancellationToken);
 
     // A completion as well, whatever it leases.
     public ValueTask<Completion> CompleteAndLeaseNextAsync(
-        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken) =>
-        Do(nameof(CompleteAsync)).CompleteAndLeaseNextAsync(lease, delivery, origin, duration, cancellationToken);
+        IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken) =>
+        LosesLeases
+            ? ValueTask.FromResult(new Completion(false, []))
+            : Do(nameof(CompleteAsync)).CompleteAndLeaseNextAsync(delivered, wanted, cancellationToken);
 
     public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
         Do(nameof(RescheduleAsync)).RescheduleAsync(lease, retry, cancellationToken);

@@ -48,8 +48,8 @@ CREATE TYPE {schema}.reply AS (
     is_whole boolean
 );
 
--- What is told of an entry. kind: 0 added, 1 dead, 2 refused, 3 leased, 4 completed. at: when it died, or when the lease ends, or of a refused one how
--- many bytes its body has.
+-- What is told of an entry. kind: 0 added, 1 dead, 2 refused, 3 leased, 4 completed. at: when it died, or when the lease ends, or of a
+-- refused one how many bytes its body has.
 CREATE TYPE {schema}.report AS (
     kind integer,
     id bigint,
@@ -86,7 +86,8 @@ CREATE TABLE {schema}.tally (
 ) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0.1);
 
 -- One row for each lane that has entries: what is locked, and what is leased. visible_at: when the head may be leased, or the lease of it
--- ends. wait: 0 none, 1 backoff, 2 asked for by the server, 3 for the head's prerequisite (visible_at is never then).
+-- ends. wait: 0 none, 1 backoff, 2 asked for by the server, 3 for the head's prerequisite (visible_at is never then). leased_behind: the
+-- entries behind the head, in their order, that are leased with it.
 CREATE TABLE {schema}.lane (
     queue text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
@@ -99,13 +100,14 @@ CREATE TABLE {schema}.lane (
     last_error text,
     lease_owner uuid,
     lease_token uuid,
+    leased_behind bigint[],
     PRIMARY KEY (queue, name)
 ) WITH (fillfactor = 70, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0.05);
 CREATE UNIQUE INDEX lane_head ON {schema}.lane (head_id);
 -- The heads of urgent lanes come first: positions lie in a band for each priority, 2^60 apart.
 CREATE INDEX lane_due ON {schema}.lane (queue, origin, ((head_position + 576460752303423488) >> 60), visible_at);
 CREATE INDEX lane_backoff ON {schema}.lane (queue, visible_at) WHERE wait = 1;
-CREATE INDEX lane_leased ON {schema}.lane (queue) WHERE lease_token IS NOT NULL;
+CREATE INDEX lane_leased ON {schema}.lane (lease_token, queue) WHERE lease_token IS NOT NULL;
 
 -- attempts, last_error, not_before and asked_by_server hold from when the entry becomes the head of its lane. edits: how often it was
 -- changed by hand.
@@ -293,6 +295,20 @@ BEGIN
 END
 $$;
 
+-- Whether an entry of a lane is being sent.
+CREATE FUNCTION {schema}.is_sent(l {schema}.lane, p_id bigint, p_now bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT l.lease_token IS NOT NULL AND l.visible_at > p_now AND (l.head_id = p_id OR coalesce(p_id = ANY (l.leased_behind), false))
+$$;
+
+-- All of a queue's entries that are being sent.
+CREATE FUNCTION {schema}.sent(p_queue text, p_now bigint) RETURNS bigint[] LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT unnest(head_id || leased_behind) FROM {schema}.lane
+        WHERE queue = p_queue AND lease_token IS NOT NULL AND visible_at > p_now);
+END
+$$;
+
 -- Locks the lane of an entry that is to enter it, takes its position if it has none (so that those of a lane are in the order of the
 -- commits), and makes it the head if it is alone there or stands before the head, unless that is being sent. The one displaced keeps its
 -- attempts, and its wait if it was asked for.
@@ -330,8 +346,8 @@ BEGIN
             asked_by_server = CASE WHEN l.wait = 3 THEN asked_by_server ELSE l.wait = 2 END
         WHERE id = l.head_id;
         UPDATE {schema}.lane SET
-            (head_id, head_position, origin, visible_at, wait, attempts, last_error, lease_owner, lease_token)
-            = (e.id, v_position, e.origin, v_visible_at, v_wait, e.attempts, e.last_error, NULL, NULL)
+            (head_id, head_position, origin, visible_at, wait, attempts, last_error, lease_owner, lease_token, leased_behind)
+            = (e.id, v_position, e.origin, v_visible_at, v_wait, e.attempts, e.last_error, NULL, NULL, NULL)
         WHERE queue = e.queue AND name = e.lane;
     END IF;
     RETURN v_position;
@@ -363,7 +379,8 @@ BEGIN
         attempts = e.attempts,
         last_error = e.last_error,
         lease_owner = NULL,
-        lease_token = NULL
+        lease_token = NULL,
+        leased_behind = NULL
     WHERE queue = p_queue AND name = p_lane;
 END
 $$;
@@ -371,26 +388,29 @@ $$;
 CREATE FUNCTION {schema}.delete_body(p_body_id bigint) RETURNS void LANGUAGE sql AS
 'DELETE FROM {schema}.body_chunk WHERE body_id = p_body_id';
 
--- Takes an entry out of its queue, whose lane is locked, and lets go those that waited for it, but for waits that the server asked for.
-CREATE FUNCTION {schema}.take_out(p_queue text, p_lane text, p_id bigint, p_is_head boolean, p_is_kept boolean, p_now bigint)
+-- Takes entries of a lane, which is locked, out of their queue, and lets go those that waited for them, but for waits that the server
+-- asked for.
+CREATE FUNCTION {schema}.take_out(p_queue text, p_lane text, p_ids bigint[], p_has_head boolean, p_are_kept boolean, p_now bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    v_body_id bigint;
-    v_body_length bigint;
+    v_body_ids bigint[];
+    v_bytes bigint;
 BEGIN
-    DELETE FROM {schema}.entry WHERE id = p_id RETURNING body_id, body_length INTO v_body_id, v_body_length;
-    IF NOT p_is_kept THEN
-        PERFORM {schema}.delete_body(v_body_id);
-        DELETE FROM {schema}.attempt WHERE entry_id = p_id;
+    WITH gone AS (DELETE FROM {schema}.entry WHERE id = ANY (p_ids) RETURNING body_id, body_length)
+    SELECT array_agg(body_id), coalesce(sum(body_length), 0) INTO v_body_ids, v_bytes FROM gone;
+    IF NOT p_are_kept THEN
+        DELETE FROM {schema}.body_chunk WHERE body_id = ANY (v_body_ids);
+        DELETE FROM {schema}.attempt WHERE entry_id = ANY (p_ids);
     END IF;
-    PERFORM {schema}.count_in(p_queue, -1, p_is_kept::integer, -coalesce(v_body_length, 0));
-    -- A statement after the deletion, so that it sees whoever had locked the entry as its prerequisite.
+    PERFORM {schema}.count_in(
+        p_queue, -cardinality(p_ids), CASE WHEN p_are_kept THEN cardinality(p_ids) ELSE 0 END, -v_bytes);
+    -- A statement after the deletion of all, so that it sees whoever had locked one of them as its prerequisite.
     UPDATE {schema}.lane SET
         visible_at = CASE WHEN entry.asked_by_server THEN greatest(entry.not_before, p_now) ELSE p_now END,
         wait = CASE WHEN entry.asked_by_server AND entry.not_before > p_now THEN 2 ELSE 0 END
     FROM {schema}.entry
-    WHERE entry.prerequisite = p_id AND lane.head_id = entry.id AND lane.wait = 3;
-    IF p_is_head THEN
+    WHERE entry.prerequisite = ANY (p_ids) AND lane.head_id = entry.id AND lane.wait = 3;
+    IF p_has_head THEN
         PERFORM {schema}.promote(p_queue, p_lane, p_now);
     END IF;
 END
@@ -417,7 +437,7 @@ BEGIN
             PERFORM {schema}.note_attempt(p_id, p_now, p_reply.status_code, p_error);
         END IF;
     END IF;
-    PERFORM {schema}.take_out(p_queue, p_lane, p_id, p_is_head, p_is_kept, p_now);
+    PERFORM {schema}.take_out(p_queue, p_lane, ARRAY[p_id], p_is_head, p_is_kept, p_now);
 END
 $$;
 
@@ -447,15 +467,17 @@ END
 $$;
 
 -- Locks what a batch is going to change, in an order that is the same for all, so that two batches do not wait for each other's lanes.
--- p_ids: of entries and of held requests.
-CREATE FUNCTION {schema}.lock_batch(p_limited text[], p_queues text[], p_lanes text[], p_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+-- p_ids: of entries and of held requests. p_tokens: of leases.
+CREATE FUNCTION {schema}.lock_batch(p_limited text[], p_queues text[], p_lanes text[], p_ids bigint[], p_tokens uuid[]) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {schema}.lock_limits(queue) FROM unnest(p_limited) AS limited (queue) ORDER BY queue COLLATE "C";
     PERFORM FROM {schema}.lane
     WHERE (queue, name) IN (
         SELECT * FROM unnest(p_queues, p_lanes)
         UNION SELECT entry.queue, entry.lane FROM {schema}.entry WHERE id = ANY (p_ids)
-        UNION SELECT (request).queue, (request).lane FROM {schema}.held WHERE id = ANY (p_ids))
+        UNION SELECT (request).queue, (request).lane FROM {schema}.held WHERE id = ANY (p_ids)
+        UNION SELECT leased.queue, leased.name FROM {schema}.lane AS leased WHERE lease_token = ANY (p_tokens))
     ORDER BY queue, name FOR UPDATE;
 END
 $$;
@@ -467,6 +489,17 @@ BEGIN
 END
 $$;
 
+-- Ends a lease whose time is up, when an entry that it covers behind the head is changed. The head has been attempted.
+CREATE FUNCTION {schema}.void_lease_of(l {schema}.lane, p_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_id = ANY (l.leased_behind) THEN
+        UPDATE {schema}.lane SET
+            (attempts, lease_owner, lease_token, leased_behind) = (attempts + 1, NULL, NULL, NULL)
+        WHERE queue = l.queue AND name = l.name;
+    END IF;
+END
+$$;
+
 -- Buries an entry unless it is being sent, and tells of it as it was.
 CREATE FUNCTION {schema}.drop_idle(p_queue text, p_id bigint, p_reason integer, p_is_kept boolean, p_now bigint)
 RETURNS SETOF {schema}.report LANGUAGE plpgsql AS $$
@@ -475,11 +508,12 @@ DECLARE
     l {schema}.lane;
 BEGIN
     e := {schema}.lock_entry(p_queue, p_id);
-    SELECT * INTO l FROM {schema}.lane WHERE head_id = e.id;
-    IF e.id IS NULL OR l.lease_token IS NOT NULL AND l.visible_at > p_now THEN
+    SELECT * INTO l FROM {schema}.lane WHERE queue = e.queue AND name = e.lane;
+    IF e.id IS NULL OR {schema}.is_sent(l, e.id, p_now) THEN
         RETURN;
     END IF;
-    IF l.queue IS NOT NULL THEN
+    PERFORM {schema}.void_lease_of(l, e.id);
+    IF l.head_id = e.id THEN
         e.attempts := l.attempts + (l.lease_token IS NOT NULL)::integer;
         e.last_error := l.last_error;
     END IF;
@@ -487,7 +521,7 @@ BEGIN
         h.at, h.status_code, h.error, {schema}.request_of(e)
     FROM {schema}.history_of(e.id) AS h;
     PERFORM {schema}.bury_entry(
-        e.queue, e.lane, e.id, l.queue IS NOT NULL, e.attempts, e.last_error, p_reason, NULL, NULL, p_is_kept, false, p_now);
+        e.queue, e.lane, e.id, l.head_id = e.id, e.attempts, e.last_error, p_reason, NULL, NULL, p_is_kept, false, p_now);
 END
 $$;
 
@@ -517,6 +551,7 @@ DECLARE
     v_fixed_bytes bigint;
     v_left bigint;
     v_left_bytes bigint;
+    v_sent bigint[];
     v_ids bigint[];
     v_band bigint;
     v_idle refcursor;
@@ -538,10 +573,9 @@ BEGIN
         END IF;
 
         -- Asked first, or a queue of which too much is being sent would be read to its end in vain.
+        v_sent := {schema}.sent(p_queue, p_now);
         SELECT count(*) + 1, coalesce(sum(e.body_length), 0) + p_bytes INTO v_fixed, v_fixed_bytes
-        FROM (
-            SELECT head_id FROM {schema}.lane WHERE queue = p_queue AND lease_token IS NOT NULL AND visible_at > p_now
-            UNION SELECT p_prerequisite) AS fixed (id)
+        FROM (SELECT unnest(v_sent) UNION SELECT p_prerequisite) AS fixed (id)
         -- One by one: joined as a whole, all of the entries would be read.
         CROSS JOIN LATERAL (SELECT body_length FROM {schema}.entry WHERE entry.id = fixed.id AND queue = p_queue OFFSET 0) AS e;
         v_ids := '{}';
@@ -551,13 +585,12 @@ BEGIN
         FOR v_band IN SELECT * FROM generate_series(1, CASE p_when_full WHEN 1 THEN -1 ELSE 1 END, -1)
             WHERE p_when_full <> 0 AND v_fixed <= v_max_entries AND v_fixed_bytes <= v_max_bytes LOOP
             OPEN v_idle FOR EXECUTE
-                'SELECT entry.id, entry.body_length
-                FROM {schema}.entry LEFT JOIN {schema}.lane ON lane.head_id = entry.id
-                WHERE entry.queue = $1 AND entry.id IS DISTINCT FROM $2 AND (lane.lease_token IS NULL OR lane.visible_at <= $3)'
+                'SELECT id, body_length FROM {schema}.entry
+                WHERE queue = $1 AND id IS DISTINCT FROM $2 AND id <> ALL ($3)'
                 || CASE p_when_full
-                    WHEN 1 THEN ' AND entry.position >= $4 AND entry.position < $5 ORDER BY entry.position'
-                    ELSE ' ORDER BY entry.expires_at, entry.id' END
-                USING p_queue, p_prerequisite, p_now,
+                    WHEN 1 THEN ' AND position >= $4 AND position < $5 ORDER BY position'
+                    ELSE ' ORDER BY expires_at, id' END
+                USING p_queue, p_prerequisite, v_sent,
                     (v_band << 60) - 576460752303423488, (v_band << 60) + 576460752303423488;
             WHILE v_left > 0 OR v_left_bytes > 0 LOOP
                 FETCH v_idle INTO v_id, v_length;
@@ -576,8 +609,8 @@ BEGIN
 
         -- Those that were leased or have left before they were locked are made up for by others.
         PERFORM {schema}.lock_lanes_of(v_ids);
-        SELECT count(*) INTO v_count FROM {schema}.entry LEFT JOIN {schema}.lane ON lane.head_id = entry.id
-        WHERE entry.id = ANY (v_ids) AND (lane.lease_token IS NULL OR lane.visible_at <= p_now);
+        v_sent := {schema}.sent(p_queue, p_now);
+        SELECT count(*) INTO v_count FROM {schema}.entry WHERE id = ANY (v_ids) AND id <> ALL (v_sent);
         CONTINUE WHEN v_count < cardinality(v_ids);
         FOREACH v_id IN ARRAY v_ids LOOP
             RETURN QUERY SELECT * FROM {schema}.drop_idle(p_queue, v_id, 7, true, p_now);
@@ -772,6 +805,21 @@ BEGIN
 END
 $$;
 
+-- Tells of all that are leased together: the head of a lane, and those behind it.
+CREATE FUNCTION {schema}.leased(l {schema}.lane) RETURNS SETOF {schema}.report LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY
+    SELECT 3, one.id, l.queue,
+        CASE one.number WHEN 1 THEN l.attempts ELSE e.attempts END,
+        CASE one.number WHEN 1 THEN l.last_error ELSE e.last_error END,
+        e.edits, NULL::integer, l.visible_at, l.lease_token,
+        NULL::bigint, NULL::bigint, NULL::bigint[], NULL::integer[], NULL::text[], {schema}.request_of(e)
+    FROM unnest(l.head_id || l.leased_behind) WITH ORDINALITY AS one (id, number)
+    LEFT JOIN LATERAL (SELECT * FROM {schema}.entry WHERE entry.id = one.id OFFSET 0) AS e ON true
+    ORDER BY one.number;
+END
+$$;
+
 -- Leases heads that are due: the most urgent first, of these the longest due. A lane that somebody is changing is left for the next time.
 -- A head with the token of a lease whose time is up has been attempted, and may have reached the server.
 CREATE FUNCTION {schema}.lease(p_owner uuid, p_queue text, p_origin text, p_limit integer, p_duration bigint)
@@ -780,31 +828,32 @@ DECLARE
     v_now bigint := {schema}.now_ms();
     v_left integer := p_limit;
     v_band bigint;
-    v_leased integer;
+    l {schema}.lane;
 BEGIN
     FOR v_band IN SELECT * FROM generate_series(-1, 1) LOOP
         EXIT WHEN v_left <= 0;
-        RETURN QUERY
-        WITH due AS MATERIALIZED (
-            SELECT queue, name, visible_at FROM {schema}.lane
-            WHERE queue = p_queue AND origin = p_origin AND (head_position + 576460752303423488) >> 60 = v_band AND visible_at <= v_now
-            ORDER BY visible_at LIMIT v_left
-            FOR UPDATE SKIP LOCKED),
-        claimed AS (
-            UPDATE {schema}.lane SET
-                attempts = attempts + (lease_token IS NOT NULL)::integer,
-                visible_at = v_now + p_duration,
-                wait = 0,
-                lease_owner = p_owner,
-                lease_token = gen_random_uuid()
-            FROM due WHERE lane.queue = due.queue AND lane.name = due.name
-            RETURNING lane.*, due.visible_at AS due_at)
-        SELECT 3, c.head_id, c.queue, c.attempts, c.last_error, entry.edits, NULL::integer, c.visible_at, c.lease_token,
-            NULL::bigint, NULL::bigint, NULL::bigint[], NULL::integer[], NULL::text[], {schema}.request_of(entry)
-        FROM claimed AS c LEFT JOIN {schema}.entry ON entry.id = c.head_id
-        ORDER BY c.due_at, c.head_position;
-        GET DIAGNOSTICS v_leased = ROW_COUNT;
-        v_left := v_left - v_leased;
+        FOR l IN
+            WITH due AS MATERIALIZED (
+                SELECT queue, name, visible_at FROM {schema}.lane
+                WHERE queue = p_queue AND origin = p_origin AND (head_position + 576460752303423488) >> 60 = v_band AND visible_at <= v_now
+                ORDER BY visible_at LIMIT v_left
+                FOR UPDATE SKIP LOCKED),
+            claimed AS (
+                UPDATE {schema}.lane SET
+                    attempts = attempts + (lease_token IS NOT NULL)::integer,
+                    visible_at = v_now + p_duration,
+                    wait = 0,
+                    lease_owner = p_owner,
+                    lease_token = gen_random_uuid(),
+                    leased_behind = NULL
+                FROM due WHERE lane.queue = due.queue AND lane.name = due.name
+                RETURNING lane, due.visible_at AS due_at)
+            SELECT (c.lane).* FROM claimed AS c ORDER BY c.due_at, (c.lane).head_position
+        LOOP
+            -- A statement of its own: a lane may have got a head that is younger than the claim.
+            RETURN QUERY SELECT * FROM {schema}.leased(l);
+            v_left := v_left - 1;
+        END LOOP;
     END LOOP;
 END
 $$;
@@ -814,27 +863,27 @@ CREATE FUNCTION {schema}.lease_lane(p_owner uuid, p_queue text, p_lane text, p_d
 RETURNS SETOF {schema}.report LANGUAGE plpgsql AS $$
 DECLARE
     v_now bigint := {schema}.now_ms();
+    l {schema}.lane;
 BEGIN
-    RETURN QUERY
-    WITH claimed AS (
-        UPDATE {schema}.lane SET
-            attempts = attempts + (lease_token IS NOT NULL)::integer,
-            visible_at = v_now + p_duration,
-            wait = 0,
-            lease_owner = p_owner,
-            lease_token = gen_random_uuid()
-        WHERE queue = p_queue AND name = p_lane AND (visible_at <= v_now OR wait = 1)
-        RETURNING *)
-    SELECT 3, c.head_id, c.queue, c.attempts, c.last_error, entry.edits, NULL::integer, c.visible_at, c.lease_token,
-        NULL::bigint, NULL::bigint, NULL::bigint[], NULL::integer[], NULL::text[], {schema}.request_of(entry)
-    FROM claimed AS c LEFT JOIN {schema}.entry ON entry.id = c.head_id;
+    UPDATE {schema}.lane SET
+        attempts = attempts + (lease_token IS NOT NULL)::integer,
+        visible_at = v_now + p_duration,
+        wait = 0,
+        lease_owner = p_owner,
+        lease_token = gen_random_uuid(),
+        leased_behind = NULL
+    WHERE queue = p_queue AND name = p_lane AND (visible_at <= v_now OR wait = 1)
+    RETURNING * INTO l;
+    IF FOUND THEN
+        RETURN QUERY SELECT * FROM {schema}.leased(l);
+    END IF;
 END
 $$;
 
-CREATE FUNCTION {schema}.renew(p_owner uuid, p_id bigint, p_token uuid, p_duration bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+-- Whichever of those that were leased together is still there.
+CREATE FUNCTION {schema}.renew(p_owner uuid, p_token uuid, p_duration bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE {schema}.lane SET visible_at = {schema}.now_ms() + p_duration
-    WHERE head_id = p_id AND lease_token = p_token AND lease_owner = p_owner;
+    UPDATE {schema}.lane SET visible_at = {schema}.now_ms() + p_duration WHERE lease_token = p_token AND lease_owner = p_owner;
     RETURN FOUND;
 END
 $$;
@@ -844,45 +893,95 @@ CREATE FUNCTION {schema}.lock_leased(p_owner uuid, p_id bigint, p_token uuid) RE
     SELECT * FROM {schema}.lane WHERE head_id = p_id AND lease_token = p_token AND lease_owner = p_owner FOR UPDATE
 $$;
 
--- p_reply: of the receipt; null writes none, or where another entry waits for it, one that says no more than that it was delivered.
-CREATE FUNCTION {schema}.complete(p_owner uuid, p_id bigint, p_token uuid, p_has_receipt boolean, p_reply {schema}.reply)
+-- Removes the head of a lane and those behind it that were leased with it. The arrays from p_status_codes on: the replies for the
+-- receipts; a null status writes none, or where another entry waits for it, one that says no more than that it was delivered. p_rest: the
+-- next one of those that were leased together, which heads the lane from now on and stays leased; null ends the lease.
+CREATE FUNCTION {schema}.complete(
+    p_owner uuid, p_ids bigint[], p_token uuid,
+    p_status_codes integer[], p_headers text[], p_bodies bytea[], p_are_whole boolean[], p_rest bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     v_now bigint := {schema}.now_ms();
+    v_count integer := cardinality(p_ids);
     l {schema}.lane;
+    e {schema}.entry;
+    v_behind bigint[];
 BEGIN
-    l := {schema}.lock_leased(p_owner, p_id, p_token);
-    IF l.queue IS NULL THEN
+    l := {schema}.lock_leased(p_owner, p_ids[1], p_token);
+    v_behind := coalesce(l.leased_behind, '{}');
+    IF l.queue IS NULL OR v_behind[:v_count - 1] <> p_ids[2:] OR p_rest IS NOT NULL AND p_rest IS DISTINCT FROM v_behind[v_count] THEN
         RETURN false;
     END IF;
-    PERFORM {schema}.take_out(l.queue, l.name, p_id, true, false, v_now);
-    IF p_has_receipt OR EXISTS (SELECT FROM {schema}.entry WHERE prerequisite = p_id) THEN
-        PERFORM {schema}.note_receipt(p_id, l.queue, 1, v_now, NULL, NULL, p_reply);
+    SELECT * INTO e FROM {schema}.entry WHERE id = p_rest;
+    PERFORM {schema}.take_out(l.queue, l.name, p_ids, e.id IS NULL, false, v_now);
+    IF e.id IS NOT NULL THEN
+        UPDATE {schema}.lane SET
+            (head_id, head_position, origin, attempts, last_error, leased_behind)
+            = (e.id, e.position, e.origin, e.attempts, e.last_error, v_behind[v_count + 1:])
+        WHERE queue = l.queue AND name = l.name;
     END IF;
+    PERFORM {schema}.note_receipt(d.id, l.queue, 1, v_now, NULL, NULL, (d.status_code, d.headers, d.body, d.is_whole)::{schema}.reply)
+    FROM unnest(p_ids, p_status_codes, p_headers, p_bodies, p_are_whole) AS d (id, status_code, headers, body, is_whole)
+    -- One by one: the server would rather read all prerequisites at once.
+    WHERE d.status_code IS NOT NULL OR EXISTS (SELECT FROM {schema}.entry WHERE prerequisite = d.id OFFSET 0);
     RETURN true;
 END
 $$;
 
--- Completes, and leases the next head of the lane if it is due and addressed to p_origin and the queue is not paused. Tells of what it
--- leased, or that it completed; nothing when the lease was lost.
+-- The entries behind the head of a lane that may be sent with it: before the first one that is addressed elsewhere, has a prerequisite or
+-- was asked to wait. Step by step, so that none beyond that is read.
+CREATE FUNCTION {schema}.sendable_behind(l {schema}.lane, p_limit integer, p_bytes bigint, p_now bigint) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (
+        WITH RECURSIVE run AS (
+            SELECT id, position, body_length AS bytes, 1 AS number FROM {schema}.entry WHERE id = l.head_id
+            UNION ALL
+            SELECT e.id, e.position, run.bytes + e.body_length, run.number + 1
+            FROM run CROSS JOIN LATERAL (
+                SELECT * FROM {schema}.entry
+                WHERE entry.queue = l.queue AND entry.lane = l.name AND entry.position > run.position
+                ORDER BY entry.position LIMIT 1) AS e
+            WHERE run.number < p_limit AND run.bytes + e.body_length <= p_bytes
+                AND e.origin = l.origin AND e.prerequisite IS NULL AND NOT (e.asked_by_server AND e.not_before > p_now))
+        SELECT array_agg(id ORDER BY number) FROM run WHERE number > 1);
+END
+$$;
+
+-- Completes, and leases the next head of the lane, with those behind it, if it is due and addressed to p_origin and the queue is not
+-- paused. Tells of what it leased, or that it completed; nothing when the lease was lost. p_next_token: the caller's own, so that a call
+-- whose outcome was not heard can be made again.
 CREATE FUNCTION {schema}.complete_and_lease_next(
-    p_owner uuid, p_id bigint, p_token uuid, p_has_receipt boolean, p_reply {schema}.reply, p_origin text, p_duration bigint)
+    p_owner uuid, p_ids bigint[], p_token uuid,
+    p_status_codes integer[], p_headers text[], p_bodies bytea[], p_are_whole boolean[],
+    p_next_token uuid, p_origin text, p_limit integer, p_bytes bigint, p_duration bigint)
 RETURNS SETOF {schema}.report LANGUAGE plpgsql AS $$
 DECLARE
-    l {schema}.lane := {schema}.lock_leased(p_owner, p_id, p_token);
+    l {schema}.lane := {schema}.lock_leased(p_owner, p_ids[1], p_token);
+    v_now bigint;
 BEGIN
-    IF NOT {schema}.complete(p_owner, p_id, p_token, p_has_receipt, p_reply) THEN
+    IF NOT {schema}.complete(p_owner, p_ids, p_token, p_status_codes, p_headers, p_bodies, p_are_whole, NULL) THEN
+        FOR l IN SELECT * FROM {schema}.lane WHERE lease_token = p_next_token LOOP
+            RETURN QUERY SELECT * FROM {schema}.leased(l);
+        END LOOP;
         RETURN;
     END IF;
-    IF EXISTS (
-        SELECT FROM {schema}.lane
-        WHERE queue = l.queue AND name = l.name AND origin = p_origin AND visible_at <= {schema}.now_ms()
-            AND NOT EXISTS (SELECT FROM {schema}.pause WHERE pause.queue = l.queue))
-    THEN
-        RETURN QUERY SELECT * FROM {schema}.lease_lane(p_owner, l.queue, l.name, p_duration);
-    ELSE
-        RETURN QUERY SELECT 4, p_id, l.queue, NULL::integer, NULL::text, NULL::integer, NULL::integer, NULL::bigint, NULL::uuid,
-            NULL::bigint, NULL::bigint, NULL::bigint[], NULL::integer[], NULL::text[], NULL::{schema}.request;
+    RETURN QUERY SELECT 4, p_ids[1], l.queue, NULL::integer, NULL::text, NULL::integer, NULL::integer, NULL::bigint, NULL::uuid,
+        NULL::bigint, NULL::bigint, NULL::bigint[], NULL::integer[], NULL::text[], NULL::{schema}.request;
+    v_now := {schema}.now_ms();
+    SELECT * INTO l FROM {schema}.lane
+    WHERE queue = l.queue AND name = l.name AND origin = p_origin AND visible_at <= v_now
+        AND NOT EXISTS (SELECT FROM {schema}.pause WHERE pause.queue = l.queue);
+    IF FOUND THEN
+        UPDATE {schema}.lane SET
+            visible_at = v_now + p_duration,
+            wait = 0,
+            lease_owner = p_owner,
+            lease_token = p_next_token,
+            leased_behind = {schema}.sendable_behind(l, p_limit, p_bytes, v_now)
+        WHERE queue = l.queue AND name = l.name
+        RETURNING * INTO l;
+        RETURN QUERY SELECT * FROM {schema}.leased(l);
     END IF;
 END
 $$;
@@ -909,8 +1008,8 @@ BEGIN
     l.visible_at := v_now + p_delay;
     l.wait := CASE WHEN p_delay <= 0 THEN 0 WHEN p_only_time THEN 2 ELSE 1 END;
     UPDATE {schema}.lane SET
-        (attempts, last_error, visible_at, wait, lease_owner, lease_token)
-        = (l.attempts, l.last_error, l.visible_at, l.wait, NULL, NULL)
+        (attempts, last_error, visible_at, wait, lease_owner, lease_token, leased_behind)
+        = (l.attempts, l.last_error, l.visible_at, l.wait, NULL, NULL, NULL)
     WHERE queue = l.queue AND name = l.name;
     IF p_leaves_lane AND right(l.name, length(v_suffix)) <> v_suffix THEN
         UPDATE {schema}.entry SET
@@ -954,13 +1053,13 @@ CREATE FUNCTION {schema}.expire(p_queue text, p_limit integer, p_is_kept boolean
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     v_now bigint := {schema}.now_ms();
+    v_sent bigint[] := {schema}.sent(p_queue, v_now);
     v_ids bigint[];
     v_id bigint;
 BEGIN
     v_ids := ARRAY(
-        SELECT entry.id FROM {schema}.entry LEFT JOIN {schema}.lane ON lane.head_id = entry.id
-        WHERE entry.queue = p_queue AND entry.expires_at < v_now AND (lane.lease_token IS NULL OR lane.visible_at <= v_now)
-        ORDER BY entry.expires_at, entry.id LIMIT p_limit);
+        SELECT id FROM {schema}.entry WHERE queue = p_queue AND expires_at < v_now AND id <> ALL (v_sent)
+        ORDER BY expires_at, id LIMIT p_limit);
     PERFORM {schema}.lock_lanes_of(v_ids);
     FOREACH v_id IN ARRAY v_ids LOOP
         RETURN QUERY SELECT * FROM {schema}.drop_idle(p_queue, v_id, 2, p_is_kept, v_now);
@@ -997,8 +1096,9 @@ $$;
 CREATE FUNCTION {schema}.may_change(e {schema}.entry, l {schema}.lane, p_revision bigint, p_now bigint) RETURNS integer LANGUAGE sql AS $$
     SELECT CASE
         WHEN e.id IS NULL THEN 1
-        WHEN l.lease_token IS NOT NULL AND l.visible_at > p_now THEN 2
-        WHEN p_revision <> (e.edits::bigint << 32) + coalesce(l.attempts + (l.lease_token IS NOT NULL)::integer, e.attempts) THEN 3
+        WHEN {schema}.is_sent(l, e.id, p_now) THEN 2
+        WHEN p_revision <> (e.edits::bigint << 32)
+            + CASE WHEN l.head_id = e.id THEN l.attempts + (l.lease_token IS NOT NULL)::integer ELSE e.attempts END THEN 3
         ELSE 0 END
 $$;
 
@@ -1010,10 +1110,11 @@ DECLARE
     v_verdict integer;
 BEGIN
     e := {schema}.lock_entry(p_queue, p_id);
-    SELECT * INTO l FROM {schema}.lane WHERE head_id = p_id;
+    SELECT * INTO l FROM {schema}.lane WHERE queue = e.queue AND name = e.lane;
     v_verdict := {schema}.may_change(e, l, p_revision, v_now);
     IF v_verdict = 0 THEN
-        PERFORM {schema}.take_out(e.queue, e.lane, p_id, l.queue IS NOT NULL, false, v_now);
+        PERFORM {schema}.void_lease_of(l, p_id);
+        PERFORM {schema}.take_out(e.queue, e.lane, ARRAY[p_id], l.head_id = p_id, false, v_now);
     END IF;
     RETURN v_verdict;
 END
@@ -1033,10 +1134,14 @@ DECLARE
     v_blocked boolean;
 BEGIN
     e := {schema}.lock_entry(r.queue, p_id);
-    SELECT * INTO l FROM {schema}.lane WHERE head_id = p_id;
+    SELECT * INTO l FROM {schema}.lane WHERE queue = e.queue AND name = e.lane;
     v_verdict := {schema}.may_change(e, l, p_revision, v_now);
     IF v_verdict <> 0 THEN
         RETURN v_verdict;
+    END IF;
+    IF l.head_id <> p_id THEN
+        PERFORM {schema}.void_lease_of(l, p_id);
+        l := NULL;
     END IF;
     IF r.prerequisite IS DISTINCT FROM e.prerequisite THEN
         PERFORM {schema}.require_before(r.queue, r.prerequisite, e.position);
@@ -1080,7 +1185,8 @@ BEGIN
             attempts = p_attempts,
             last_error = p_last_error,
             lease_owner = NULL,
-            lease_token = NULL
+            lease_token = NULL,
+            leased_behind = NULL
         WHERE head_id = p_id;
     END IF;
     RETURN 0;
@@ -1090,15 +1196,13 @@ $$;
 CREATE FUNCTION {schema}.clear(p_queue text, p_limit integer) RETURNS integer
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-    v_now bigint := {schema}.now_ms();
+    v_sent bigint[] := {schema}.sent(p_queue, {schema}.now_ms());
     v_ids bigint[];
     v_id bigint;
     v_removed integer := 0;
 BEGIN
     v_ids := ARRAY(
-        SELECT entry.id FROM {schema}.entry LEFT JOIN {schema}.lane ON lane.head_id = entry.id
-        WHERE entry.queue = p_queue AND (lane.lease_token IS NULL OR lane.visible_at <= v_now)
-        ORDER BY entry.position LIMIT p_limit);
+        SELECT id FROM {schema}.entry WHERE queue = p_queue AND id <> ALL (v_sent) ORDER BY position LIMIT p_limit);
     PERFORM {schema}.lock_lanes_of(v_ids);
     FOREACH v_id IN ARRAY v_ids LOOP
         v_removed := v_removed + ({schema}.remove(p_queue, v_id, NULL) = 0)::integer;

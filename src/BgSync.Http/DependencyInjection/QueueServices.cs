@@ -85,9 +85,12 @@ internal static class QueueServices
         var waiters = provider.GetRequiredService<EntryWaiters>();
         var prerequisites = new PrerequisiteCheck(store);
         var sender = new ReplaySender(options, store, pipeline, gates, prerequisites, hooks, keeper, waiters, attemptTimeout, timeProvider);
-        var replayer = new EntryReplayer(
-            queue, options, store, sender, pause, endless, events, tally, timeProvider,
-            provider.GetRequiredService<ILogger<EntryReplayer>>());
+        var writer = new PersistentWriter(
+            queue, options, events, timeProvider, provider.GetRequiredService<ILogger<PersistentWriter>>());
+        var settler = new EntrySettler(queue, store, writer, pause, endless, events, tally);
+        var replayer = new RunReplayer(
+            queue, options, store, sender, settler, writer, events, tally, timeProvider,
+            provider.GetRequiredService<ILogger<RunReplayer>>());
         var leases = new LaneLeases(queue, options, store);
         var lanes = new LaneReplayer(queue, store, leases, replayer, pause);
         var housekeeper = new QueueHousekeeper(queue, options, store, events, tally, timeProvider);

@@ -210,6 +210,7 @@ internal sealed class BackgroundSyncQueue(
         var pause = new QueuePause(PauseCause.Application, reason, timeProvider.GetUtcNow());
         await store.SetPauseAsync(name, pause, cancellationToken).ConfigureAwait(false);
         events.Paused(name, pause);
+        replayer.Wake();
     }
 
     public async ValueTask ResumeAsync(CancellationToken cancellationToken = default)

@@ -1,6 +1,9 @@
 namespace BgSync.Http.Queues;
 
-/// <summary>The entry is being sent right now and was left as it is. Try again when its replay has ended.</summary>
+/// <summary>
+/// The entry is being sent right now, or will be within a moment behind another one of its lane, and was left as it is. Try again when its
+/// replay has ended.
+/// </summary>
 public sealed class EntryInFlightException : InvalidOperationException
 {
     internal EntryInFlightException(string queue, long entryId)

@@ -9,6 +9,6 @@ public enum EntryState
     /// <summary>It heads its lane and may be sent now.</summary>
     Due,
 
-    /// <summary>It is being sent.</summary>
+    /// <summary>It is being sent, or will be within a moment behind another one of its lane.</summary>
     InFlight,
 }

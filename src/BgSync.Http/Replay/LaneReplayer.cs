@@ -3,7 +3,7 @@ using BgSync.Http.Storage;
 namespace BgSync.Http.Replay;
 
 /// <summary>Sends the entries of one lane, one after another, because a live request is to follow them.</summary>
-internal sealed class LaneReplayer(string queue, IQueueStore store, LaneLeases leases, EntryReplayer replayer, CredentialsPause pause)
+internal sealed class LaneReplayer(string queue, IQueueStore store, LaneLeases leases, RunReplayer replayer, CredentialsPause pause)
 {
     /// <summary>Sends until the lane is empty or an entry stays: that attempt is made in the place of the live one.</summary>
     /// <returns>Why some are left; <see langword="null"/> when none is.</returns>
@@ -32,7 +32,7 @@ internal sealed class LaneReplayer(string queue, IQueueStore store, LaneLeases l
     {
         try
         {
-            return (await replayer.ReplayAsync(leased, mayGoOn: null, cancellationToken).ConfigureAwait(false)).HasLeftLane;
+            return await replayer.ReplayAsync(leased, static () => false, cancellationToken).ConfigureAwait(false);
         }
         finally
         {

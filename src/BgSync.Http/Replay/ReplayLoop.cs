@@ -17,7 +17,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private readonly IQueueStore _store;
     private readonly OriginGates _gates;
     private readonly LaneLeases _leases;
-    private readonly EntryReplayer _replayer;
+    private readonly RunReplayer _replayer;
     private readonly LaneReplayer _lanes;
     private readonly QueueHousekeeper _housekeeper;
     private readonly CredentialsPause _pause;
@@ -35,7 +35,8 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private int _laneReplays;
     private int _ended;
     private int _disposed;
-    private volatile bool _isRoomy;
+    private int _changes;
+    private volatile int _roomyAt = -1;
     private string _lastServed = "";
     private int _lookFailures;
     private bool _isStarted;
@@ -46,7 +47,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         IQueueStore store,
         OriginGates gates,
         LaneLeases leases,
-        EntryReplayer replayer,
+        RunReplayer replayer,
         LaneReplayer lanes,
         QueueHousekeeper housekeeper,
         CredentialsPause pause,
@@ -93,7 +94,12 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
     }
 
-    public void Wake() => _signal.Set(ReplayTriggers.Changed);
+    public void Wake()
+    {
+        // Lanes that go on have to wait for the look that sees the change.
+        Interlocked.Increment(ref _changes);
+        _signal.Set(ReplayTriggers.Changed);
+    }
 
     public void WakeForNew() => _signal.Set(ReplayTriggers.Changed | ReplayTriggers.Added);
 
@@ -241,11 +247,12 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
             // What ends during the look may leave something due that the look has not seen; the next one does.
             var ended = Volatile.Read(ref _ended);
+            var changes = Volatile.Read(ref _changes);
+            _roomyAt = -1;
             await PrepareAsync(triggers, stop).ConfigureAwait(false);
-            _isRoomy = false;
             var (wait, busy) = await _pause.HoldsAsync(triggers, stop).ConfigureAwait(false)
                 ? (Interval(), false)
-                : await PassAsync(triggers, attempt, stop).ConfigureAwait(false);
+                : await PassAsync(triggers, changes, attempt, stop).ConfigureAwait(false);
             _lookFailures = 0;
             if (!busy && InFlight == 0 && Volatile.Read(ref _laneReplays) == 0 && Volatile.Read(ref _ended) == ended)
             {
@@ -282,11 +289,12 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     /// <summary>Sends what is due, or has the application do so; whoever asks for a replay by hand gets the default one.</summary>
     /// <returns>How long to sleep, and whether something is under way elsewhere that lanes wait for.</returns>
-    private async Task<(TimeSpan Wait, bool Busy)> PassAsync(ReplayTriggers triggers, CancellationToken attempt, CancellationToken stop)
+    private async Task<(TimeSpan Wait, bool Busy)> PassAsync(
+        ReplayTriggers triggers, int changes, CancellationToken attempt, CancellationToken stop)
     {
         if (!_sync.IsSet || !_isStarted || _waiters.AreServed)
         {
-            return await FillAsync(attempt, stop).ConfigureAwait(false);
+            return await FillAsync(changes, attempt, stop).ConfigureAwait(false);
         }
 
         var schedule = await _store.GetScheduleAsync(_queue, stop).ConfigureAwait(false);
@@ -304,7 +312,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
 
     /// <summary>Leases and sends as much as may be sent now.</summary>
     /// <returns>How long to sleep, and whether something is under way elsewhere that lanes wait for.</returns>
-    private async Task<(TimeSpan Wait, bool Busy)> FillAsync(CancellationToken attempt, CancellationToken stop)
+    private async Task<(TimeSpan Wait, bool Busy)> FillAsync(int changes, CancellationToken attempt, CancellationToken stop)
     {
         var wait = Interval();
         var busy = false;
@@ -328,8 +336,10 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             var admitted = _gates.Admit(origin, free, _options, out until);
             if (admitted == 0)
             {
-                busy |= until == Timeout.InfiniteTimeSpan;
-                wait = until == Timeout.InfiniteTimeSpan ? wait : Min(wait, until);
+                var isProbed = until == Timeout.InfiniteTimeSpan;
+                busy |= isProbed;
+                isRoomy &= !isProbed;
+                wait = isProbed ? wait : Min(wait, until);
                 continue;
             }
 
@@ -345,9 +355,12 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 // Whether anything waits for a place is not known yet.
                 (wait, isRoomy) = (TimeSpan.Zero, false);
             }
+
+            // Others wait for what a probe finds out.
+            isRoomy &= admitted == free;
         }
 
-        _isRoomy = isRoomy;
+        _roomyAt = isRoomy ? changes : -1;
         return (wait, busy);
     }
 
@@ -383,11 +396,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     /// <summary>Sends an entry, and those behind it in its lane while nothing else waits for the place.</summary>
     private async Task ReplayAsync(LeasedEntry leased, string origin, CancellationToken attempt, CancellationToken stop)
     {
-        for (LeasedEntry? next = leased; next is not null;)
-        {
-            next = (await _replayer.ReplayAsync(next, () => MayGoOn(origin, stop), attempt).ConfigureAwait(false)).Next;
-        }
-
+        await _replayer.ReplayAsync(leased, () => MayGoOn(origin, stop), attempt).ConfigureAwait(false);
         _leases.End(leased);
         // Whatever happened, a probe is never left behind unanswered.
         _gates.ReturnProbe(origin);
@@ -397,7 +406,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     }
 
     private bool MayGoOn(string origin, CancellationToken stop) =>
-        _isRoomy && !stop.IsCancellationRequested && _gates.IsOpen(origin) && (!_sync.IsSet || !_isStarted || _waiters.AreServed);
+        _roomyAt == Volatile.Read(ref _changes) && !stop.IsCancellationRequested && _gates.IsOpen(origin) && (!_sync.IsSet || !_isStarted || _waiters.AreServed);
 
     /// <summary>Waits for the attempts under way, then breaks them off; each gives its lease back.</summary>
     private async Task EndAttemptsAsync(CancellationTokenSource attempts)

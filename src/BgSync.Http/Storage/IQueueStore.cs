@@ -91,34 +91,34 @@ public interface IQueueStore : IAsyncDisposable
     /// <summary>Whether a lane has entries, be they waiting or leased.</summary>
     ValueTask<bool> HasEntriesAsync(string queue, string lane, CancellationToken cancellationToken);
 
-    /// <summary>Makes a lease last for <paramref name="duration"/> from now.</summary>
+    /// <summary>
+    /// Makes the lease of an entry and of all that were leased with it last for <paramref name="duration"/> from now, also when that one
+    /// is completed and others are left.
+    /// </summary>
     /// <returns><see langword="false"/> when the lease was lost.</returns>
     ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken);
 
-    /// <summary>Removes a leased entry that was delivered; the next one of its lane is due at once.</summary>
-    /// <param name="lease">The lease.</param>
-    /// <param name="delivery">
-    /// What its receipt says, written at one stroke with the removal; <see langword="null"/> writes none, or where a live entry waits for
-    /// it, one that says no more than that it was delivered.
+    /// <summary>Removes leased entries that were delivered, all at one stroke.</summary>
+    /// <param name="delivered">
+    /// The head of a lane, and those behind it, in their order and without a gap, that were leased with it. Not empty.
+    /// </param>
+    /// <param name="rest">
+    /// The lease of the next one that was leased with them: it and those behind it stay leased. With <see langword="null"/> all of them
+    /// are given back, and the next one of the lane is due at once.
     /// </param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> when the lease was lost; nothing is removed then.</returns>
-    ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken);
+    ValueTask<bool> CompleteAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Removes a leased entry that was delivered, and leases the next one of its lane in the same change, if that is due and addressed to
-    /// <paramref name="origin"/> and the queue is not paused.
+    /// Removes leased entries that were delivered, as <see cref="CompleteAsync"/> does, gives back all else that was leased with them,
+    /// and leases the next ones of their lane in the same change, unless the queue is paused.
     /// </summary>
-    /// <param name="lease">The lease.</param>
-    /// <param name="delivery">What its receipt says, as in <see cref="CompleteAsync"/>.</param>
-    /// <param name="origin">The origin that may be sent to.</param>
-    /// <param name="duration">How long the new lease lasts.</param>
-    /// <param name="cancellationToken">Gives up.</param>
     ValueTask<Completion> CompleteAndLeaseNextAsync(
-        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken);
+        IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Gives a lease back: the entry stays the head of its lane, or leaves it (<see cref="Retry.LeavesLane"/>), so that the next one is
+    /// Gives a lease, and that of all that were leased with it, back: the entry stays the head of its lane, or leaves it (<see cref="Retry.LeavesLane"/>), so that the next one is
     /// due at once, and is itself due again as <paramref name="retry"/> says.
     /// </summary>
     /// <returns><see langword="false"/> when the lease was lost; nothing changes then.</returns>
@@ -126,7 +126,7 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Moves a leased entry with its body to the dead letters, or removes it (<see cref="DeathCertificate.IsKept"/>), and writes its
-    /// receipt; the next one of its lane is due at once.
+    /// receipt; all that were leased with it are given back, and the next one of its lane is due at once.
     /// </summary>
     /// <returns><see langword="false"/> when the lease was lost; nothing is moved then.</returns>
     ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken);

@@ -41,6 +41,62 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
     }
 
     [Fact]
+    public async Task Two_stores_drain_a_queue_several_of_a_lane_together_each_entry_once_and_each_lane_in_its_order()
+    {
+        const int entries = 300;
+        PostgreSqlQueueStore[] stores = [Open(), Open()];
+        await Task.WhenAll(Enumerable.Range(0, 5).Select(async lane =>
+        {
+            for (var i = lane; i < entries; i += 5)
+            {
+                await stores[i % 2].AddAsync(Entry($"/{i}", "lane " + lane), Cancellation);
+            }
+        }));
+
+        var sent = new ConcurrentQueue<(string Lane, int Number)>();
+        await Task.WhenAll(Enumerable.Range(0, 6).Select(worker => Task.Run(async () =>
+        {
+            var (store, random) = (stores[worker % 2], new Random(worker));
+            while ((await store.CountAsync(Queue, Cancellation)).Live > 0)
+            {
+                foreach (var first in await store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation))
+                {
+                    await SendAsync(store, random, first);
+                }
+            }
+        })));
+
+        Assert.Equal(Enumerable.Range(0, entries), sent.Select(one => one.Number).Order());
+        Assert.All(sent.GroupBy(one => one.Lane, one => one.Number), lane => Assert.Equal(lane.Order(), lane));
+        await AssertConsistentAsync();
+        Assert.Equal(0, await Database.ScalarAsync("SELECT count(*) FROM bgsync.lane"));
+
+        async Task SendAsync(PostgreSqlQueueStore store, Random random, LeasedEntry first)
+        {
+            Note(first);
+            var completion = await GoOnAsync(store, first, limit: 6);
+            while (completion.Next is { Count: > 0 } run)
+            {
+                Assert.True(completion.IsDone);
+                var part = random.Next(run.Count);
+                foreach (var leased in run)
+                {
+                    Note(leased);
+                }
+
+                Assert.True(part == 0 || await store.CompleteAsync([.. run.Take(part).Select(Delivered)], run[part].Lease, Cancellation));
+                completion = await store.CompleteAndLeaseNextAsync(
+                    [.. run.Skip(part).Select(Delivered)], new(Origin, 6, long.MaxValue, LeaseTime), Cancellation);
+            }
+
+            Assert.True(completion.IsDone);
+        }
+
+        void Note(LeasedEntry leased) =>
+            sent.Enqueue((leased.Entry!.Lane, int.Parse(leased.Entry.Request.Uri.AbsolutePath[1..])));
+    }
+
+    [Fact]
     public async Task Whatever_races_the_lanes_stay_whole()
     {
         PostgreSqlQueueStore[] stores = [Open(), Open(), Open()];
@@ -70,6 +126,34 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
 
         await AssertConsistentAsync();
         Assert.Equal(0, await Database.ScalarAsync("SELECT count(*) FROM bgsync.lane"));
+    }
+
+    [Fact]
+    public async Task What_is_added_in_front_while_its_lane_is_leased_is_leased_whole()
+    {
+        PostgreSqlQueueStore[] stores = [Open(), Open(), Open()];
+        var adding = Task.WhenAll(stores.Select(store => Task.Run(async () =>
+        {
+            for (var i = 0; i < 150; i++)
+            {
+                await store.AddAsync(Entry("/" + i, "lane " + (i % 2)) with { End = QueueEnd.Front }, Cancellation);
+            }
+        })));
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(worker => Task.Run(async () =>
+        {
+            var store = stores[worker % 3];
+            while (!adding.IsCompleted)
+            {
+                foreach (var leased in await store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation))
+                {
+                    Assert.Null(leased.Damage);
+                    Assert.True(await store.RescheduleAsync(leased.Lease, new(TimeSpan.Zero, false), Cancellation));
+                }
+            }
+        })));
+
+        await adding;
+        await AssertConsistentAsync();
     }
 
     [Fact]
@@ -131,12 +215,16 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
     {
         var (holder, other) = (Open(), Open());
         await holder.AddAsync(Entry(), Cancellation);
+        await holder.AddAsync(Entry(), Cancellation);
         var lease = (await LeaseOneAsync(holder)).Lease;
 
         Assert.False(await other.CompleteAsync(lease, null, Cancellation));
         Assert.False(await other.RenewAsync(lease, LeaseTime, Cancellation));
         Assert.False(await holder.CompleteAsync(lease with { Token = Guid.NewGuid() }, null, Cancellation));
-        Assert.False(await holder.RescheduleAsync(lease with { EntryId = lease.EntryId + 1 }, new(TimeSpan.Zero, true), Cancellation));
+        var behind = lease with { EntryId = lease.EntryId + 1 };
+        Assert.False(await holder.RescheduleAsync(behind, new(TimeSpan.Zero, true), Cancellation));
+        Assert.False(await holder.CompleteAsync([new(lease, null), new(behind, null)], null, Cancellation));
+        Assert.False(await holder.CompleteAsync([new(lease, null)], behind, Cancellation));
 
         Assert.True(await holder.CompleteAsync(lease, null, Cancellation));
     }
@@ -204,13 +292,32 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         foreach (var leased in await store.LeaseAsync(Queue, Origin, 3, LeaseTime, Cancellation))
         {
             Assert.True(leased.IsReadable);
-            Assert.True(random.Next(4) switch
+            Assert.True(random.Next(6) switch
             {
                 0 => await store.RescheduleAsync(leased.Lease, new(TimeSpan.Zero, true, "HTTP 500"), Cancellation),
                 1 => await store.RescheduleAsync(leased.Lease, new(TimeSpan.Zero, true, LeavesLane: true), Cancellation),
                 2 => await store.BuryAsync(leased.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation),
+                3 or 4 => await GoOnAndSettleAsync(store, random, leased),
                 _ => await store.CompleteAsync(leased.Lease, null, Cancellation),
             });
         }
+    }
+
+    private static async Task<bool> GoOnAndSettleAsync(PostgreSqlQueueStore store, Random random, LeasedEntry leased)
+    {
+        var (isDone, run) = await GoOnAsync(store, leased, limit: 4);
+        if (run.Count == 0)
+        {
+            return isDone;
+        }
+
+        var sent = random.Next(run.Count);
+        return (sent == 0 || await store.CompleteAsync([.. run.Take(sent).Select(Delivered)], run[sent].Lease, Cancellation))
+            && random.Next(3) switch
+            {
+                0 => await store.RescheduleAsync(run[sent].Lease, new(TimeSpan.Zero, true, "HTTP 500"), Cancellation),
+                1 => await store.BuryAsync(run[sent].Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation),
+                _ => await store.CompleteAsync([.. run.Skip(sent).Select(Delivered)], null, Cancellation),
+            };
     }
 }

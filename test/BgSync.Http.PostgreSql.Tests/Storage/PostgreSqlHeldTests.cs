@@ -39,6 +39,27 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
     }
 
     [Fact]
+    public async Task What_is_released_among_entries_that_are_leased_together_is_not_one_of_them()
+    {
+        var store = Open(_clock);
+        await store.AddAsync(Entry("/1"), Cancellation);
+        await store.AddAsync(Entry("/2"), Cancellation);
+        var held = await store.HoldAsync(Entry("/held"), true, Cancellation);
+        await store.AddAsync(Entry("/3"), Cancellation);
+        await store.AddAsync(Entry("/4"), Cancellation);
+        var run = (await GoOnAsync(store, await LeaseOneAsync(store), limit: 2)).Next;
+
+        var id = (await store.ReleaseAsync(held, new(TimeSpan.Zero), Cancellation))!.Id;
+
+        var entry = (await store.FindAsync(Queue, id, Cancellation))!;
+        Assert.Equal((false, null), (entry.IsLeased, entry.DueAt));
+        Assert.Equal(
+            EntryChange.Done, await store.ReplaceAsync(entry with { LastError = "edited" }, null, TimeSpan.Zero, Cancellation));
+        Assert.True(await store.CompleteAsync([Delivered(run[0])], run[1].Lease, Cancellation));
+        Assert.Equal(["/held", "/4"], (await GoOnAsync(store, run[1])).Next.Select(static leased => leased.Entry!.Request.Uri.AbsolutePath));
+    }
+
+    [Fact]
     public async Task A_process_that_woke_up_too_late_holds_nothing_any_more()
     {
         using var _ = Database.Follow(_clock);

@@ -61,6 +61,51 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
         await AssertConsistentAsync();
     }
 
+    [Fact]
+    public async Task What_was_completed_of_several_is_told_as_completed_and_the_rest_stays_leased()
+    {
+        var run = await LeaseTogetherAsync();
+        Relay.LoseReplyTo(".complete(");
+
+        Assert.True(await Store.CompleteAsync([Delivered(run[0]), Delivered(run[1])], run[2].Lease, Cancellation));
+
+        Assert.Equal(1, Relay.Lost);
+        Assert.Equal(["/3", "/4"], await ReadPathsAsync(Store));
+        Assert.True(await Store.CompleteAsync([Delivered(run[2])], null, Cancellation));
+        await AssertConsistentAsync();
+    }
+
+    [Fact]
+    public async Task What_was_leased_with_a_completion_is_told_and_leased_once()
+    {
+        var run = await LeaseTogetherAsync();
+        Relay.LoseReplyTo(".complete_and_lease_next(");
+
+        var (isDone, next) = await GoOnAsync(Store, run[0]);
+
+        Assert.Equal(1, Relay.Lost);
+        Assert.True(isDone);
+        Assert.Equal(["/2", "/3", "/4"], next.Select(static leased => leased.Entry!.Request.Uri.AbsolutePath));
+        Assert.All(next, static leased => Assert.Equal((0, true), (leased.Entry!.Attempts, leased.Entry.IsLeased)));
+        Assert.True(await Store.CompleteAsync([.. next.Select(Delivered)], null, Cancellation));
+        await AssertConsistentAsync();
+    }
+
+    [Fact]
+    public async Task What_was_completed_with_nothing_behind_it_is_told_as_completed()
+    {
+        var run = await LeaseTogetherAsync();
+        Assert.True(await Store.CompleteAsync([Delivered(run[0]), Delivered(run[1])], run[2].Lease, Cancellation));
+        await Store.RemoveAsync(Queue, run[2].Lease.EntryId + 1, null, Cancellation);
+        Relay.LoseReplyTo(".complete_and_lease_next(");
+
+        var (isDone, next) = await GoOnAsync(Store, run[2]);
+
+        Assert.Equal((1, true, 0), (Relay.Lost, isDone, next.Count));
+        Assert.Empty(await ReadPathsAsync(Store));
+        await AssertConsistentAsync();
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -91,11 +136,18 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
         await AssertConsistentAsync();
     }
 
-    [Fact]
-    public async Task A_lease_that_another_has_by_then_is_told_as_lost()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_lease_that_another_has_by_then_is_told_as_lost(bool isBehindItsHead)
     {
         var lease = await LeaseFirstOfTwoAsync();
         await Database.ExecuteAsync("UPDATE bgsync.lane SET lease_token = gen_random_uuid()");
+        if (isBehindItsHead)
+        {
+            await Database.ExecuteAsync("UPDATE bgsync.lane SET leased_behind = ARRAY[head_id], head_id = head_id + 1");
+        }
+
         Relay.LoseReplyTo(".complete(");
 
         Assert.False(await Store.CompleteAsync(lease, null, Cancellation));
@@ -111,6 +163,17 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
         {
             await _relay.DisposeAsync();
         }
+    }
+
+    /// <summary>Three of four in a lane.</summary>
+    private async Task<IReadOnlyList<LeasedEntry>> LeaseTogetherAsync()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            await Store.AddAsync(Entry($"/{i}"), Cancellation);
+        }
+
+        return (await GoOnAsync(Store, await LeaseOneAsync(Store), limit: 3)).Next;
     }
 
     private async Task<Lease> LeaseFirstOfTwoAsync()

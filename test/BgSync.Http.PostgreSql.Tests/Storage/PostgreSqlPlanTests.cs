@@ -108,10 +108,30 @@ public sealed class PostgreSqlPlanTests(ClassDatabase shared) : PostgreSqlStoreF
         await Database.ExecuteAsync("SELECT pg_stat_reset()");
     }
 
+    /// <summary>Four of a lane, three of which are leased together.</summary>
+    private static async Task SendSomeAsync(PostgreSqlQueueStore store, string lane)
+    {
+        if (await store.LeaseLaneAsync(Queue, lane, LeaseTime, Cancellation) is not { } first)
+        {
+            return;
+        }
+
+        var next = (await GoOnAsync(store, first, limit: 3)).Next;
+        Assert.Equal(3, next.Count);
+        Assert.True(await store.CompleteAsync([Delivered(next[0])], next[1].Lease, Cancellation));
+        Assert.True(await store.RenewAsync(next[0].Lease, LeaseTime, Cancellation));
+        Assert.True(await store.CompleteAsync([new(next[1].Lease, null), new(next[2].Lease, null)], null, Cancellation));
+    }
+
     private static async Task UseAsync(PostgreSqlQueueStore store, int run)
     {
         var limits = new QueueLimits(99_990, null, run % 2 == 0 ? WhenFull.DropOldest : WhenFull.DropFirstToExpire);
         var (first, _) = await store.AddAsync(Entry($"/{run}", "new"), Cancellation);
+        for (var i = 0; i < 4; i++)
+        {
+            await store.AddAsync(Entry($"/{run}/{i}", "new"), Cancellation);
+        }
+
         await store.AddAsync(
             Entry($"/{run}", "other") with { Prerequisite = first, CoalesceKey = "key", Body = EntryBody.FromBytes(new byte[9]) }, Cancellation);
         await store.AddAsync(Entry($"/{run}", "limited") with { Limits = limits }, Cancellation);
@@ -129,10 +149,8 @@ public sealed class PostgreSqlPlanTests(ClassDatabase shared) : PostgreSqlStoreF
             await store.BuryAsync(leased[3].Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
         }
 
-        if (await store.LeaseLaneAsync(Queue, "new", LeaseTime, Cancellation) is { } lane)
-        {
-            await store.CompleteAsync(lane.Lease, null, Cancellation);
-        }
+        await SendSomeAsync(store, "");
+        await SendSomeAsync(store, "new");
 
         await store.HasEntriesAsync(Queue, "new", Cancellation);
         await store.ClearBackoffAsync(Queue, false, Cancellation);

@@ -76,6 +76,13 @@ public abstract class PostgreSqlStoreFixture(ClassDatabase shared) : IClassFixtu
         await store.ReadAsync(Queue, QueueEnd.Front, Cancellation)
             .Select(entry => entry.Request.Uri.AbsolutePath).ToListAsync(Cancellation);
 
+    /// <summary>Completes a leased head, and leases what follows in its lane.</summary>
+    protected static ValueTask<Completion> GoOnAsync(PostgreSqlQueueStore store, LeasedEntry leased, int limit = 32) =>
+        store.CompleteAndLeaseNextAsync(
+            [Delivered(leased)], new NextLease(Origin, limit, long.MaxValue, LeaseTime), Cancellation);
+
+    protected static DeliveredEntry Delivered(LeasedEntry leased) => new(leased.Lease, new Delivery(200));
+
     /// <summary>What must hold whenever nothing is under way and nothing is leased.</summary>
     protected async Task AssertConsistentAsync()
     {
@@ -91,6 +98,8 @@ public abstract class PostgreSqlStoreFixture(ClassDatabase shared) : IClassFixtu
                     SELECT count(*) FROM bgsync.lane JOIN bgsync.entry ON id = head_id
                     WHERE head_position <> position OR lane.origin <> entry.origin
                     """),
+                ("lanes that lease something without a lease",
+                    "SELECT count(*) FROM bgsync.lane WHERE leased_behind IS NOT NULL AND lease_token IS NULL"),
                 ("entries without a lane",
                     """
                     SELECT count(*) FROM bgsync.entry

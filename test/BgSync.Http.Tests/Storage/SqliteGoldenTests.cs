@@ -16,7 +16,11 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
 {
     private const string Second = "second";
 
+    private const string Third = "third";
+
     private static readonly DateTimeOffset _start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private static readonly FailedAttempt[] _historyOfFirst = [new(_start + TimeSpan.FromSeconds(3), 422, "HTTP 422")];
 
     [Fact]
     public async Task Version_1_is_read_back_exactly()
@@ -33,29 +37,24 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
     {
         var store = OpenCopyOf("v2.db");
 
-        var died = await AssertFirstQueueAsync(store);
-        Assert.Equal([new FailedAttempt(_start + TimeSpan.FromSeconds(3), 422, "HTTP 422")], died.History);
+        Assert.Equal(_historyOfFirst, (await AssertFirstQueueAsync(store)).History);
+        await AssertSecondQueueAsync(store);
+    }
 
-        // The process that held the last of them is gone.
-        var entries = await store.ReadAsync(Second, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
-        Assert.Equal(["/high", "/waits", "/held"], entries.Select(entry => entry.Request.Uri.AbsolutePath));
-        Assert.Equal((6, EntryPriority.High, "key"), (entries[0].Id, entries[0].Priority, entries[0].CoalesceKey));
-        Assert.Equal((7, 6, null), (entries[1].Id, entries[1].Prerequisite, entries[1].DueAt));
-        Assert.Equal((1, ReclaimedWork.Interrupted), (entries[2].Attempts, entries[2].LastError));
-        Assert.Equal(6, (await store.FindLastAsync(Second, "key", Cancellation))!.Id);
+    [Fact]
+    public async Task Version_3_is_read_back_exactly()
+    {
+        var store = OpenCopyOf("v3.db");
 
-        var letter = Assert.Single(await store.ReadDeadLettersAsync(Second, Cancellation).ToListAsync(Cancellation));
-        Assert.Equal((9, DeadLetterReason.Rejected, 422), (letter.Id, letter.Reason, letter.StatusCode));
-        AssertReply(422, "no", isWhole: false, letter.Reply);
-        Assert.Equal(
-            [new(_start + TimeSpan.FromSeconds(3), 503, "HTTP 503"), new(_start + TimeSpan.FromSeconds(3), 422, "HTTP 422")],
-            letter.History);
+        Assert.Equal(_historyOfFirst, (await AssertFirstQueueAsync(store)).History);
+        await AssertSecondQueueAsync(store);
 
-        var delivered = await store.GetReceiptAsync(Second, 8, Cancellation);
-        Assert.Equal(
-            (ReceiptState.Delivered, 201, _start + TimeSpan.FromSeconds(3)), (delivered!.State, delivered.StatusCode, delivered.At));
-        AssertReply(201, "yes", isWhole: true, delivered.Reply);
-        Assert.Equal(ReceiptState.Dead, (await store.GetReceiptAsync(Second, 9, Cancellation))!.State);
+        // The process that was sending two together is gone.
+        Assert.Equal(1, (await store.ReclaimAsync(Cancellation)).Leases);
+        var leased = Assert.Single(await store.LeaseAsync(Third, Origin, 10, LeaseTime, Cancellation));
+        Assert.Equal(("/second", 1), (leased.Entry!.Request.Uri.AbsolutePath, leased.Entry.Attempts));
+        var entries = await store.ReadAsync(Third, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
+        Assert.Equal([true, false], entries.Select(static entry => entry.IsLeased));
     }
 
     [Fact]
@@ -170,6 +169,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         await store.SetPauseAsync(
             "paused", new QueuePause(PauseCause.Credentials, "401 Unauthorized", Clock.GetUtcNow()), Cancellation);
         await WriteSecondQueueAsync(store);
+        await WriteThirdQueueAsync(store);
     }
 
     private async Task WriteSecondQueueAsync(SqliteQueueStore store)
@@ -189,8 +189,45 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
             dead!.Lease, new DeathCertificate(DeadLetterReason.Rejected, "HTTP 422", 422, Reply(422, "no", isWhole: false)), Cancellation);
     }
 
+    private async Task WriteThirdQueueAsync(SqliteQueueStore store)
+    {
+        foreach (var path in (string[])["/first", "/second", "/third"])
+        {
+            await store.AddAsync(Entry(path) with { Queue = Third }, Cancellation);
+        }
+
+        var first = Assert.Single(await store.LeaseAsync(Third, Origin, 1, LeaseTime, Cancellation));
+        var together = new NextLease(Origin, 2, long.MaxValue, LeaseTime);
+        Assert.Equal(2, (await store.CompleteAndLeaseNextAsync([new(first.Lease, null)], together, Cancellation)).Next.Count);
+    }
+
     private static StoredReply Reply(int status, string body, bool isWhole) =>
         new(status, [new("ETag", "\"1\""), new("Content-Type", "text/plain")], Encoding.UTF8.GetBytes(body), isWhole);
+
+    /// <summary>What the files have since version 2.</summary>
+    private static async Task AssertSecondQueueAsync(SqliteQueueStore store)
+    {
+        // The process that held the last of them is gone.
+        var entries = await store.ReadAsync(Second, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
+        Assert.Equal(["/high", "/waits", "/held"], entries.Select(entry => entry.Request.Uri.AbsolutePath));
+        Assert.Equal((6, EntryPriority.High, "key"), (entries[0].Id, entries[0].Priority, entries[0].CoalesceKey));
+        Assert.Equal((7, 6, null), (entries[1].Id, entries[1].Prerequisite, entries[1].DueAt));
+        Assert.Equal((1, ReclaimedWork.Interrupted), (entries[2].Attempts, entries[2].LastError));
+        Assert.Equal(6, (await store.FindLastAsync(Second, "key", Cancellation))!.Id);
+
+        var letter = Assert.Single(await store.ReadDeadLettersAsync(Second, Cancellation).ToListAsync(Cancellation));
+        Assert.Equal((9, DeadLetterReason.Rejected, 422), (letter.Id, letter.Reason, letter.StatusCode));
+        AssertReply(422, "no", isWhole: false, letter.Reply);
+        Assert.Equal(
+            [new(_start + TimeSpan.FromSeconds(3), 503, "HTTP 503"), new(_start + TimeSpan.FromSeconds(3), 422, "HTTP 422")],
+            letter.History);
+
+        var delivered = await store.GetReceiptAsync(Second, 8, Cancellation);
+        Assert.Equal(
+            (ReceiptState.Delivered, 201, _start + TimeSpan.FromSeconds(3)), (delivered!.State, delivered.StatusCode, delivered.At));
+        AssertReply(201, "yes", isWhole: true, delivered.Reply);
+        Assert.Equal(ReceiptState.Dead, (await store.GetReceiptAsync(Second, 9, Cancellation))!.State);
+    }
 
     /// <summary>What the files of all versions have.</summary>
     private static async Task<DeadLetter> AssertFirstQueueAsync(SqliteQueueStore store)

@@ -4,6 +4,7 @@ namespace BgSync.Http.Storage.Memory;
 internal sealed class MemoryLane
 {
     private readonly SortedDictionary<long, MemoryEntry> _entries = [];
+    private IReadOnlyList<MemoryEntry> _leased = [];
     private bool _waitsForBackoff;
 
     public MemoryLane(MemoryEntry head, DateTimeOffset now)
@@ -19,14 +20,17 @@ internal sealed class MemoryLane
 
     public Guid? Token { get; private set; }
 
-    public bool IsLeasing(MemoryEntry entry, DateTimeOffset now) => entry == Head && Token is not null && VisibleAt > now;
+    /// <summary>The entries in their order; the first is the head, unless that is being sent.</summary>
+    public IEnumerable<MemoryEntry> Entries => _entries.Values;
+
+    public bool IsLeasing(MemoryEntry entry, DateTimeOffset now) => Token is not null && VisibleAt > now && _leased.Contains(entry);
 
     public bool MayBeSentByHand(DateTimeOffset now) => VisibleAt <= now || _waitsForBackoff;
 
     public StoredEntry Describe(MemoryEntry entry, DateTimeOffset now) =>
         entry == Head
             ? entry.Describe(Token is not null && VisibleAt <= now ? 1 : 0) with { DueAt = VisibleAt, IsLeased = IsLeasing(entry, now) }
-            : entry.Describe();
+            : IsLeasing(entry, now) ? entry.Describe() with { DueAt = VisibleAt, IsLeased = true } : entry.Describe();
 
     /// <summary>Says that the head has nothing to wait for any more, but for what the server asked for.</summary>
     public void Release(DateTimeOffset now) => Wait(Head.AskedByServer ? Head.NotBefore : now, Head.AskedByServer, now);
@@ -48,7 +52,11 @@ internal sealed class MemoryLane
     public bool Remove(MemoryEntry entry, DateTimeOffset now)
     {
         _entries.Remove(entry.Position);
-        if (entry == Head && _entries.Count > 0)
+        if (entry != Head)
+        {
+            VoidLeaseOf(entry);
+        }
+        else if (_entries.Count > 0)
         {
             Promote(now);
         }
@@ -56,26 +64,37 @@ internal sealed class MemoryLane
         return _entries.Count == 0;
     }
 
-    public Guid Lease(DateTimeOffset until)
+    /// <param name="entries">The head, and those behind it that are leased with it.</param>
+    /// <param name="until">When the lease ends.</param>
+    public Guid Lease(IReadOnlyList<MemoryEntry> entries, DateTimeOffset until)
     {
         VoidLeaseOf(Head);
         var token = Guid.NewGuid();
-        Token = token;
-        VisibleAt = until;
-        _waitsForBackoff = false;
+        Hold(entries, until, token);
         return token;
+    }
+
+    /// <summary>Takes delivered entries out from the front; what was leased with them stays leased.</summary>
+    /// <param name="rest">The first that stays leased.</param>
+    /// <param name="remove">Removes the delivered ones.</param>
+    public void KeepLease(MemoryEntry rest, Action remove)
+    {
+        var (leased, until, token) = (_leased, VisibleAt, Token);
+        remove();
+        Head = rest;
+        Hold([.. leased.SkipWhile(entry => entry != rest)], until, token);
     }
 
     public void EndLease(bool countsAsAttempt)
     {
-        Token = null;
+        Free();
         Head.Attempts += countsAsAttempt ? 1 : 0;
     }
 
-    /// <summary>Ends a lease whose time is up: its attempt may have reached the server.</summary>
+    /// <summary>Ends a lease of an entry whose time is up: the attempt at the head may have reached the server.</summary>
     public void VoidLeaseOf(MemoryEntry entry)
     {
-        if (entry == Head && Token is not null)
+        if (Token is not null && _leased.Contains(entry))
         {
             EndLease(countsAsAttempt: true);
         }
@@ -126,8 +145,22 @@ internal sealed class MemoryLane
     // Due at once, unless the server asked for a wait that is not over.
     private void Promote(DateTimeOffset now)
     {
-        Token = null;
+        Free();
         Head = _entries.First().Value;
         Release(now);
+    }
+
+    private void Hold(IReadOnlyList<MemoryEntry> entries, DateTimeOffset until, Guid? token)
+    {
+        _leased = entries;
+        Token = token;
+        VisibleAt = until;
+        _waitsForBackoff = false;
+    }
+
+    private void Free()
+    {
+        _leased = [];
+        Token = null;
     }
 }

@@ -86,7 +86,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                     .ThenBy(static lane => lane.VisibleAt)
                     .Take(limit)
                     .ToList()
-                    .Select(lane => Lease(lane, duration)),
+                    .Select(lane => Lease(lane, [lane.Head], duration)[0]),
             ],
             cancellationToken);
 
@@ -94,7 +94,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     public ValueTask<LeasedEntry?> LeaseLaneAsync(string queue, string lane, TimeSpan duration, CancellationToken cancellationToken) =>
         RunAsync(
             () => QueueOf(queue).Lanes.TryGetValue(lane, out var found) && found.MayBeSentByHand(Now) && !IsBlocked(found.Head)
-                ? Lease(found, duration)
+                ? Lease(found, [found.Head], duration)[0]
                 : null,
             cancellationToken);
 
@@ -104,29 +104,52 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
-        SettleAsync(lease, lane => lane.VisibleAt = After(duration), cancellationToken);
+        RunAsync(
+            () =>
+            {
+                var lane = _queues.Values.SelectMany(static queue => queue.Lanes.Values).FirstOrDefault(lane => lane.Token == lease.Token);
+                lane?.VisibleAt = After(duration);
+                return lane is not null;
+            },
+            cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
-        SettleAsync(lease, lane => Complete(lane, delivery), cancellationToken);
+    public ValueTask<bool> CompleteAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(delivered);
+        return SettleAsync(
+            delivered[0].Lease,
+            lane =>
+            {
+                if (rest is null)
+                {
+                    Complete(delivered);
+                }
+                else
+                {
+                    lane.KeepLease(_entries[rest.EntryId], () => Complete(delivered));
+                }
+            },
+            cancellationToken);
+    }
 
     /// <inheritdoc/>
     public async ValueTask<Completion> CompleteAndLeaseNextAsync(
-        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken)
+        IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken)
     {
-        LeasedEntry? next = null;
+        ArgumentNullException.ThrowIfNull(delivered);
+        ArgumentNullException.ThrowIfNull(wanted);
+        IReadOnlyList<LeasedEntry> leased = [];
         var isDone = await SettleAsync(
-            lease,
+            delivered[0].Lease,
             lane =>
             {
                 var (queue, name) = (QueueOf(lane.Head.Queue), lane.Head.Lane);
-                Complete(lane, delivery);
-                next = queue.Pause is null && queue.Lanes.ContainsKey(name) && lane.Head.Origin == origin && DueAt(lane) <= Now
-                    ? Lease(lane, duration)
-                    : null;
+                Complete(delivered);
+                leased = queue.Pause is null && queue.Lanes.ContainsKey(name) && DueAt(lane) <= Now ? LeaseNext(lane, wanted) : [];
             },
             cancellationToken).ConfigureAwait(false);
-        return new Completion(isDone, next);
+        return new Completion(isDone, leased);
     }
 
     /// <inheritdoc/>
@@ -737,20 +760,37 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         return old.Count;
     }
 
-    private void Complete(MemoryLane lane, Delivery? delivery)
+    private void Complete(IReadOnlyList<DeliveredEntry> delivered)
     {
-        var entry = lane.Head;
-        Remove(entry);
-        Forget(entry);
-        if (delivery is not null || QueueOf(entry.Queue).Live.Values.Any(dependent => dependent.Prerequisite == entry.Id))
+        foreach (var (lease, delivery) in delivered)
         {
-            QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(entry, delivery);
+            var entry = _entries[lease.EntryId];
+            Remove(entry);
+            Forget(entry);
+            if (delivery is not null || QueueOf(entry.Queue).Live.Values.Any(dependent => dependent.Prerequisite == entry.Id))
+            {
+                QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(entry, delivery);
+            }
         }
     }
 
-    private LeasedEntry Lease(MemoryLane lane, TimeSpan duration)
+    private List<LeasedEntry> LeaseNext(MemoryLane lane, NextLease wanted)
     {
-        var token = lane.Lease(After(duration));
-        return new LeasedEntry { Lease = new Lease(lane.Head.Id, token), Entry = lane.Describe(lane.Head, Now), Body = lane.Head.Body };
+        var bytes = 0L;
+        var run = lane.Entries
+            .TakeWhile(entry => entry.Origin == wanted.Origin && (entry == lane.Head || MayFollow(entry)))
+            .Take(wanted.Limit)
+            .TakeWhile(entry => (bytes += entry.Body.Length) <= wanted.Bytes || entry == lane.Head)
+            .ToList();
+        return run.Count == 0 ? [] : Lease(lane, run, wanted.Duration);
+    }
+
+    private bool MayFollow(MemoryEntry entry) => entry.Prerequisite is null && !(entry.AskedByServer && entry.NotBefore > Now);
+
+    private List<LeasedEntry> Lease(MemoryLane lane, List<MemoryEntry> entries, TimeSpan duration)
+    {
+        var token = lane.Lease(entries, After(duration));
+        return entries.ConvertAll(entry =>
+            new LeasedEntry { Lease = new Lease(entry.Id, token), Entry = lane.Describe(entry, Now), Body = entry.Body });
     }
 }

@@ -44,6 +44,45 @@ internal static class EntryTable
         return reader.Read() ? EntryColumns.Read(reader, 0) : null;
     }
 
+    /// <summary>A head and those behind it in its lane that may be leased with it, in their order; none when the head's row is gone.</summary>
+    public static List<(LaneTable.Head Entry, EntryRow Row)> FindRun(
+        SqliteSession session, LaneTable.Head head, NextLease wanted, long now)
+    {
+        using var reader = session.Query(
+            $"""
+            SELECT id, position, attempts, last_error, asked_by_server AND not_before > $now, {SqliteSchema.EntryColumns} FROM entry
+            WHERE queue = $queue AND lane = $lane AND position >= $position
+            ORDER BY position LIMIT $limit
+            """,
+            ("$queue", head.Queue), ("$lane", head.Lane), ("$position", head.Position), ("$limit", wanted.Limit), ("$now", now));
+        var run = new List<(LaneTable.Head, EntryRow)>();
+        for (var bytes = 0L; reader.Read();)
+        {
+            var row = EntryColumns.Read(reader, 5);
+            bytes += row.BodyLength;
+            if (run.Count == 0)
+            {
+                if (reader.GetInt64(0) != head.EntryId)
+                {
+                    break;
+                }
+
+                run.Add((head, row));
+                continue;
+            }
+
+            if (row.Origin != wanted.Origin || row.Prerequisite is not null || reader.GetBoolean(4) || bytes > wanted.Bytes)
+            {
+                break;
+            }
+
+            var lastError = reader.IsDBNull(3) ? null : reader.GetString(3);
+            run.Add((new(head.Queue, head.Lane, reader.GetInt64(0), reader.GetInt64(1), reader.GetInt32(2), lastError), row));
+        }
+
+        return run;
+    }
+
     public static void Delete(SqliteSession session, long id) => session.Execute("DELETE FROM entry WHERE id = $id", ("$id", id));
 
     /// <summary>Where an entry of a queue stands; <see langword="null"/> when the queue has none of that id.</summary>
@@ -65,13 +104,14 @@ internal static class EntryTable
     public static List<LaneTable.Head> FindExpired(SqliteSession session, string queue, int limit, long now)
     {
         using var reader = session.Query(
-            """
+            $"""
             SELECT entry.queue, entry.lane, entry.id, entry.position,
                 coalesce(lane.attempts + (lane.lease_token IS NOT NULL), entry.attempts),
                 iif(lane.head_id IS NULL, entry.last_error, lane.last_error)
             FROM entry
             LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
-            WHERE entry.queue = $queue AND entry.expires_at < $now AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+            {LaneTable.JoinSending}
+            WHERE entry.queue = $queue AND entry.expires_at < $now AND sending.name IS NULL
             ORDER BY entry.expires_at LIMIT $limit
             """,
             ("$queue", queue), ("$now", now), ("$limit", limit));
@@ -122,17 +162,18 @@ internal static class EntryTable
     public static Standing? FindStanding(SqliteSession session, string queue, long id, long now)
     {
         using var reader = session.Query(
-            """
+            $"""
             SELECT entry.queue, entry.lane, entry.id, entry.position,
                 coalesce(lane.attempts + (lane.lease_token IS NOT NULL), entry.attempts),
                 iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
                 lane.head_id IS NOT NULL,
-                lane.lease_token IS NOT NULL AND lane.visible_at > $now,
+                sending.name IS NOT NULL,
                 CASE WHEN lane.wait = 2 THEN lane.visible_at
                     WHEN ifnull(lane.wait, 3) = 3 AND entry.asked_by_server THEN entry.not_before ELSE 0 END,
                 entry.checksum
             FROM entry
             LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
+            {LaneTable.JoinSending}
             WHERE entry.id = $id AND entry.queue = $queue
             """,
             ("$queue", queue), ("$id", id), ("$now", now));
@@ -150,11 +191,11 @@ internal static class EntryTable
     public static List<LaneTable.Head> FindIdle(SqliteSession session, string queue, int limit, long now)
     {
         using var reader = session.Query(
-            """
+            $"""
             SELECT entry.queue, entry.lane, entry.id, entry.position, entry.attempts, entry.last_error
             FROM entry
-            LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
-            WHERE entry.queue = $queue AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+            {LaneTable.JoinSending}
+            WHERE entry.queue = $queue AND sending.name IS NULL
             ORDER BY entry.position LIMIT $limit
             """,
             ("$queue", queue), ("$now", now), ("$limit", limit));
@@ -189,7 +230,7 @@ internal static class EntryTable
     {
         using var reader = session.Query(
             $"{SelectDescribed} WHERE entry.id = $id AND entry.queue = $queue", ("$id", id), ("$queue", queue), ("$now", now));
-        return reader.Read() ? Decode(reader, EntryColumns.Read(reader, 7), now) : null;
+        return reader.Read() ? Decode(reader, EntryColumns.Read(reader, 6)) : null;
     }
 
     /// <summary>The last entry of a queue that has a coalescing key and can be read.</summary>
@@ -201,7 +242,7 @@ internal static class EntryTable
         StoredEntry? last = null;
         while (last is null && reader.Read())
         {
-            last = Decode(reader, EntryColumns.Read(reader, 7), now);
+            last = Decode(reader, EntryColumns.Read(reader, 6));
         }
 
         return last;
@@ -225,9 +266,9 @@ internal static class EntryTable
         {
             rows++;
             next = reader.GetInt64(1);
-            var row = EntryColumns.Read(reader, 7);
+            var row = EntryColumns.Read(reader, 6);
             bytes += row.Body?.Length ?? 0;
-            if (Decode(reader, row, now) is { } entry)
+            if (Decode(reader, row) is { } entry)
             {
                 entries.Add(entry);
             }
@@ -237,14 +278,15 @@ internal static class EntryTable
     }
 
     private const string SelectIdle =
-        """
+        $"""
         SELECT entry.queue, entry.lane, entry.id, entry.position,
             coalesce(lane.attempts + (lane.lease_token IS NOT NULL), entry.attempts),
             iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
             entry.body_length
         FROM entry
         LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
-        WHERE entry.queue = $queue AND entry.id IS NOT $prerequisite AND (lane.lease_token IS NULL OR lane.visible_at <= $now)
+        {LaneTable.JoinSending}
+        WHERE entry.queue = $queue AND entry.id IS NOT $prerequisite AND sending.name IS NULL
         """;
 
     /// <returns>What is still too much.</returns>
@@ -262,25 +304,22 @@ internal static class EntryTable
     // A lease whose time is up was an attempt, though nobody has counted it yet.
     private static string SelectDescribed { get; } =
         $"""
-        SELECT entry.id, entry.position, lane.wait <> 3, lane.visible_at, lane.lease_token IS NOT NULL,
+        SELECT entry.id, entry.position, coalesce(sending.visible_at, iif(lane.wait <> 3, lane.visible_at, NULL)), sending.name IS NOT NULL,
             coalesce(lane.attempts + (lane.lease_token IS NOT NULL AND lane.visible_at <= $now), entry.attempts),
             iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
             {string.Join(", ", SqliteSchema.EntryColumns.Split(", ").Select(static column => "entry." + column))}
         FROM entry
         LEFT JOIN lane ON lane.queue = entry.queue AND lane.name = entry.lane AND lane.head_id = entry.id
+        {LaneTable.JoinSending}
         """;
 
-    private static StoredEntry? Decode(SqliteRows reader, EntryRow row, long now)
+    private static StoredEntry? Decode(SqliteRows reader, EntryRow row)
     {
         var entry = row.Decode(
-            reader.GetInt64(0), reader.GetInt32(5), reader.IsDBNull(6) ? null : reader.GetString(6), out _);
+            reader.GetInt64(0), reader.GetInt32(4), reader.IsDBNull(5) ? null : reader.GetString(5), out _);
         // It waits behind another, or for its prerequisite.
-        if (entry is null || reader.IsDBNull(2) || !reader.GetBoolean(2))
-        {
-            return entry;
-        }
-
-        var visibleAt = reader.GetInt64(3);
-        return entry with { DueAt = UnixTime.ToTime(visibleAt), IsLeased = reader.GetBoolean(4) && visibleAt > now };
+        return entry is null || reader.IsDBNull(2)
+            ? entry
+            : entry with { DueAt = UnixTime.ToTime(reader.GetInt64(2)), IsLeased = reader.GetBoolean(3) };
     }
 }

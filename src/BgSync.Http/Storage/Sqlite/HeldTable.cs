@@ -84,7 +84,7 @@ internal static class HeldTable
         var death = new DeathCertificate(DeadLetterReason.MaybeProcessed, start.LastError);
         AttemptTable.Insert(session, id, now, statusCode: null, start.LastError);
         DeadLetterTable.Insert(session, head, death, now);
-        ReceiptTable.Insert(session, head, death, now);
+        ReceiptTable.Insert(session, head.Queue, id, death, now);
         EntryTable.Delete(session, id);
         return DeadLetterTable.Find(session, head.Queue, id)!;
     }

@@ -2,14 +2,14 @@ using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;
 
-/// <summary>The head of each lane: when it is due, its attempts and its lease.</summary>
+/// <summary>The head of each lane: when it is due, its attempts and its lease, which may cover those behind it too.</summary>
 /// <remarks>A lease is void when its time is up; until another takes the head, its holder may still settle it.</remarks>
 internal static class LaneTable
 {
     // A lease whose time is up was an attempt, and may have reached the server.
     private const string AttemptsWithLost = "attempts + (lease_token IS NOT NULL)";
 
-    private const string EndLease = "lease_owner = NULL, lease_token = NULL";
+    private const string EndLease = "lease_owner = NULL, lease_token = NULL, lease_end = NULL";
 
     // What waits for its prerequisite is not due at all: when that one leaves the queue, Release says when it is.
     private const string IsBlocked =
@@ -19,6 +19,13 @@ internal static class LaneTable
         """;
 
     private const long Never = long.MaxValue;
+
+    /// <summary>Joins an entry with the lane whose lease covers it, as "sending"; takes $now.</summary>
+    public const string JoinSending =
+        """
+        LEFT JOIN lane AS sending ON sending.queue = entry.queue AND sending.name = entry.lane
+            AND sending.visible_at > $now AND entry.position BETWEEN sending.head_position AND sending.lease_end
+        """;
 
     /// <summary>What a lane says of its head.</summary>
     public sealed record Head(string Queue, string Lane, long EntryId, long Position, int Attempts, string? LastError);
@@ -116,6 +123,23 @@ internal static class LaneTable
             ("$queue", queue), ("$lane", lane), ("$now", now));
     }
 
+    /// <summary>Tells a lane that an entry leaves it, or is another now. A lease whose time is up is lost with what it covers.</summary>
+    public static void Lose(SqliteSession session, Head entry, bool isHead, long now)
+    {
+        if (isHead)
+        {
+            Promote(session, entry.Queue, entry.Lane, now);
+            return;
+        }
+
+        session.Execute(
+            $"""
+            UPDATE lane SET attempts = attempts + 1, {EndLease}
+            WHERE queue = $queue AND name = $lane AND $position BETWEEN head_position AND lease_end
+            """,
+            ("$queue", entry.Queue), ("$lane", entry.Lane), ("$position", entry.Position));
+    }
+
     /// <summary>
     /// Makes the lanes due whose heads waited for an entry that has left its queue, but for waits that the server asked for.
     /// </summary>
@@ -189,18 +213,35 @@ internal static class LaneTable
     public static bool HasEntries(SqliteSession session, string queue, string lane) =>
         session.QueryInt64("SELECT 1 FROM lane WHERE queue = $queue AND name = $lane", ("$queue", queue), ("$lane", lane)) is not null;
 
-    public static void Lease(SqliteSession session, Head head, Guid owner, Guid token, long until) =>
+    /// <summary>Leases a head, and those behind it up to a position.</summary>
+    public static void Lease(SqliteSession session, Head head, long end, Guid owner, Guid token, long until) =>
         session.Execute(
             $"""
             UPDATE lane SET
-                attempts = {AttemptsWithLost}, visible_at = $until, wait = 0, lease_owner = $owner, lease_token = $token
+                attempts = {AttemptsWithLost},
+                visible_at = $until,
+                wait = 0,
+                lease_owner = $owner,
+                lease_token = $token,
+                lease_end = $end
             WHERE queue = $queue AND name = $lane
             """,
             ("$queue", head.Queue),
             ("$lane", head.Lane),
             ("$until", until),
             ("$owner", owner.ToByteArray()),
-            ("$token", token.ToByteArray()));
+            ("$token", token.ToByteArray()),
+            ("$end", end));
+
+    /// <summary>Makes the next of those that were leased together the head, under the same lease.</summary>
+    public static void Advance(SqliteSession session, Head head, long next) =>
+        session.Execute(
+            """
+            UPDATE lane SET
+                (head_id, head_position, attempts, last_error) = (SELECT id, position, attempts, last_error FROM entry WHERE id = $next)
+            WHERE queue = $queue AND name = $lane
+            """,
+            ("$queue", head.Queue), ("$lane", head.Lane), ("$next", next));
 
     /// <summary>The head under a lease of this owner; <see langword="null"/> when the lease was lost.</summary>
     public static Head? FindLeased(SqliteSession session, Lease lease, Guid owner)
@@ -216,11 +257,10 @@ internal static class LaneTable
 
     public static bool Renew(SqliteSession session, Lease lease, Guid owner, long until) =>
         session.Execute(
-            "UPDATE lane SET visible_at = $until WHERE lease_owner = $owner AND lease_token = $token AND head_id = $id",
+            "UPDATE lane SET visible_at = $until WHERE lease_owner = $owner AND lease_token = $token",
             ("$until", until),
             ("$owner", owner.ToByteArray()),
-            ("$token", lease.Token.ToByteArray()),
-            ("$id", lease.EntryId)) > 0;
+            ("$token", lease.Token.ToByteArray())) > 0;
 
     /// <summary>Ends the lease of a head and says when it is due again.</summary>
     public static void Reschedule(SqliteSession session, Head head, Retry retry, long now)
@@ -290,8 +330,10 @@ internal static class LaneTable
             """
             SELECT count(*), coalesce(sum(body_length), 0) FROM entry
             WHERE +queue = $queue AND (id = $prerequisite OR id IN (
-                SELECT head_id FROM lane INDEXED BY lane_lease
-                WHERE lease_owner > x'' AND queue = $queue AND visible_at > $now))
+                SELECT leased.id FROM lane INDEXED BY lane_lease
+                CROSS JOIN entry AS leased ON leased.queue = lane.queue AND leased.lane = lane.name
+                    AND leased.position BETWEEN lane.head_position AND lane.lease_end
+                WHERE lane.lease_owner > x'' AND lane.queue = $queue AND lane.visible_at > $now))
             """,
             ("$queue", queue), ("$prerequisite", prerequisite), ("$now", now));
         reader.Read();

@@ -26,13 +26,14 @@ internal static class QueueTable
         return reader.Read() ? limits.ExcessOf(reader.GetInt64(0), reader.GetInt64(1), newBytes) : limits.ExcessOf(0, 0, newBytes);
     }
 
-    /// <summary>Counts an entry out. An empty queue holds no bytes, whatever a damaged row claimed.</summary>
-    public static void Leave(SqliteSession session, string queue, long bytes) =>
+    /// <summary>Counts entries out. An empty queue holds no bytes, whatever a damaged row claimed.</summary>
+    public static void Leave(SqliteSession session, string queue, int entries, long bytes) =>
         session.Execute(
             """
-            UPDATE queue SET live = max(live - 1, 0), bytes = iif(live <= 1, 0, max(bytes - $bytes, 0)) WHERE name = $queue
+            UPDATE queue SET live = max(live - $entries, 0), bytes = iif(live <= $entries, 0, max(bytes - $bytes, 0))
+            WHERE name = $queue
             """,
-            ("$queue", queue), ("$bytes", bytes));
+            ("$queue", queue), ("$entries", entries), ("$bytes", bytes));
 
     /// <summary>Counts what the body of an entry has grown by.</summary>
     public static void Grow(SqliteSession session, string queue, long bytes) =>

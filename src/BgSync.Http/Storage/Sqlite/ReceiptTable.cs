@@ -10,21 +10,21 @@ internal static class ReceiptTable
     public const string Parameters = "$queue, $state, $at, $reason, $error, $status_code, " + ReplyColumns.Parameters;
 
     /// <summary>Notes that an entry was delivered.</summary>
-    public static void Insert(SqliteSession session, LaneTable.Head head, Delivery delivery, long now) =>
-        Insert(session, head, ReceiptState.Delivered, now, null, null, delivery.StatusCode, delivery.Reply);
+    public static void Insert(SqliteSession session, string queue, long id, Delivery delivery, long now) =>
+        Insert(session, queue, id, ReceiptState.Delivered, now, null, null, delivery.StatusCode, delivery.Reply);
 
     /// <summary>Notes that an entry was delivered, and no more, if another one waits for it.</summary>
-    public static void InsertIfAwaited(SqliteSession session, LaneTable.Head head, long now)
+    public static void InsertIfAwaited(SqliteSession session, string queue, long id, long now)
     {
-        if (session.QueryInt64("SELECT 1 FROM entry WHERE prerequisite = $id LIMIT 1", ("$id", head.EntryId)) is not null)
+        if (session.QueryInt64("SELECT 1 FROM entry WHERE prerequisite = $id LIMIT 1", ("$id", id)) is not null)
         {
-            Insert(session, head, ReceiptState.Delivered, now, null, null, null, null);
+            Insert(session, queue, id, ReceiptState.Delivered, now, null, null, null, null);
         }
     }
 
     /// <summary>Notes that an entry died.</summary>
-    public static void Insert(SqliteSession session, LaneTable.Head head, DeathCertificate death, long now) =>
-        Insert(session, head, ReceiptState.Dead, now, death.Reason, death.Error, death.StatusCode, death.Reply);
+    public static void Insert(SqliteSession session, string queue, long id, DeathCertificate death, long now) =>
+        Insert(session, queue, id, ReceiptState.Dead, now, death.Reason, death.Error, death.StatusCode, death.Reply);
 
     /// <summary>What became of an entry: the queue itself knows better than a receipt, and a dead letter no less.</summary>
     public static Receipt? Find(SqliteSession session, string queue, long id) =>
@@ -46,7 +46,8 @@ internal static class ReceiptTable
 
     private static void Insert(
         SqliteSession session,
-        LaneTable.Head head,
+        string queue,
+        long id,
         ReceiptState state,
         long now,
         DeadLetterReason? reason,
@@ -56,8 +57,8 @@ internal static class ReceiptTable
         session.Execute(
             $"INSERT OR REPLACE INTO receipt (id, {Columns}) VALUES ($id, {Parameters})",
             [
-                ("$id", head.EntryId),
-                ("$queue", head.Queue),
+                ("$id", id),
+                ("$queue", queue),
                 ("$state", (long)state),
                 ("$at", now),
                 ("$reason", (long?)reason),

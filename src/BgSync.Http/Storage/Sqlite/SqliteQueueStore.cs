@@ -126,16 +126,23 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public async ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
-        await WriteUnflushedAsync(session => Complete(session, lease, delivery, Now) is not null, cancellationToken).ConfigureAwait(false);
+    public async ValueTask<bool> CompleteAsync(
+        IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(delivered);
+        return await WriteUnflushedAsync(
+            session => Complete(session, delivered, rest, Now) is not null, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async ValueTask<Completion> CompleteAndLeaseNextAsync(
-        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken)
+        IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(delivered);
+        ArgumentNullException.ThrowIfNull(wanted);
         var (isDone, leased) = await WriteUnflushedAsync(
-            session => CompleteAndLeaseNext(session, lease, delivery, origin, duration), cancellationToken).ConfigureAwait(false);
-        return new Completion(isDone, leased.ConvertAll(Decode).SingleOrDefault());
+            session => CompleteAndLeaseNext(session, delivered, wanted), cancellationToken).ConfigureAwait(false);
+        return new Completion(isDone, leased.ConvertAll(Decode));
     }
 
     /// <inheritdoc/>
@@ -509,9 +516,22 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         return heads.ConvertAll(head =>
         {
             var token = Guid.NewGuid();
-            LaneTable.Lease(session, head, _database.Owner, token, until);
+            LaneTable.Lease(session, head, head.Position, _database.Owner, token, until);
             return new LeasedRow(head, EntryTable.Find(session, head.EntryId), token, until);
         });
+    }
+
+    private List<LeasedRow> LeaseRun(SqliteSession session, LaneTable.Head head, NextLease wanted, long now)
+    {
+        var run = EntryTable.FindRun(session, head, wanted, now);
+        if (run.Count == 0)
+        {
+            return Lease(session, [head], wanted.Duration);
+        }
+
+        var (token, until) = (Guid.NewGuid(), UnixTime.After(now, wanted.Duration));
+        LaneTable.Lease(session, head, run[^1].Entry.Position, _database.Owner, token, until);
+        return run.ConvertAll(leased => new LeasedRow(leased.Entry, leased.Row, token, until));
     }
 
     private static LeasedEntry Decode(LeasedRow leased)
@@ -528,39 +548,52 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         };
     }
 
-    /// <returns>The head that was removed; <see langword="null"/> when the lease was lost.</returns>
-    private LaneTable.Head? Complete(SqliteSession session, Lease lease, Delivery? delivery, long now)
+    /// <returns>The first that was removed; <see langword="null"/> when the lease was lost.</returns>
+    private LaneTable.Head? Complete(SqliteSession session, IReadOnlyList<DeliveredEntry> delivered, Lease? rest, long now)
     {
-        ArgumentNullException.ThrowIfNull(lease);
-        if (LaneTable.FindLeased(session, lease, _database.Owner) is not { } head)
+        if (LaneTable.FindLeased(session, delivered[0].Lease, _database.Owner) is not { } head)
         {
             return null;
         }
 
-        Remove(session, head, isHead: true, now);
-        if (delivery is not null)
+        var bytes = 0L;
+        foreach (var (lease, delivery) in delivered)
         {
-            ReceiptTable.Insert(session, head, delivery, now);
+            bytes += Delete(session, lease.EntryId, now);
+            if (delivery is not null)
+            {
+                ReceiptTable.Insert(session, head.Queue, lease.EntryId, delivery, now);
+            }
+            else
+            {
+                ReceiptTable.InsertIfAwaited(session, head.Queue, lease.EntryId, now);
+            }
+        }
+
+        QueueTable.Leave(session, head.Queue, delivered.Count, bytes);
+        if (rest is null)
+        {
+            LaneTable.Promote(session, head.Queue, head.Lane, now);
         }
         else
         {
-            ReceiptTable.InsertIfAwaited(session, head, now);
+            LaneTable.Advance(session, head, rest.EntryId);
         }
 
         return head;
     }
 
     private (bool IsDone, List<LeasedRow> Next) CompleteAndLeaseNext(
-        SqliteSession session, Lease lease, Delivery? delivery, string origin, TimeSpan duration)
+        SqliteSession session, IReadOnlyList<DeliveredEntry> delivered, NextLease wanted)
     {
         var now = Now;
-        if (Complete(session, lease, delivery, now) is not { } done)
+        if (Complete(session, delivered, rest: null, now) is not { } done)
         {
             return (false, []);
         }
 
-        var next = LaneTable.FindDueOf(session, done.Queue, done.Lane, origin, now);
-        return (true, next is null || QueueTable.GetPause(session, done.Queue) is not null ? [] : Lease(session, [next], duration));
+        var head = LaneTable.FindDueOf(session, done.Queue, done.Lane, wanted.Origin, now);
+        return (true, head is null || QueueTable.GetPause(session, done.Queue) is not null ? [] : LeaseRun(session, head, wanted, now));
     }
 
     private static void Reschedule(SqliteSession session, LaneTable.Head head, Retry retry, long now)
@@ -593,16 +626,26 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     private static void Remove(SqliteSession session, LaneTable.Head head, bool isHead, long now)
     {
-        var (bodyId, bodyLength) = EntryTable.FindBody(session, head.EntryId);
-        EntryTable.Delete(session, head.EntryId);
+        QueueTable.Leave(session, head.Queue, 1, Delete(session, head.EntryId, now));
+        LaneTable.Lose(session, head, isHead, now);
+    }
+
+    /// <returns>How long its body was.</returns>
+    private static long Delete(SqliteSession session, long id, long now)
+    {
+        var (bodyId, bodyLength) = TakeOut(session, id, now);
         BodyTable.Delete(session, bodyId);
-        AttemptTable.Delete(session, head.EntryId);
-        QueueTable.Leave(session, head.Queue, bodyLength);
-        LaneTable.Release(session, head.EntryId, now);
-        if (isHead)
-        {
-            LaneTable.Promote(session, head.Queue, head.Lane, now);
-        }
+        AttemptTable.Delete(session, id);
+        return bodyLength;
+    }
+
+    /// <summary>Takes an entry out, and lets those go that waited for it; its queue and its lane do not know yet.</summary>
+    private static (long? BodyId, long BodyLength) TakeOut(SqliteSession session, long id, long now)
+    {
+        var body = EntryTable.FindBody(session, id);
+        EntryTable.Delete(session, id);
+        LaneTable.Release(session, id, now);
+        return body;
     }
 
     private void Replace(SqliteSession session, EntryTable.Standing standing, StoredEntry edited, EntryBody? body, TimeSpan delay)
@@ -626,18 +669,18 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var notBefore = Math.Max(standing.NotBefore, delay > TimeSpan.Zero ? UnixTime.After(now, delay) : 0);
         var start = new EntryStart(head.Position, edited.Attempts, edited.LastError, notBefore, notBefore > 0);
         EntryTable.Update(session, head.EntryId, row, start);
+        if (row.Lane == head.Lane && standing.IsHead)
+        {
+            LaneTable.Redirect(session, row, start, now);
+            return;
+        }
+
         if (row.Lane != head.Lane)
         {
             LaneTable.Enter(session, row, head.EntryId, start, now);
-            if (standing.IsHead)
-            {
-                LaneTable.Promote(session, head.Queue, head.Lane, now);
-            }
         }
-        else if (standing.IsHead)
-        {
-            LaneTable.Redirect(session, row, start, now);
-        }
+
+        LaneTable.Lose(session, head, standing.IsHead, now);
     }
 
     private int Clear(SqliteSession session, string queue, int limit)
@@ -655,27 +698,21 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     private static void Bury(SqliteSession session, LaneTable.Head head, bool isHead, DeathCertificate death, long now)
     {
-        ReceiptTable.Insert(session, head, death, now);
+        ReceiptTable.Insert(session, head.Queue, head.EntryId, death, now);
         if (!death.IsKept)
         {
             Remove(session, head, isHead, now);
             return;
         }
 
-        var (_, bodyLength) = EntryTable.FindBody(session, head.EntryId);
         DeadLetterTable.Insert(session, head, death, now);
         if (death.IsOfAttempt)
         {
             AttemptTable.Insert(session, head.EntryId, now, death.StatusCode, death.Error);
         }
 
-        EntryTable.Delete(session, head.EntryId);
-        QueueTable.Leave(session, head.Queue, bodyLength);
-        LaneTable.Release(session, head.EntryId, now);
-        if (isHead)
-        {
-            LaneTable.Promote(session, head.Queue, head.Lane, now);
-        }
+        QueueTable.Leave(session, head.Queue, 1, TakeOut(session, head.EntryId, now).BodyLength);
+        LaneTable.Lose(session, head, isHead, now);
     }
 
     private List<DeadLetter> Expire(SqliteSession session, string queue, int limit, bool keep)

@@ -11,7 +11,7 @@ internal static class SqliteSchema
     /// <summary>"BgSq": marks the file as a store of this library.</summary>
     public const int ApplicationId = 0x42675371;
 
-    public const int Version = 2;
+    public const int Version = 3;
 
     // What makes an entry, in the order in which EntryRow reads it.
     public const string EntryColumns = Version1EntryColumns + ", coalesce_key, prerequisite, priority";
@@ -220,8 +220,15 @@ internal static class SqliteSchema
         CREATE INDEX lane_due ON lane (queue, origin, (head_position + 0x0800000000000000) >> 60, visible_at);
         """;
 
+    private const string Version3 =
+        """
+        -- A lease covers the entries of its lane from head_position to lease_end.
+        ALTER TABLE lane ADD COLUMN lease_end INTEGER;
+        UPDATE lane SET lease_end = head_position WHERE lease_token IS NOT NULL;
+        """;
+
     // The script that leads to each version from the one before.
-    private static readonly string[] _migrations = [Version1, Version2];
+    private static readonly string[] _migrations = [Version1, Version2, Version3];
 
     /// <summary>Brings a database to this version, in one transaction.</summary>
     public static void Migrate(SqliteSession session)

@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using BgSync.Http.Queues;
+using BgSync.Http.Storage;
+
+namespace BgSync.Http.Replay;
+
+/// <summary>Writes down what became of a leased entry that was not delivered, and tells of it.</summary>
+internal sealed class EntrySettler(
+    string queue,
+    IQueueStore store,
+    PersistentWriter writer,
+    CredentialsPause pause,
+    EndlessWaits endless,
+    EntryEvents events,
+    ReplayTally tally)
+{
+    /// <returns>Whether the entry has left its lane.</returns>
+    public async Task<bool> SettleAsync(
+        Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
+    {
+        switch (outcome)
+        {
+            case ReplayOutcome.Again again:
+                if (!await RescheduleAsync(lease, again.Retry, cancellationToken).ConfigureAwait(false))
+                {
+                    return false;
+                }
+
+                if (again.Retry.Delay == TimeSpan.MaxValue)
+                {
+                    endless.Begin();
+                }
+
+                events.WillRetry(entry, again.Retry, again.Status, took);
+                return again.Retry.LeavesLane;
+            case ReplayOutcome.Pause wanted:
+                // Paused first: once the entry is back in its lane it would be taken up again.
+                await pause.BeginAsync(wanted.Reason).ConfigureAwait(false);
+                var pausing = new Retry(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason, StatusCode: wanted.Status);
+                await RescheduleAsync(lease, pausing, cancellationToken).ConfigureAwait(false);
+                return false;
+            case ReplayOutcome.Dead dead:
+                var buried = await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
+                if (buried)
+                {
+                    events.Died(entry, dead.Death, await HistoryOfAsync(entry.Id).ConfigureAwait(false), took);
+                }
+
+                return buried;
+            default:
+                throw new UnreachableException();
+        }
+    }
+
+    /// <summary>Buries an entry that cannot be read.</summary>
+    /// <returns>Whether it has left its lane.</returns>
+    public async Task<bool> BuryUnreadableAsync(LeasedEntry leased, CancellationToken cancellationToken)
+    {
+        var death = new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage);
+        var id = leased.Lease.EntryId;
+        var buried = await BuryAsync(leased.Lease, death, cancellationToken).ConfigureAwait(false);
+        if (buried)
+        {
+            events.Dead(queue, id, leased.Entry, death, await HistoryOfAsync(id).ConfigureAwait(false));
+        }
+
+        return buried;
+    }
+
+    /// <summary>Gives an entry back whose attempt was broken off, or not made at all.</summary>
+    /// <param name="lease">Its lease.</param>
+    /// <param name="entry">The entry.</param>
+    /// <param name="wasSent">Whether the server may have seen it.</param>
+    public async Task GiveBackAsync(Lease lease, StoredEntry entry, bool wasSent)
+    {
+        await store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: wasSent), CancellationToken.None).ConfigureAwait(false);
+        events.GivenBack(entry);
+    }
+
+    private Task<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
+        writer.InsistAsync(lease, () => store.RescheduleAsync(lease, retry, CancellationToken.None), cancellationToken);
+
+    private async Task<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    {
+        var held = await writer.InsistAsync(
+            lease, () => store.BuryAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false);
+        if (held)
+        {
+            tally.Died();
+        }
+
+        return held;
+    }
+
+    /// <summary>What whoever is told of a dead letter may see of it.</summary>
+    private async ValueTask<IReadOnlyList<FailedAttempt>> HistoryOfAsync(long id)
+    {
+        try
+        {
+            return await store.GetHistoryAsync(queue, id, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (QueueStoreException)
+        {
+            // It is buried, and is to be told of in any case.
+            return [];
+        }
+    }
+}
