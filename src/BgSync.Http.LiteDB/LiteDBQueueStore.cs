@@ -98,7 +98,12 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     {
         var leased = await OfAsync(
             queue,
-            (session, found) => Lease(session, found, LaneCollection.FindDue(session, found, origin, limit, Now), duration),
+            (session, found) =>
+            {
+                var now = Now;
+                return LaneCollection.FindDue(session, found, origin, limit, now)
+                    .ConvertAll(lane => Lease(session, found, lane, UnixTime.After(now, duration)));
+            },
             [],
             cancellationToken).ConfigureAwait(false);
         return leased.ConvertAll(Decode);
@@ -109,11 +114,16 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     {
         var leased = await OfAsync(
             queue,
-            (session, found) => Lease(
-                session, found, LaneCollection.FindSendable(session, found, lane, Now) is { } sendable ? [sendable] : [], duration),
-            [],
+            (session, found) =>
+            {
+                var now = Now;
+                return LaneCollection.FindSendable(session, found, lane, now) is { } sendable
+                    ? Lease(session, found, sendable, UnixTime.After(now, duration))
+                    : null;
+            },
+            null,
             cancellationToken).ConfigureAwait(false);
-        return leased.ConvertAll(Decode).SingleOrDefault();
+        return leased is null ? null : Decode(leased);
     }
 
     /// <inheritdoc/>
@@ -122,32 +132,52 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             .ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public async ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken) =>
-        await SettleAsync(
-            lease, (session, _, lane) => LaneCollection.Renew(session, lane, UnixTime.After(Now, duration)), cancellationToken)
-            .ConfigureAwait(false);
+    public async ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(lease);
+        return await RunAsync(
+            session =>
+            {
+                if (LeaseCollection.Find(session, lease.Token, session.Owner) is not var (_, lane))
+                {
+                    return false;
+                }
+
+                LaneCollection.Renew(session, lane, UnixTime.After(Now, duration));
+                return true;
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> CompleteAsync(Lease lease, Delivery? delivery, CancellationToken cancellationToken) =>
-        await SettleAsync(
-            lease, (session, _, lane) => Complete(session, lane, delivery, Now), cancellationToken).ConfigureAwait(false);
+    public async ValueTask<bool> CompleteAsync(
+        IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(delivered);
+        return await SettleAsync(
+            delivered[0].Lease, (session, queue, lane) => Complete(session, queue, lane, delivered, rest, Now), cancellationToken)
+            .ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async ValueTask<Completion> CompleteAndLeaseNextAsync(
-        Lease lease, Delivery? delivery, string origin, TimeSpan duration, CancellationToken cancellationToken)
+        IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(delivered);
+        ArgumentNullException.ThrowIfNull(wanted);
         List<LeasedDocument> leased = [];
         var isDone = await SettleAsync(
-            lease,
+            delivered[0].Lease,
             (session, queue, lane) =>
             {
                 var now = Now;
-                Complete(session, lane, delivery, now);
-                var next = LaneCollection.FindDueOf(session, queue, lane.Name, origin, now);
-                leased = next is null || queue.Pause is not null ? [] : Lease(session, queue, [next], duration);
+                Complete(session, queue, lane, delivered, rest: null, now);
+                leased = LeaseNext(session, queue, lane.Name, wanted, now);
             },
             cancellationToken).ConfigureAwait(false);
-        return new Completion(isDone, leased.ConvertAll(Decode).SingleOrDefault());
+
+        // Where it ran twice, what the first run leased was rolled back.
+        return new Completion(isDone, isDone ? leased.ConvertAll(Decode) : []);
     }
 
     /// <inheritdoc/>
@@ -165,7 +195,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         return await SettleAsync(
             lease,
             (session, queue, lane) => Bury(
-                session, lane.ToHead(lane.Attempts), session.Get(queue.Collection, lane.HeadId), isHead: true, death, Now),
+                session, lane.ToHead(lane.Attempts), session.Get(queue.Collection, lane.HeadId), death, Now),
             cancellationToken).ConfigureAwait(false);
     }
 
@@ -253,7 +283,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             queue,
             id,
             revision,
-            (session, standing) => Remove(session, standing.Head, standing.Document, standing.IsHead, Now),
+            (session, standing) => Remove(session, standing.Head, standing.Document, Now),
             cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
@@ -434,7 +464,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         return await RunAsync(
             session =>
             {
-                if (LeaseCollection.Find(session, lease, session.Owner) is not var (queue, lane))
+                if (LeaseCollection.Find(session, lease.Token, session.Owner) is not var (queue, lane) || lane.HeadId != lease.EntryId)
                 {
                     return false;
                 }
@@ -592,31 +622,52 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         return true;
     }
 
-    private static void Complete(LiteSession session, LiteLane lane, Delivery? delivery, long now)
+    private static void Complete(
+        LiteSession session, LiteQueue queue, LiteLane lane, IReadOnlyList<DeliveredEntry> delivered, Lease? rest, long now)
     {
         var head = lane.ToHead(lane.Attempts);
-        Remove(session, head, session.Get(head.Queue.Collection, head.EntryId), isHead: true, now);
-        if (delivery is not null)
+        foreach (var (lease, delivery) in delivered)
         {
-            ReceiptCollection.Insert(session, head, delivery, now);
+            var entry = head with { EntryId = lease.EntryId };
+            Delete(session, entry, session.Get(queue.Collection, lease.EntryId), now);
+            if (delivery is not null)
+            {
+                ReceiptCollection.Insert(session, entry, delivery, now);
+            }
+            else
+            {
+                ReceiptCollection.InsertIfAwaited(session, entry, now);
+            }
+        }
+
+        if (rest is not null && session.Get(queue.Collection, rest.EntryId) is { } first)
+        {
+            LaneCollection.Advance(session, lane, first);
         }
         else
         {
-            ReceiptCollection.InsertIfAwaited(session, head, now);
+            LaneCollection.Promote(session, queue, lane, now);
         }
     }
 
-    private List<LeasedDocument> Lease(
-        LiteSession session, LiteQueue queue, List<LiteLane> lanes, TimeSpan duration)
+    private static LeasedDocument Lease(LiteSession session, LiteQueue queue, LiteLane lane, long until)
     {
-        var until = UnixTime.After(Now, duration);
-        return lanes.ConvertAll(lane =>
+        var token = Guid.NewGuid();
+        var head = LaneCollection.Lease(session, lane, token, until, lane.HeadPosition);
+        return new LeasedDocument(head, session.Get(queue.Collection, head.EntryId), token, until);
+    }
+
+    private static List<LeasedDocument> LeaseNext(LiteSession session, LiteQueue queue, string name, NextLease wanted, long now)
+    {
+        if (queue.Pause is not null || LaneCollection.FindDueOf(session, queue, name, wanted.Origin, now) is not { } lane)
         {
-            var lease = new Lease(lane.HeadId, Guid.NewGuid());
-            var head = LaneCollection.Lease(session, lane, lease.Token, until);
-            LeaseCollection.Insert(session, queue, lane.Name, lease);
-            return new LeasedDocument(head, session.Get(queue.Collection, head.EntryId), lease.Token, until);
-        });
+            return [];
+        }
+
+        var entries = EntryCollection.FindRun(session, queue, lane, wanted, now);
+        var (token, until) = (Guid.NewGuid(), UnixTime.After(now, wanted.Duration));
+        LaneCollection.Lease(session, lane, token, until, entries[^1].Number("position") ?? lane.HeadPosition);
+        return entries.ConvertAll(entry => new LeasedDocument(Head.Of(queue, entry), entry, token, until));
     }
 
     private static LeasedEntry Decode(LeasedDocument leased)
@@ -660,25 +711,28 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             retry.OnlyTimeEndsDelay);
         EntryCollection.Update(session, queue, document, moved, start);
         LaneCollection.Enter(session, queue, moved, lane.HeadId, start, now);
-        LaneCollection.Promote(session, queue, lane.Name, now);
+        LaneCollection.Promote(session, queue, lane, now);
     }
 
-    private static void Remove(LiteSession session, Head head, BsonDocument? entry, bool isHead, long now)
+    private static void Remove(LiteSession session, Head head, BsonDocument? entry, long now)
+    {
+        Delete(session, head, entry, now);
+        LaneCollection.Lose(session, head, now);
+    }
+
+    /// <summary>Deletes an entry with all that belongs to it; its lane does not know yet.</summary>
+    private static void Delete(LiteSession session, Head head, BsonDocument? entry, long now)
     {
         BodyCollection.Delete(session, entry?.Number("bodyId"));
         AttemptCollection.Delete(session, head.EntryId);
-        Leave(session, head, entry, isHead, now);
+        Leave(session, head, entry, now);
     }
 
-    private static void Leave(LiteSession session, Head head, BsonDocument? entry, bool isHead, long now)
+    private static void Leave(LiteSession session, Head head, BsonDocument? entry, long now)
     {
         EntryCollection.Delete(session, head.Queue, entry);
         head.Queue.Leave(entry?.Number("bodyLength") ?? 0);
         LaneCollection.Release(session, head.Queue, head.EntryId, now);
-        if (isHead)
-        {
-            LaneCollection.Promote(session, head.Queue, head.Lane, now);
-        }
     }
 
     private void Replace(LiteSession session, Standing standing, StoredEntry edited, EntryBody? body, TimeSpan delay)
@@ -705,14 +759,15 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         if (row.Lane != head.Lane)
         {
             LaneCollection.Enter(session, head.Queue, row, head.EntryId, start, now);
-            if (standing.IsHead)
-            {
-                LaneCollection.Promote(session, head.Queue, head.Lane, now);
-            }
+            LaneCollection.Lose(session, head, now);
         }
         else if (standing.IsHead)
         {
             LaneCollection.Redirect(session, head.Queue, row, start, now);
+        }
+        else
+        {
+            LaneCollection.Lose(session, head, now);
         }
     }
 
@@ -722,19 +777,18 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         var idle = EntryCollection.FindIdle(session, queue, limit, now);
         foreach (var entry in idle)
         {
-            // Asked again for each: the one before may have made this one the head of its lane.
-            Remove(session, entry.Head, entry.Document, LaneCollection.IsHead(session, entry.Head), now);
+            Remove(session, entry.Head, entry.Document, now);
         }
 
         return idle.Count;
     }
 
-    private static void Bury(LiteSession session, Head head, BsonDocument? entry, bool isHead, DeathCertificate death, long now)
+    private static void Bury(LiteSession session, Head head, BsonDocument? entry, DeathCertificate death, long now)
     {
         ReceiptCollection.Insert(session, head, death, now);
         if (!death.IsKept)
         {
-            Remove(session, head, entry, isHead, now);
+            Remove(session, head, entry, now);
             return;
         }
 
@@ -744,7 +798,8 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             AttemptCollection.Insert(session, head.EntryId, now, death.StatusCode, death.Error);
         }
 
-        Leave(session, head, entry, isHead, now);
+        Leave(session, head, entry, now);
+        LaneCollection.Lose(session, head, now);
     }
 
     private List<DeadLetter> Expire(LiteSession session, LiteQueue queue, int limit, bool keep)
@@ -768,9 +823,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             History = AttemptCollection.Read(session, head.EntryId),
             DiedAt = UnixTime.ToTime(now),
         };
-
-        // Asked now: one that was dropped before may have made this one the head of its lane.
-        Bury(session, head, standing.Document, LaneCollection.IsHead(session, head), death, now);
+        Bury(session, head, standing.Document, death, now);
         return letter;
     }
 

@@ -39,7 +39,12 @@ internal sealed partial class LiteSession
     public BsonDocument? FirstBetween(string collection, LiteIndex index, BsonValue first, BsonValue last, bool descending = false) =>
         Between(collection, index, first, last, 1, descending).FirstOrDefault();
 
-    /// <summary>The same, a few at a time, for who does not know how many it takes. Nothing is to be written meanwhile.</summary>
+    /// <summary>The first documents whose keys are between two, before one that is not wanted; those behind it are not read.</summary>
+    public List<BsonDocument> BetweenWhile(
+        string collection, LiteIndex index, BsonValue first, BsonValue last, int limit, Func<BsonDocument, bool> isWanted) =>
+        Read(collection, Range(index, first, last, limit, descending: false), isWanted);
+
+    /// <summary>All whose keys are between two, a few at a time, for who does not know how many it takes. Nothing is to be written meanwhile.</summary>
     public IEnumerable<BsonDocument> Walk(string collection, LiteIndex index, BsonValue first, BsonValue last)
     {
         for (var limit = 4; ; limit = Math.Min(limit * 4, 64))
@@ -90,9 +95,9 @@ internal sealed partial class LiteSession
         }
     }
 
-    private List<BsonDocument> Read(string collection, Query query)
+    private List<BsonDocument> Read(string collection, Query query, Func<BsonDocument, bool>? isWanted = null)
     {
-        var documents = Find(collection, query);
+        var documents = Find(collection, query, isWanted);
         Reads += documents.Count;
         return documents;
     }

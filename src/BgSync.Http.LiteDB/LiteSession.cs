@@ -126,12 +126,12 @@ internal sealed partial class LiteSession : IDisposable
     public int DeleteMany(string collection, BsonExpression predicate) =>
         Run(engine => engine.DeleteMany(collection, predicate));
 
-    /// <summary>All that a query finds; none where there is no such collection.</summary>
-    public List<BsonDocument> Find(string collection, Query query) => Run(engine =>
+    /// <summary>All that a query finds, or those before the first that is not wanted; none where there is no such collection.</summary>
+    public List<BsonDocument> Find(string collection, Query query, Func<BsonDocument, bool>? isWanted = null) => Run(engine =>
     {
         var documents = new List<BsonDocument>();
         using var reader = engine.Query(collection, query);
-        while (reader.Read())
+        while (reader.Read() && isWanted?.Invoke(reader.Current.AsDocument) != false)
         {
             documents.Add(reader.Current.AsDocument);
         }

@@ -17,15 +17,16 @@ internal sealed record DescribedEntry(BsonDocument Document, int Attempts, strin
 
     public long BodyBytes => Document.Bytes("body")?.Length ?? 0;
 
-    public static DescribedEntry Of(BsonDocument document, LiteLane? lane, long now)
+    public static DescribedEntry Of(LiteQueue queue, BsonDocument document, LiteLane? lane, long now)
     {
-        if (lane?.HeadId != document["_id"].AsInt64)
+        var entry = Head.Of(queue, document);
+        var isLeased = lane?.IsInFlight(entry, now) == true;
+        if (lane?.HeadId != entry.EntryId)
         {
-            return new(document, (int)(document.Number("attempts") ?? 0), document.Text("lastError"), null, false);
+            return new(document, entry.Attempts, entry.LastError, isLeased ? lane?.VisibleAt : null, isLeased);
         }
 
         // A lease whose time is up was an attempt, though nobody has counted it yet.
-        var isLeased = lane.IsInFlight(now);
         return new(
             document,
             isLeased ? lane.Attempts : lane.AttemptsWithLost,

@@ -70,9 +70,8 @@ internal static class EntryCollection
     /// <summary>The first entry of a lane.</summary>
     public static BsonDocument? FindFirst(LiteSession session, LiteQueue queue, string lane)
     {
-        var key = IndexKey.Hash(lane);
-        return session.FirstBetween(
-            queue.Collection, Lane, IndexKey.Of(key, long.MinValue), IndexKey.Of(key, long.MaxValue));
+        var (first, last) = LaneKeys(lane, long.MinValue, long.MaxValue);
+        return session.FirstBetween(queue.Collection, Lane, first, last);
     }
 
     public static List<BsonDocument> FindDependents(LiteSession session, LiteQueue queue, long id) =>
@@ -137,15 +136,26 @@ internal static class EntryCollection
     public static QueueExcess ExcessWithoutIdle(
         LiteSession session, LiteQueue queue, QueueLimits limits, long newBytes, long? prerequisite, long now)
     {
+        var awaited = prerequisite is { } id ? session.Get(queue.Collection, id) : null;
         var entries = LeaseCollection.FindLanes(session, queue)
             .Where(lane => lane.IsInFlight(now))
-            .Select(static lane => lane.HeadId)
-            .Concat(prerequisite is { } id ? [id] : [])
-            .Distinct()
-            .Select(entry => session.Get(queue.Collection, entry))
-            .OfType<BsonDocument>()
+            .SelectMany(lane => FindLeased(session, queue, lane))
+            .Concat(awaited is null ? [] : [awaited])
+            .DistinctBy(static entry => entry["_id"].AsInt64)
             .ToList();
         return limits.ExcessOf(entries.Count, entries.Sum(static entry => entry.Number("bodyLength") ?? 0), newBytes);
+    }
+
+    /// <summary>The head of a lane, which is its first entry, and those behind it that may be leased with it.</summary>
+    public static List<BsonDocument> FindRun(LiteSession session, LiteQueue queue, LiteLane lane, NextLease wanted, long now)
+    {
+        var (first, last) = LaneKeys(lane.Name, long.MinValue, long.MaxValue);
+        var room = wanted.Bytes;
+        return session.BetweenWhile(queue.Collection, Lane, first, last, wanted.Limit, entry =>
+        {
+            room -= entry.Number("bodyLength") ?? 0;
+            return entry["_id"].AsInt64 == lane.HeadId || (room >= 0 && MayFollow(entry, wanted.Origin, now));
+        });
     }
 
     public static Standing? FindStanding(LiteSession session, LiteQueue queue, long id, long now) =>
@@ -156,7 +166,7 @@ internal static class EntryCollection
     /// <summary>One entry of a queue; <see langword="null"/> when it is not there.</summary>
     public static DescribedEntry? Describe(LiteSession session, LiteQueue queue, long id, long now) =>
         session.Get(queue.Collection, id) is { } document
-            ? DescribedEntry.Of(document, LaneCollection.Find(session, queue, document.Text("lane") ?? ""), now)
+            ? DescribedEntry.Of(queue, document, LaneCollection.Find(session, queue, document.Text("lane") ?? ""), now)
             : null;
 
     /// <summary>The last entry of a queue that has a coalescing key and can be read.</summary>
@@ -166,7 +176,7 @@ internal static class EntryCollection
         return session.Between(
                 queue.Collection, Coalescing, IndexKey.Of(key, long.MinValue), IndexKey.Of(key, long.MaxValue))
             .Select(document =>
-                DescribedEntry.Of(document, LaneCollection.Find(session, queue, document.Text("lane") ?? ""), now).Decode())
+                DescribedEntry.Of(queue, document, LaneCollection.Find(session, queue, document.Text("lane") ?? ""), now).Decode())
             .OfType<StoredEntry>()
             .FirstOrDefault();
     }
@@ -179,7 +189,7 @@ internal static class EntryCollection
             ? session.Between(queue.Collection, Position, after + 1, long.MaxValue, limit)
             : session.Between(queue.Collection, Position, long.MinValue, after - 1, limit, descending: true);
         var lanes = new LaneReader(session, queue);
-        return page.ConvertAll(document => DescribedEntry.Of(document, lanes.Find(document), now));
+        return page.ConvertAll(document => DescribedEntry.Of(queue, document, lanes.Find(document), now));
     }
 
     public static BsonDocument Write(long id, EntryRow row, EntryStart start)
@@ -202,6 +212,23 @@ internal static class EntryCollection
         return document;
     }
 
+    private static (byte[] First, byte[] Last) LaneKeys(string lane, long first, long last)
+    {
+        var key = IndexKey.Hash(lane);
+        return (IndexKey.Of(key, first), IndexKey.Of(key, last));
+    }
+
+    private static List<BsonDocument> FindLeased(LiteSession session, LiteQueue queue, LiteLane lane)
+    {
+        var (first, last) = LaneKeys(lane.Name, lane.HeadPosition, lane.LeasedTo);
+        return session.Between(queue.Collection, Lane, first, last);
+    }
+
+    private static bool MayFollow(BsonDocument entry, string origin, long now) =>
+        entry.Text("origin") == origin
+        && entry.Number("prerequisite") is null
+        && !(entry.Flag("askedByServer") && entry.Time("notBefore") > now);
+
     private static IEnumerable<BsonDocument> InOrderOf(LiteSession session, LiteQueue queue, WhenFull order) =>
         order == WhenFull.DropFirstToExpire
             ? session.Walk(queue.Collection, Expiry, IndexKey.Of([], long.MinValue), IndexKey.Of([], long.MaxValue, long.MaxValue))
@@ -216,16 +243,9 @@ internal static class EntryCollection
 
     private static Standing Stand(LiteQueue queue, BsonDocument document, LiteLane? lane, long now)
     {
-        var id = document["_id"].AsInt64;
-        var ownLane = lane?.HeadId == id ? lane : null;
-        var attempts = ownLane?.AttemptsWithLost ?? (int)(document.Number("attempts") ?? 0);
-        var head = new Head(
-            queue,
-            document.Text("lane") ?? "",
-            id,
-            document.Number("position") ?? 0,
-            attempts,
-            ownLane is null ? document.Text("lastError") : ownLane.LastError);
+        var entry = Head.Of(queue, document);
+        var ownLane = lane?.HeadId == entry.EntryId ? lane : null;
+        var head = ownLane is null ? entry : entry with { Attempts = ownLane.AttemptsWithLost, LastError = ownLane.LastError };
         var notBefore = ownLane?.Wait switch
         {
             LaneWait.AskedFor => ownLane.VisibleAt,
@@ -236,8 +256,8 @@ internal static class EntryCollection
             document,
             head,
             ownLane is not null,
-            ownLane?.IsInFlight(now) == true,
+            lane?.IsInFlight(head, now) == true,
             notBefore,
-            EntryRow.RevisionOf(document.Number("checksum") ?? 0, attempts));
+            EntryRow.RevisionOf(document.Number("checksum") ?? 0, head.Attempts));
     }
 }

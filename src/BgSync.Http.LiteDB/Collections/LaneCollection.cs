@@ -79,35 +79,49 @@ internal static class LaneCollection
         lane.Origin = row.Origin!;
         lane.Attempts = start.Attempts;
         lane.LastError = start.LastError;
-        lane.Token = null;
+        lane.EndLease();
         Save(session, lane);
     }
 
     /// <summary>
-    /// Makes the first entry of a lane its head, or removes the lane if there is none. It is due at once, unless a wait was asked for
-    /// that is not over, or its prerequisite stands before it.
+    /// Tells a lane that one of its entries is there no more, or is not what it was. The next one is the head if that was it; a lease
+    /// whose time is up is over if it covers that one.
     /// </summary>
-    public static void Promote(LiteSession session, LiteQueue queue, string name, long now)
+    public static void Lose(LiteSession session, Head entry, long now)
     {
-        if (Find(session, queue, name) is not { } lane)
+        if (Find(session, entry.Queue, entry.Lane) is not { } lane)
         {
             return;
         }
 
-        lane.Token = null;
-        if (EntryCollection.FindFirst(session, queue, name) is not { } first)
+        if (lane.HeadId == entry.EntryId)
+        {
+            Promote(session, entry.Queue, lane, now);
+        }
+        else if (lane.Covers(entry))
+        {
+            lane.VoidLease();
+            Save(session, lane);
+        }
+    }
+
+    /// <summary>
+    /// Makes the first entry of a lane its head, or removes the lane if there is none. It is due at once, unless a wait was asked for
+    /// that is not over, or its prerequisite stands before it. Ends the lease.
+    /// </summary>
+    public static void Promote(LiteSession session, LiteQueue queue, LiteLane lane, long now)
+    {
+        lane.EndLease();
+        if (EntryCollection.FindFirst(session, queue, lane.Name) is not { } first)
         {
             LeaseCollection.End(session, lane);
-            session.Delete(LiteSchema.Lanes, LiteLane.KeyOf(queue, name));
+            session.Delete(LiteSchema.Lanes, LiteLane.KeyOf(queue, lane.Name));
             return;
         }
 
-        var position = first.Number("position") ?? 0;
-        lane.SetHead(first["_id"].AsInt64, position);
+        lane.SetHead(first);
         lane.Origin = first.Text("origin") ?? "";
-        lane.Attempts = (int)(first.Number("attempts") ?? 0);
-        lane.LastError = first.Text("lastError");
-        if (EntryCollection.IsBlocked(session, queue, first.Number("prerequisite"), position))
+        if (EntryCollection.IsBlocked(session, queue, first.Number("prerequisite"), lane.HeadPosition))
         {
             Block(lane);
         }
@@ -116,6 +130,13 @@ internal static class LaneCollection
             Unblock(lane, first, now);
         }
 
+        Save(session, lane);
+    }
+
+    /// <summary>Makes one of the entries that the lease of a lane covers its head; the lease goes on.</summary>
+    public static void Advance(LiteSession session, LiteLane lane, BsonDocument entry)
+    {
+        lane.SetHead(entry);
         Save(session, lane);
     }
 
@@ -172,14 +193,14 @@ internal static class LaneCollection
     public static LiteLane? FindSendable(LiteSession session, LiteQueue queue, string name, long now) =>
         Find(session, queue, name) is { } lane && (lane.VisibleAt <= now || lane.Wait == LaneWait.Backoff) ? lane : null;
 
-    public static Head Lease(LiteSession session, LiteLane lane, Guid token, long until)
+    /// <summary>Leases the head of a lane, and those behind it up to a position.</summary>
+    public static Head Lease(LiteSession session, LiteLane lane, Guid token, long until, long leasedTo)
     {
-        lane.Attempts = lane.AttemptsWithLost;
-        lane.VisibleAt = until;
-        lane.Wait = LaneWait.None;
-        lane.Token = token;
+        lane.BeginLease(token, until, leasedTo);
         Save(session, lane);
-        return lane.ToHead(lane.Attempts);
+        var head = lane.ToHead(lane.Attempts);
+        LeaseCollection.Insert(session, head, token);
+        return head;
     }
 
     public static void Renew(LiteSession session, LiteLane lane, long until)
@@ -195,21 +216,18 @@ internal static class LaneCollection
         lane.Wait = retry.Delay <= TimeSpan.Zero ? LaneWait.None : retry.OnlyTimeEndsDelay ? LaneWait.AskedFor : LaneWait.Backoff;
         lane.Attempts += retry.CountsAsAttempt ? 1 : 0;
         lane.LastError = retry.Error ?? lane.LastError;
-        lane.Token = null;
+        lane.EndLease();
 
         // An entry that came to stand before the head while that was being sent goes first from now on.
         if (EntryCollection.FindFirst(session, queue, lane.Name)?.Number("position") < lane.HeadPosition
             && TryDisplaceHead(session, queue, lane))
         {
-            Save(session, lane);
-            Promote(session, queue, lane.Name, now);
+            Promote(session, queue, lane, now);
             return;
         }
 
         Save(session, lane);
     }
-
-    public static bool IsHead(LiteSession session, Head head) => Find(session, head.Queue, head.Lane)?.HeadId == head.EntryId;
 
     /// <summary>Makes the lanes due that wait for their backoff, or only those of them whose wait has no end.</summary>
     public static int ClearBackoff(LiteSession session, LiteQueue queue, bool onlyEndless, long now)
@@ -278,11 +296,9 @@ internal static class LaneCollection
 
     private static void Take(LiteSession session, LiteQueue queue, LiteLane lane, EntryRow row, long id, EntryStart start, long now)
     {
-        lane.SetHead(id, start.Position);
+        lane.EndLease();
+        lane.SetHead(id, start.Position, start.Attempts, start.LastError);
         lane.Origin = row.Origin!;
-        lane.Attempts = start.Attempts;
-        lane.LastError = start.LastError;
-        lane.Token = null;
         lane.VisibleAt = Math.Max(start.NotBefore, now);
         lane.Wait = start.NotBefore <= now ? LaneWait.None : start.AskedByServer ? LaneWait.AskedFor : LaneWait.Backoff;
         if (EntryCollection.IsBlocked(session, queue, row.Prerequisite, start.Position))

@@ -1,5 +1,4 @@
 using BgSync.Http.LiteDB.Documents;
-using BgSync.Http.Storage;
 using LiteDB;
 
 namespace BgSync.Http.LiteDB.Collections;
@@ -7,14 +6,13 @@ namespace BgSync.Http.LiteDB.Collections;
 /// <summary>The leases that are held: few, whatever is queued. The lanes have them too; these are found by their tokens.</summary>
 internal static class LeaseCollection
 {
-    public static void Insert(LiteSession session, LiteQueue queue, string lane, Lease lease) =>
+    public static void Insert(LiteSession session, Head head, Guid token) =>
         session.Insert(LiteSchema.Leases, new BsonDocument
         {
-            ["_id"] = lease.Token,
+            ["_id"] = token,
             ["owner"] = session.Owner,
-            ["queue"] = BsonText.Of(queue.Name),
-            ["lane"] = BsonText.Of(lane),
-            ["entry"] = lease.EntryId,
+            ["queue"] = BsonText.Of(head.Queue.Name),
+            ["lane"] = BsonText.Of(head.Lane),
         });
 
     /// <summary>Forgets the lease of a lane that the lane has lost.</summary>
@@ -26,13 +24,12 @@ internal static class LeaseCollection
         }
     }
 
-    /// <summary>The lane whose head is under a lease of an owner; <see langword="null"/> when the lease was lost.</summary>
-    public static (LiteQueue Queue, LiteLane Lane)? Find(LiteSession session, Lease lease, Guid owner) =>
-        session.Get(LiteSchema.Leases, lease.Token) is { } document
+    /// <summary>The lane that is under a lease of an owner; <see langword="null"/> when the lease was lost.</summary>
+    public static (LiteQueue Queue, LiteLane Lane)? Find(LiteSession session, Guid token, Guid owner) =>
+        session.Get(LiteSchema.Leases, token) is { } document
             && document.Guid("owner") == owner
             && FindLane(session, document) is var (queue, lane)
-            && lane.Token == lease.Token
-            && lane.HeadId == lease.EntryId
+            && lane.Token == token
             ? (queue, lane)
             : null;
 
@@ -54,9 +51,8 @@ internal static class LeaseCollection
         {
             if (FindLane(session, document) is var (_, lane) && lane.Token == document.Guid("_id"))
             {
-                lane.Attempts = lane.AttemptsWithLost;
+                lane.VoidLease();
                 lane.VisibleAt = now;
-                lane.Token = null;
                 LaneCollection.Save(session, lane);
                 voided++;
             }

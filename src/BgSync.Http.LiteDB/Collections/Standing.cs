@@ -7,7 +7,7 @@ namespace BgSync.Http.LiteDB.Collections;
 /// <param name="Document">The entry.</param>
 /// <param name="Head">The entry as the head that it is or would be.</param>
 /// <param name="IsHead">Whether it is the head of its lane.</param>
-/// <param name="IsInFlight">Whether it is leased.</param>
+/// <param name="IsInFlight">Whether it is leased, with the head or as the head.</param>
 /// <param name="NotBefore">The end of a wait that was asked for; zero if there is none.</param>
 /// <param name="Revision">The <see cref="StoredEntry.Revision"/>.</param>
 internal sealed record Standing(BsonDocument Document, Head Head, bool IsHead, bool IsInFlight, long NotBefore, long Revision);

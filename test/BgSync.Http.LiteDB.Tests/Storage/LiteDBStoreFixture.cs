@@ -60,6 +60,21 @@ public abstract class LiteDBStoreFixture : IAsyncLifetime
     protected static async Task<LeasedEntry> LeaseOneAsync(IQueueStore store, string queue = Queue) =>
         Assert.Single(await store.LeaseAsync(queue, Origin, 1, LeaseTime, Cancellation));
 
+    /// <summary>Adds a lane, delivers its first entry and leases all the others together.</summary>
+    protected async Task<IReadOnlyList<LeasedEntry>> LeaseTogetherAsync(IQueueStore store, params NewEntry[] entries)
+    {
+        foreach (var entry in entries.Prepend(Entry("/delivered")))
+        {
+            await store.AddAsync(entry, Cancellation);
+        }
+
+        var first = new DeliveredEntry((await LeaseOneAsync(store)).Lease, null);
+        var next = new NextLease(Origin, entries.Length, long.MaxValue, LeaseTime);
+        var run = (await store.CompleteAndLeaseNextAsync([first], next, Cancellation)).Next;
+        Assert.Equal(entries.Length, run.Count);
+        return run;
+    }
+
     protected static async Task<List<StoredEntry>> ReadAllAsync(IQueueStore store, string queue = Queue) =>
         await store.ReadAsync(queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
 

@@ -166,6 +166,102 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
     }
 
     [Fact]
+    public async Task What_the_process_before_leased_together_is_free_and_the_first_has_had_an_attempt()
+    {
+        long last;
+        await using (var store = Open())
+        {
+            last = (await LeaseTogetherAsync(store, Entry("/1"), Entry("/2")))[^1].Lease.EntryId;
+            await store.AddAsync(Entry("/3"), Cancellation);
+        }
+
+        Assert.Equal(
+            ReadDocuments(Queue).Single(entry => entry["_id"] == last)["position"],
+            Assert.Single(ReadDocuments(LiteSchema.Lanes))["leasedTo"]);
+
+        var again = Open();
+        Assert.Equal(1, (await again.ReclaimAsync(Cancellation)).Leases);
+        var entries = await ReadAllAsync(again);
+        Assert.Equal([1, 0, 0], entries.Select(static entry => entry.Attempts));
+        Assert.All(entries, static entry => Assert.False(entry.IsLeased));
+        Assert.Equal(3, await again.ClearAsync(Queue, 10, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_lane_says_how_far_its_lease_goes_only_while_it_is_leased()
+    {
+        await using (var store = Open())
+        {
+            var run = await LeaseTogetherAsync(store, Entry("/1"), Entry("/2"), Entry("/3"));
+            await store.RescheduleAsync(run[0].Lease, new Retry(TimeSpan.Zero, CountsAsAttempt: true), Cancellation);
+        }
+
+        var lane = Assert.Single(ReadDocuments(LiteSchema.Lanes));
+        Assert.False(lane.ContainsKey("lease") || lane.ContainsKey("leasedTo"));
+        Assert.Empty(ReadDocuments(LiteSchema.Leases));
+    }
+
+    [Fact]
+    public async Task What_does_not_fit_beside_what_is_leased_together_is_refused_before_the_queue_is_read()
+    {
+        var store = Open();
+        var large = Entry() with { Body = EntryBody.FromBytes(new byte[100]) };
+        await LeaseTogetherAsync(store, large, large, large);
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => store.AddAsync(Entry(lane: "b"), Cancellation).AsTask()));
+        var before = await store.RunAsync(static session => session.Reads, Cancellation);
+
+        var limits = new QueueLimits(null, 300, WhenFull.DropOldest);
+        await AssertFaultAsync(StoreFault.QueueFull, () => store.AddAsync(large with { Limits = limits }, Cancellation).AsTask());
+
+        Assert.InRange(await store.RunAsync(static session => session.Reads, Cancellation) - before, 0, 20);
+    }
+
+    [Theory]
+    [InlineData("removed")]
+    [InlineData("replaced")]
+    [InlineData("moved")]
+    [InlineData("expired")]
+    [InlineData("dropped")]
+    public async Task A_lease_whose_time_is_up_is_lost_when_one_that_it_covers_is_changed(string change)
+    {
+        var store = Open();
+        var expiresAt = Clock.GetUtcNow() + LeaseTime;
+        var run = await LeaseTogetherAsync(store, Entry("/1"), Entry("/2") with { ExpiresAt = expiresAt }, Entry("/3"));
+        var second = run[1].Entry!;
+        Clock.Advance(LeaseTime + TimeSpan.FromSeconds(1));
+
+        switch (change)
+        {
+            case "removed":
+                Assert.Equal(EntryChange.Done, await store.RemoveAsync(Queue, second.Id, null, Cancellation));
+                break;
+            case "replaced":
+                var body = EntryBody.FromBytes("new"u8.ToArray());
+                Assert.Equal(EntryChange.Done, await store.ReplaceAsync(second, body, TimeSpan.Zero, Cancellation));
+                break;
+            case "moved":
+                Assert.Equal(EntryChange.Done, await store.ReplaceAsync(second with { Lane = "b" }, null, TimeSpan.Zero, Cancellation));
+                break;
+            case "expired":
+                Assert.Equal(second.Id, Assert.Single(await store.ExpireAsync(Queue, 10, keep: true, Cancellation)).Id);
+                break;
+            default:
+                var limits = new QueueLimits(3, null, WhenFull.DropFirstToExpire);
+                Assert.Single((await store.AddAsync(Entry("/new", "b") with { Limits = limits }, Cancellation)).Dropped);
+                break;
+        }
+
+        var delivered = run.Select(static leased => new DeliveredEntry(leased.Lease, null)).ToArray();
+        Assert.False(await store.RenewAsync(run[0].Lease, LeaseTime, Cancellation));
+        Assert.False(await store.CompleteAsync(delivered, null, Cancellation));
+        Assert.False(await store.CompleteAsync(delivered[..1], run[1].Lease, Cancellation));
+        Assert.Equal(["/1", "/3"], (await ReadPathsAsync(store)).Except(["/2", "/new"]));
+        Assert.Equal(change is "replaced" or "moved", (await ReadPathsAsync(store)).Contains("/2"));
+        var again = (await store.LeaseLaneAsync(Queue, "", LeaseTime, Cancellation))!;
+        Assert.Equal((run[0].Lease.EntryId, 1), (again.Lease.EntryId, again.Entry!.Attempts));
+    }
+
+    [Fact]
     public async Task What_the_process_before_held_enters_its_queue_or_dies_and_is_told_once()
     {
         await using (var store = Open())

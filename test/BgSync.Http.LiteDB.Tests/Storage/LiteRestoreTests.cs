@@ -84,6 +84,21 @@ public sealed class LiteRestoreTests : LiteDBStoreFixture
     }
 
     [Fact]
+    public async Task What_was_leased_together_is_free_and_the_first_has_had_an_attempt()
+    {
+        await using (var store = Open())
+        {
+            await LeaseTogetherAsync(store, Entry("/1"), Entry("/2"), Entry("/3"));
+        }
+
+        Assert.Equal((3, 0), Restore(static documents => documents));
+
+        var entries = await ReadAllAsync(Open(RestoredPath));
+        Assert.Equal([1, 0, 0], entries.Select(static entry => entry.Attempts));
+        Assert.All(entries, static entry => Assert.False(entry.IsLeased));
+    }
+
+    [Fact]
     public async Task A_damaged_entry_is_kept_to_be_told_of()
     {
         await using (var store = Open())
