@@ -28,6 +28,8 @@ internal sealed class HandWrittenSubject() : QueueSubject("Hand-written")
             return settled;
         }
 
+        public ValueTask<int> SettleLaneAsync(int together) => SettleAsync(int.MaxValue);
+
         public async ValueTask<long> CountAsync() => await _queue.CountAsync();
 
         public async ValueTask AddLargeAsync(long length) => await AddAsync("", new byte[length]);

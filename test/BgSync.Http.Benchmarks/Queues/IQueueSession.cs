@@ -10,6 +10,10 @@ internal interface IQueueSession : IAsyncDisposable
     /// <returns>How many were removed.</returns>
     ValueTask<int> SettleAsync(int lanes);
 
+    /// <summary>Takes the requests of the one lane in their order, so many at a time where the queue can, and removes them as delivered.</summary>
+    /// <returns>How many were removed.</returns>
+    ValueTask<int> SettleLaneAsync(int together);
+
     ValueTask<long> CountAsync();
 
     /// <summary>Queues a request with a large body.</summary>

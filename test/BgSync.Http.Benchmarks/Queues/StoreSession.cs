@@ -38,6 +38,21 @@ internal sealed class StoreSession(ServiceProvider services, Func<ValueTask<long
         return completed.Count(static isCompleted => isCompleted);
     }
 
+    public async ValueTask<int> SettleLaneAsync(int together)
+    {
+        var next = new NextLease(Origin, together, long.MaxValue, _lease);
+        IReadOnlyList<LeasedEntry> leased = await _store.LeaseLaneAsync(Queue, "", _lease, CancellationToken.None) is { } head ? [head] : [];
+        var settled = 0;
+        while (leased.Count > 0)
+        {
+            settled += leased.Count;
+            DeliveredEntry[] delivered = [.. leased.Select(static entry => new DeliveredEntry(entry.Lease, _delivery))];
+            leased = (await _store.CompleteAndLeaseNextAsync(delivered, next, CancellationToken.None)).Next;
+        }
+
+        return settled;
+    }
+
     public async ValueTask<long> CountAsync() => (await _store.CountAsync(Queue, CancellationToken.None)).Live;
 
     public async ValueTask AddLargeAsync(long length)

@@ -6,16 +6,21 @@ using Microsoft.AspNetCore.Http;
 
 namespace BgSync.Http.Benchmarks.Replay;
 
-/// <summary>Kestrel on loopback: reads each body to its end, counts, and answers 200.</summary>
+/// <summary>Kestrel on loopback: reads each body to its end, counts, takes its time, and answers 200.</summary>
 internal sealed class LocalServer : IAsyncDisposable
 {
     private const int BufferLength = 64 * 1024;
 
     private readonly WebApplication _application;
+    private readonly TimeSpan _takes;
     private long _requests;
     private long _bytes;
 
-    private LocalServer(WebApplication application) => _application = application;
+    private LocalServer(WebApplication application, TimeSpan takes)
+    {
+        _application = application;
+        _takes = takes;
+    }
 
     public Uri Address => new(_application.Urls.Single());
 
@@ -23,7 +28,7 @@ internal sealed class LocalServer : IAsyncDisposable
 
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    public static async Task<LocalServer> StartAsync(int port = 0)
+    public static async Task<LocalServer> StartAsync(int port = 0, TimeSpan takes = default)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -31,7 +36,7 @@ internal sealed class LocalServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Listen(IPAddress.Loopback, port);
         });
-        var server = new LocalServer(builder.Build());
+        var server = new LocalServer(builder.Build(), takes);
         server._application.Run(server.ReceiveAsync);
         await server._application.StartAsync();
         return server;
@@ -53,6 +58,11 @@ internal sealed class LocalServer : IAsyncDisposable
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        if (_takes > TimeSpan.Zero)
+        {
+            await Task.Delay(_takes, context.RequestAborted);
         }
 
         Interlocked.Increment(ref _requests);

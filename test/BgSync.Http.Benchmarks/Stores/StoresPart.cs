@@ -54,28 +54,34 @@ internal sealed class StoresPart : IBenchmarkPart
 
     private async Task MeasureSettlingAsync(Bench bench, Comparison comparison)
     {
-        foreach (var lanes in (int[])[1, 64])
-        {
-            var sessions = await OpenAllAsync(bench, "settling");
-            var rounds = bench.Effort.Of(lanes == 1 ? 500 : 20, 5);
-            var rates = await EachAsync(bench.Effort.Repeats, sessions, async session =>
-            {
-                await FillAsync(session, rounds * lanes, lanes);
-                var started = Stopwatch.GetTimestamp();
-                var settled = 0;
-                for (var round = 0; round < rounds; round++)
-                {
-                    settled += await session.SettleAsync(lanes);
-                }
+        const int Together = 32;
+        await MeasureAsync("one lane", 1, bench.Effort.Of(500, 5), static session => session.SettleAsync(1));
+        await MeasureAsync($"one lane, {Together} at a time", 1, bench.Effort.Of(2000, 50), static session => session.SettleLaneAsync(Together));
+        await MeasureAsync("64 lanes", 64, bench.Effort.Of(20, 5) * 64, static session => session.SettleAsync(64));
 
-                return settled / Stopwatch.GetElapsedTime(started).TotalSeconds;
-            });
-            var medians = rates.Select(static of => Median(of, static rate => rate)).ToList();
-            var what = lanes == 1 ? "lease and complete, one lane" : $"lease and complete, {lanes} lanes";
-            comparison.Add(what, medians.Select(Figures.PerSecond));
-            Draw(bench, comparison, what, medians);
-            await CloseAllAsync(sessions);
-        }
+        Task MeasureAsync(string how, int lanes, int entries, Func<IQueueSession, ValueTask<int>> settle) =>
+            MeasureSettlingAsync(bench, comparison, $"lease and complete, {how}", lanes, entries, settle);
+    }
+
+    private async Task MeasureSettlingAsync(
+        Bench bench, Comparison comparison, string what, int lanes, int entries, Func<IQueueSession, ValueTask<int>> settle)
+    {
+        var sessions = await OpenAllAsync(bench, "settling");
+        var rates = await EachAsync(bench.Effort.Repeats, sessions, async session =>
+        {
+            await FillAsync(session, entries, lanes);
+            var started = Stopwatch.GetTimestamp();
+            for (var settled = 0; settled < entries;)
+            {
+                settled += await settle(session);
+            }
+
+            return entries / Stopwatch.GetElapsedTime(started).TotalSeconds;
+        });
+        var medians = rates.Select(static of => Median(of, static rate => rate)).ToList();
+        comparison.Add(what, medians.Select(Figures.PerSecond));
+        Draw(bench, comparison, what, medians);
+        await CloseAllAsync(sessions);
     }
 
     private static void Draw(Bench bench, Comparison comparison, string what, IEnumerable<double> rates) =>
