@@ -406,7 +406,10 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     }
 
     private bool MayGoOn(string origin, CancellationToken stop) =>
-        _roomyAt == Volatile.Read(ref _changes) && !stop.IsCancellationRequested && _gates.IsOpen(origin) && (!_sync.IsSet || !_isStarted || _waiters.AreServed);
+        _roomyAt == Volatile.Read(ref _changes)
+            && !stop.IsCancellationRequested
+            && _gates.IsOpen(origin)
+            && (!_sync.IsSet || !_isStarted || _waiters.AreServed);
 
     /// <summary>Waits for the attempts under way, then breaks them off; each gives its lease back.</summary>
     private async Task EndAttemptsAsync(CancellationTokenSource attempts)

@@ -216,51 +216,6 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
         Assert.InRange(await store.RunAsync(static session => session.Reads, Cancellation) - before, 0, 20);
     }
 
-    [Theory]
-    [InlineData("removed")]
-    [InlineData("replaced")]
-    [InlineData("moved")]
-    [InlineData("expired")]
-    [InlineData("dropped")]
-    public async Task A_lease_whose_time_is_up_is_lost_when_one_that_it_covers_is_changed(string change)
-    {
-        var store = Open();
-        var expiresAt = Clock.GetUtcNow() + LeaseTime;
-        var run = await LeaseTogetherAsync(store, Entry("/1"), Entry("/2") with { ExpiresAt = expiresAt }, Entry("/3"));
-        var second = run[1].Entry!;
-        Clock.Advance(LeaseTime + TimeSpan.FromSeconds(1));
-
-        switch (change)
-        {
-            case "removed":
-                Assert.Equal(EntryChange.Done, await store.RemoveAsync(Queue, second.Id, null, Cancellation));
-                break;
-            case "replaced":
-                var body = EntryBody.FromBytes("new"u8.ToArray());
-                Assert.Equal(EntryChange.Done, await store.ReplaceAsync(second, body, TimeSpan.Zero, Cancellation));
-                break;
-            case "moved":
-                Assert.Equal(EntryChange.Done, await store.ReplaceAsync(second with { Lane = "b" }, null, TimeSpan.Zero, Cancellation));
-                break;
-            case "expired":
-                Assert.Equal(second.Id, Assert.Single(await store.ExpireAsync(Queue, 10, keep: true, Cancellation)).Id);
-                break;
-            default:
-                var limits = new QueueLimits(3, null, WhenFull.DropFirstToExpire);
-                Assert.Single((await store.AddAsync(Entry("/new", "b") with { Limits = limits }, Cancellation)).Dropped);
-                break;
-        }
-
-        var delivered = run.Select(static leased => new DeliveredEntry(leased.Lease, null)).ToArray();
-        Assert.False(await store.RenewAsync(run[0].Lease, LeaseTime, Cancellation));
-        Assert.False(await store.CompleteAsync(delivered, null, Cancellation));
-        Assert.False(await store.CompleteAsync(delivered[..1], run[1].Lease, Cancellation));
-        Assert.Equal(["/1", "/3"], (await ReadPathsAsync(store)).Except(["/2", "/new"]));
-        Assert.Equal(change is "replaced" or "moved", (await ReadPathsAsync(store)).Contains("/2"));
-        var again = (await store.LeaseLaneAsync(Queue, "", LeaseTime, Cancellation))!;
-        Assert.Equal((run[0].Lease.EntryId, 1), (again.Lease.EntryId, again.Entry!.Attempts));
-    }
-
     [Fact]
     public async Task What_the_process_before_held_enters_its_queue_or_dies_and_is_told_once()
     {

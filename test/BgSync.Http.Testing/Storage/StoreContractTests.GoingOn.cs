@@ -330,6 +330,7 @@ public abstract partial class StoreContractTests
                 break;
         }
 
+        Assert.False(await Store.RenewAsync(run[0].Lease, LeaseTime, Cancellation));
         Assert.False(await Store.CompleteAsync(run.Select(Delivered).ToArray(), null, Cancellation));
         Assert.False(await Store.CompleteAsync([Delivered(run[0])], run[1].Lease, Cancellation));
         Assert.Equal(change is "replaced" or "moved", await Store.FindAsync(Queue, second.Id, Cancellation) is not null);

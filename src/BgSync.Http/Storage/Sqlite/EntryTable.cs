@@ -304,7 +304,8 @@ internal static class EntryTable
     // A lease whose time is up was an attempt, though nobody has counted it yet.
     private static string SelectDescribed { get; } =
         $"""
-        SELECT entry.id, entry.position, coalesce(sending.visible_at, iif(lane.wait <> 3, lane.visible_at, NULL)), sending.name IS NOT NULL,
+        SELECT entry.id, entry.position,
+            coalesce(sending.visible_at, iif(lane.wait <> 3, lane.visible_at, NULL)), sending.name IS NOT NULL,
             coalesce(lane.attempts + (lane.lease_token IS NOT NULL AND lane.visible_at <= $now), entry.attempts),
             iif(lane.head_id IS NULL, entry.last_error, lane.last_error),
             {string.Join(", ", SqliteSchema.EntryColumns.Split(", ").Select(static column => "entry." + column))}
