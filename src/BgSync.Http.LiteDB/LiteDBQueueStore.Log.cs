@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.LiteDB;
 
-public sealed partial class LiteDBQueueStore
+internal sealed partial class LiteDBQueueStore
 {
     private static partial class Log
     {

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using BgSync.Http.LiteDB.Collections;
 using BgSync.Http.LiteDB.Documents;
-using BgSync.Http.Requests;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
 using LiteDB;
@@ -15,7 +15,7 @@ namespace BgSync.Http.LiteDB;
 /// this process or another, is refused (<see cref="StoreFault.Locked"/>).</para>
 /// <para>Entries, and the chunks of their bodies, carry checksums, because LiteDB's own pages do not.</para>
 /// </remarks>
-public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
+internal sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
 {
     private const int PageRows = 64;
 
@@ -69,7 +69,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
+    public async ValueTask<long> BeginWriteAheadAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(entry);
         var row = EntryRow.From(entry);
@@ -77,7 +77,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken)
+    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(release);
         var (added, refusal) = await RunAsync(session => TryRelease(session, heldId, release), cancellationToken).ConfigureAwait(false);
@@ -85,7 +85,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
+    public async ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
         await RunAsync(session => Drop(session, heldId), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
@@ -150,7 +150,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> CompleteAsync(
+    public async ValueTask<bool> SettleAsync(
         IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(delivered);
@@ -160,7 +160,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<Completion> CompleteAndLeaseNextAsync(
+    public async ValueTask<Completion> SettleAsync(
         IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(delivered);
@@ -181,7 +181,12 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
+    public ValueTask<bool> SettleAsync(Lease lease, Settlement settlement, CancellationToken cancellationToken) =>
+        settlement is Settlement.DeadLettered deadLettered
+            ? DeadLetterAsync(lease, deadLettered, cancellationToken)
+            : RescheduleAsync(lease, settlement.AsRetry(), cancellationToken);
+
+    private async ValueTask<bool> RescheduleAsync(Lease lease, Settlement.Retry retry, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(retry);
         return await SettleAsync(
@@ -189,13 +194,13 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    private async ValueTask<bool> DeadLetterAsync(Lease lease, Settlement.DeadLettered deadLettered, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(death);
+        ArgumentNullException.ThrowIfNull(deadLettered);
         return await SettleAsync(
             lease,
-            (session, queue, lane) => Bury(
-                session, lane.ToHead(lane.Attempts), session.Get(queue.Collection, lane.HeadId), death, Now),
+            (session, queue, lane) => MoveToDeadLetters(
+                session, lane.ToHead(lane.Attempts), session.Get(queue.Collection, lane.HeadId), deadLettered, Now),
             cancellationToken).ConfigureAwait(false);
     }
 
@@ -225,7 +230,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<StoredEntry> ReadAsync(
+    public async IAsyncEnumerable<QueuedEntry> ReadAsync(
         string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // Who takes one entry reads few, and who reads all soon reads many at once.
@@ -238,7 +243,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
                 (session, found) => EntryCollection.ReadPage(session, found, from, after, limit, Now),
                 [],
                 cancellationToken).ConfigureAwait(false);
-            foreach (var entry in page.Select(static described => described.Decode()).OfType<StoredEntry>())
+            foreach (var entry in page.Select(static described => described.Decode()).OfType<QueuedEntry>())
             {
                 yield return entry;
             }
@@ -254,7 +259,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken)
+    public async ValueTask<QueuedEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken)
     {
         var described = await OfAsync(
             queue, (session, found) => EntryCollection.Describe(session, found, id, Now), null, cancellationToken).ConfigureAwait(false);
@@ -262,7 +267,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
+    public async ValueTask<QueuedEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
         await OfAsync(
             queue,
             (session, found) => EntryCollection.DescribeLast(session, found, coalesceKey, Now),
@@ -288,7 +293,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public async ValueTask<EntryChange> ReplaceAsync(
-        StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
+        QueuedEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(edited);
         return await ChangeAsync(
@@ -548,7 +553,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             return null;
         }
 
-        return displaced.ConvertAll(entry => Drop(session, entry, new DeathCertificate(DeadLetterReason.DroppedForSpace), now));
+        return displaced.ConvertAll(entry => Drop(session, entry, new Settlement.DeadLettered(DeadLetterCause.DroppedForSpace), now));
     }
 
     private static long Add(LiteSession session, LiteQueue queue, NewEntry entry, EntryRow row, long now)
@@ -559,7 +564,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             entry.Attempts,
             entry.LastError,
             UnixTime.After(now, entry.Delay),
-            entry.OnlyTimeEndsDelay);
+            entry.RequestedDelay);
         RequireBefore(session, queue, row, start.Position);
         queue.Enter(row.BodyLength);
         var id = EntryCollection.Insert(session, queue, row, start);
@@ -580,11 +585,11 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             0,
             null,
             UnixTime.After(Now, entry.Delay),
-            entry.OnlyTimeEndsDelay);
+            entry.RequestedDelay);
         return HeldCollection.Insert(session, isRepeatable, row, start);
     }
 
-    private (AddedEntry? Added, QueueStoreException? Refusal) TryRelease(LiteSession session, long heldId, HeldRelease release)
+    private (AddedEntry? Added, QueueStoreException? Refusal) TryRelease(LiteSession session, long heldId, WriteAheadCommit release)
     {
         var now = Now;
         if (HeldCollection.Find(session, heldId) is not var (row, position))
@@ -600,7 +605,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
 
         HeldCollection.Delete(session, heldId);
         var start = new EntryStart(
-            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.OnlyTimeEndsDelay);
+            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.RequestedDelay);
         var id = HeldCollection.Enter(session, queue, row, start, now);
         if (release.HasFailedAttempt)
         {
@@ -685,7 +690,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         };
     }
 
-    private static void Reschedule(LiteSession session, LiteQueue queue, LiteLane lane, Retry retry, long now)
+    private static void Reschedule(LiteSession session, LiteQueue queue, LiteLane lane, Settlement.Retry retry, long now)
     {
         if (retry.IsFailedAttempt)
         {
@@ -708,7 +713,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             lane.Attempts + (retry.CountsAsAttempt ? 1 : 0),
             retry.Error ?? lane.LastError,
             UnixTime.After(now, retry.Delay),
-            retry.OnlyTimeEndsDelay);
+            retry.RequestedDelay);
         EntryCollection.Update(session, queue, document, moved, start);
         LaneCollection.Enter(session, queue, moved, lane.HeadId, start, now);
         LaneCollection.Promote(session, queue, lane, now);
@@ -735,7 +740,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         LaneCollection.Release(session, head.Queue, head.EntryId, now);
     }
 
-    private void Replace(LiteSession session, Standing standing, StoredEntry edited, EntryBody? body, TimeSpan delay)
+    private void Replace(LiteSession session, Standing standing, QueuedEntry edited, EntryBody? body, TimeSpan delay)
     {
         var now = Now;
         var head = standing.Head;
@@ -783,19 +788,20 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         return idle.Count;
     }
 
-    private static void Bury(LiteSession session, Head head, BsonDocument? entry, DeathCertificate death, long now)
+    private static void MoveToDeadLetters(
+        LiteSession session, Head head, BsonDocument? entry, Settlement.DeadLettered deadLettered, long now)
     {
-        ReceiptCollection.Insert(session, head, death, now);
-        if (!death.IsKept)
+        ReceiptCollection.Insert(session, head, deadLettered, now);
+        if (!deadLettered.IsKept)
         {
             Remove(session, head, entry, now);
             return;
         }
 
-        DeadLetterCollection.Insert(session, head, entry, death, now);
-        if (death.IsOfAttempt)
+        DeadLetterCollection.Insert(session, head, entry, deadLettered, now);
+        if (deadLettered.IsOfAttempt)
         {
-            AttemptCollection.Insert(session, head.EntryId, now, death.StatusCode, death.Error);
+            AttemptCollection.Insert(session, head.EntryId, now, deadLettered.StatusCode, deadLettered.Error);
         }
 
         Leave(session, head, entry, now);
@@ -806,10 +812,10 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     {
         var now = Now;
         return EntryCollection.FindExpired(session, queue, limit, now)
-            .ConvertAll(entry => Drop(session, entry, new DeathCertificate(DeadLetterReason.Expired, IsKept: keep), now));
+            .ConvertAll(entry => Drop(session, entry, new Settlement.DeadLettered(DeadLetterCause.Expired, IsKept: keep), now));
     }
 
-    private static DeadLetter Drop(LiteSession session, Standing standing, DeathCertificate death, long now)
+    private static DeadLetter Drop(LiteSession session, Standing standing, Settlement.DeadLettered deadLettered, long now)
     {
         var head = standing.Head;
         var letter = new DeadLetter
@@ -817,13 +823,13 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             Id = head.EntryId,
             Queue = head.Queue.Name,
             Entry = EntryDocument.ToRow(standing.Document).Decode(head.EntryId, head.Attempts, head.LastError, out _),
-            Reason = death.Reason,
-            Error = death.Error,
-            StatusCode = death.StatusCode,
+            Cause = deadLettered.Cause,
+            Error = deadLettered.Error,
+            StatusCode = deadLettered.StatusCode,
             History = AttemptCollection.Read(session, head.EntryId),
-            DiedAt = UnixTime.ToTime(now),
+            DeadLetteredAt = UnixTime.ToTime(now),
         };
-        Bury(session, head, standing.Document, death, now);
+        MoveToDeadLetters(session, head, standing.Document, deadLettered, now);
         return letter;
     }
 
@@ -869,7 +875,7 @@ public sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
 
     private static List<long> Trim(LiteSession session, LiteQueue queue, long diedBefore, long? keep, int limit)
     {
-        var surplus = keep is null ? 0 : queue.Dead - keep.Value;
+        var surplus = keep is null ? 0 : queue.DeadLettered - keep.Value;
         return DeadLetterCollection.FindFirst(session, queue, limit)
             .TakeWhile((letter, index) => index < surplus || letter.Time("diedAt") < diedBefore)
             .ToList()

@@ -1,4 +1,3 @@
-using BgSync.Http.Storage;
 using LiteDB;
 
 namespace BgSync.Http.LiteDB;

@@ -175,11 +175,11 @@ internal sealed class LiteRestore(LiteSession session, long now)
             DeadLetterCollection.Order,
             IndexKey.Of(queue.Key, long.MinValue),
             IndexKey.Of(queue.Key, long.MaxValue));
-        queue.CountDead(letters.Count);
+        queue.CountDeadLetters(letters.Count);
         _deadLetters += letters.Count;
         if (letters.Count > 0)
         {
-            queue.PassDeath(IndexKey.NumberAt(letters[^1].AsBinary, queue.Key.Length));
+            queue.PassDeadLetter(IndexKey.NumberAt(letters[^1].AsBinary, queue.Key.Length));
         }
     });
 

@@ -51,7 +51,7 @@ internal sealed class FunctionCall
         ? Add((ReadOnlyMemory<byte>?)body.Inline).Add((long?)ChunkedBody.Checksum(body.Inline.Span, id, 0))
         : Add((byte[]?)null).Add((long?)null);
 
-    public FunctionCall Add(StoredReply? reply, int? statusCode)
+    public FunctionCall Add(StoredResponse? reply, int? statusCode)
     {
         Begin();
         Add(statusCode).Add(reply is null ? null : HeaderJson.Write(reply.Headers)).Add((ReadOnlyMemory<byte>?)reply?.Body);
@@ -63,7 +63,7 @@ internal sealed class FunctionCall
     public FunctionCall Add(IReadOnlyList<DeliveredEntry> delivered)
     {
         Add([.. delivered.Select(static one => one.Lease.EntryId)]).Add(delivered[0].Lease.Token);
-        var replies = delivered.Select(static one => one.Delivery?.Reply).ToArray();
+        var replies = delivered.Select(static one => one.Delivery?.Response).ToArray();
         Append(NpgsqlDbType.Array | NpgsqlDbType.Integer, delivered.Select(static one => one.Delivery?.StatusCode).ToArray());
         Append(
             NpgsqlDbType.Array | NpgsqlDbType.Text,

@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using BgSync.Http.Storage;
 using Npgsql;
 
 namespace BgSync.Http.PostgreSql;

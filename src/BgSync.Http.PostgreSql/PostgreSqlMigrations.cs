@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Reflection;
 using System.Text;
-using BgSync.Http.Storage;
 using Npgsql;
 
 namespace BgSync.Http.PostgreSql;

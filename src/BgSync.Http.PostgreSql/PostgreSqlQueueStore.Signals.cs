@@ -2,7 +2,7 @@ using BgSync.Http.Storage;
 
 namespace BgSync.Http.PostgreSql;
 
-public sealed partial class PostgreSqlQueueStore : IQueueStoreSignals
+internal sealed partial class PostgreSqlQueueStore : IQueueStoreSignals
 {
     private readonly PostgreSqlAnnouncer? _announcer;
     private readonly PostgreSqlListener? _listener;

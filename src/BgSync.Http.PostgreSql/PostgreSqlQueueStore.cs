@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
 using Microsoft.Extensions.Logging;
@@ -12,12 +13,12 @@ namespace BgSync.Http.PostgreSql;
 /// the server's clock. Thread-safe; callers that write at the same time share a round trip and a commit.</para>
 /// <para>The order of a lane is the order in which its entries were committed. Between lanes, the order of a queue is that in which
 /// positions were taken, which may differ from that of the commits by as much as these last.</para>
-/// <para>A cut connection is no proof of a process's death: the leases of one that dies end when their time is up, and what it has written
-/// ahead is taken over when it was silent for <see cref="PostgreSqlStoreOptions.OwnerTimeout"/>.</para>
+/// <para>A cut connection is no proof that a process has died: the leases of one that dies end when their time is up, and what it has
+/// written ahead is taken over when it was silent for <see cref="PostgreSqlStoreOptions.OwnerTimeout"/>.</para>
 /// <para>A call during which the connection breaks is made once more on a new one. Where that fails too, the caller is told so, though
 /// the entry may have been queued.</para>
 /// </remarks>
-public sealed partial class PostgreSqlQueueStore : IQueueStore
+internal sealed partial class PostgreSqlQueueStore : IQueueStore
 {
     private static readonly OperationLocks _wide = new(AreWide: true);
 
@@ -89,7 +90,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             Call("add", EntryReport.Columns)
                 .Add((long?)id).Add(row).Add(entry.Body, row.BodyId).Add(entry.End == QueueEnd.Front)
                 .Add((int?)entry.Attempts).Add(StoreText.Readable(entry.LastError)).Add(entry.LastStatusCode).Add(entry.HasFailedAttempt)
-                .Add(Milliseconds(entry.Delay)).Add(entry.OnlyTimeEndsDelay).Add(entry.Limits),
+                .Add(Milliseconds(entry.Delay)).Add(entry.RequestedDelay).Add(entry.Limits),
             cancellationToken,
             new OperationLocks(entry.Limits is null ? null : entry.Queue, (entry.Queue, StoreText.KeyOf(entry.Lane))),
             (int)Math.Min(row.BodyLength, int.MaxValue)).ConfigureAwait(false);
@@ -97,7 +98,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     }
 
     /// <inheritdoc/>
-    public async ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
+    public async ValueTask<long> BeginWriteAheadAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(entry);
         ThrowIfDisposed();
@@ -107,13 +108,13 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
         await DoAsync(
             Call("hold")
                 .Add((long?)id).Add(Owner).Add((long?)_ownerTimeout).Add(isRepeatable).Add(row).Add(entry.Body, row.BodyId)
-                .Add(entry.End == QueueEnd.Front).Add(Milliseconds(entry.Delay)).Add(entry.OnlyTimeEndsDelay),
+                .Add(entry.End == QueueEnd.Front).Add(Milliseconds(entry.Delay)).Add(entry.RequestedDelay),
             cancellationToken).ConfigureAwait(false);
         return id;
     }
 
     /// <inheritdoc/>
-    public async ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken)
+    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(release);
         ThrowIfDisposed();
@@ -122,14 +123,14 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             Call("release", EntryReport.Columns)
                 .Add((long?)heldId).Add(Owner).Add((long?)id)
                 .Add((int?)release.Attempts).Add(StoreText.Readable(release.LastError)).Add(release.LastStatusCode)
-                .Add(release.HasFailedAttempt).Add(Milliseconds(release.Delay)).Add(release.OnlyTimeEndsDelay).Add(release.Limits),
+                .Add(release.HasFailedAttempt).Add(Milliseconds(release.Delay)).Add(release.RequestedDelay).Add(release.Limits),
             cancellationToken,
             new OperationLocks(Id: heldId)).ConfigureAwait(false);
         return reports is [] ? null : Added(reports, release.Limits);
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
+    public ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
         AskAsync(Call("drop_held").Add((long?)heldId).Add(Owner), cancellationToken);
 
     /// <inheritdoc/>
@@ -179,7 +180,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> CompleteAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
+    public ValueTask<bool> SettleAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(delivered);
         return SettleAsync(
@@ -187,7 +188,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     }
 
     /// <inheritdoc/>
-    public async ValueTask<Completion> CompleteAndLeaseNextAsync(
+    public async ValueTask<Completion> SettleAsync(
         IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(delivered);
@@ -218,28 +219,34 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
+    public ValueTask<bool> SettleAsync(Lease lease, Settlement settlement, CancellationToken cancellationToken) =>
+        settlement is Settlement.DeadLettered deadLettered
+            ? DeadLetterAsync(lease, deadLettered, cancellationToken)
+            : RescheduleAsync(lease, settlement.AsRetry(), cancellationToken);
+
+    private ValueTask<bool> RescheduleAsync(Lease lease, Settlement.Retry retry, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(lease);
         ArgumentNullException.ThrowIfNull(retry);
         return SettleAsync(
             lease,
             Call("reschedule").Add(Owner).Add((long?)lease.EntryId).Add(lease.Token)
-                .Add(Milliseconds(retry.Delay)).Add(retry.OnlyTimeEndsDelay).Add(retry.CountsAsAttempt)
+                .Add(Milliseconds(retry.Delay)).Add(retry.RequestedDelay).Add(retry.CountsAsAttempt)
                 .Add(StoreText.Readable(retry.Error)).Add(retry.StatusCode).Add(retry.IsFailedAttempt).Add(retry.LeavesLane),
             cancellationToken);
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    private ValueTask<bool> DeadLetterAsync(Lease lease, Settlement.DeadLettered deadLettered, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(lease);
-        ArgumentNullException.ThrowIfNull(death);
+        ArgumentNullException.ThrowIfNull(deadLettered);
         return SettleAsync(
             lease,
             Call("bury").Add(Owner).Add((long?)lease.EntryId).Add(lease.Token)
-                .Add((int?)death.Reason).Add(StoreText.Readable(death.Error)).Add(death.Reply, death.StatusCode)
-                .Add(death.IsKept).Add(death.IsOfAttempt),
+                .Add((int?)deadLettered.Cause).Add(StoreText.Readable(deadLettered.Error)).Add(
+                    deadLettered.Response, deadLettered.StatusCode)
+                .Add(deadLettered.IsKept).Add(deadLettered.IsOfAttempt),
             cancellationToken);
     }
 
@@ -274,13 +281,13 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
         return reports is [] ? ReclaimedWork.None : new ReclaimedWork(
             0,
             [.. reports.Where(static report => report.Kind == EntryReportKind.Added)
-                .Select(static report => report.Decode()).OfType<StoredEntry>()],
+                .Select(static report => report.Decode()).OfType<QueuedEntry>()],
             [.. reports.Where(static report => report.Kind == EntryReportKind.Died)
                 .Select(static report => report.ToLetter(ReclaimedWork.Interrupted))]);
     }
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<StoredEntry> ReadAsync(
+    public async IAsyncEnumerable<QueuedEntry> ReadAsync(
         string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
@@ -300,14 +307,14 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
     }
 
     /// <inheritdoc/>
-    public async ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken)
+    public async ValueTask<QueuedEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
         return await _reader.FindAsync(queue, id, cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public async ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken)
+    public async ValueTask<QueuedEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken)
     {
         ThrowIfDisposed();
         return await _reader.FindLastAsync(queue, StoreText.KeyOf(coalesceKey), cancellationToken).ConfigureAwait(false);
@@ -330,7 +337,7 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
 
     /// <inheritdoc/>
     public async ValueTask<EntryChange> ReplaceAsync(
-        StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
+        QueuedEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(edited);
         ThrowIfDisposed();
@@ -529,7 +536,8 @@ public sealed partial class PostgreSqlQueueStore : IQueueStore
             static async reader => await reader.ReadAsync().ConfigureAwait(false) && reader.GetBoolean(0),
             CancellationToken.None);
 
-    private static int Bytes(IReadOnlyList<DeliveredEntry> delivered) => delivered.Sum(static one => one.Delivery?.Reply?.Body.Length ?? 0);
+    private static int Bytes(IReadOnlyList<DeliveredEntry> delivered) =>
+        delivered.Sum(static one => one.Delivery?.Response?.Body.Length ?? 0);
 
     private ValueTask<bool> SettleAsync(Lease lease, FunctionCall call, CancellationToken cancellationToken, int bytes = 0) => SettleAsync(
         lease,

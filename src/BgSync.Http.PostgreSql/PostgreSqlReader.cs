@@ -20,13 +20,13 @@ internal sealed class PostgreSqlReader(PostgreSqlConnections connections)
 
     /// <summary>The next entries of a queue beyond a position, without those that cannot be read.</summary>
     /// <returns>The entries, and the position to go on from; <see langword="null"/> at the end.</returns>
-    public Task<(List<StoredEntry> Entries, long? Next)> ReadPageAsync(
+    public Task<(List<QueuedEntry> Entries, long? Next)> ReadPageAsync(
         string queue, QueueEnd from, long after, int limit, CancellationToken cancellationToken) =>
         QueryAsync(
             from == QueueEnd.Front ? _statements.ReadForwards : _statements.ReadBackwards,
             async reader =>
             {
-                var entries = new List<StoredEntry>();
+                var entries = new List<QueuedEntry>();
                 var rows = 0;
                 long last = 0;
                 for (; await reader.ReadAsync(cancellationToken).ConfigureAwait(false); rows++)
@@ -43,10 +43,10 @@ internal sealed class PostgreSqlReader(PostgreSqlConnections connections)
             cancellationToken,
             Text(queue), Number(after), Number(limit));
 
-    public Task<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
+    public Task<QueuedEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
         ReadFirstAsync(_statements.Find, Describe, cancellationToken, Text(queue), Number(id));
 
-    public async Task<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken)
+    public async Task<QueuedEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken)
     {
         // One that cannot be read is passed over.
         for (long? before = long.MaxValue; before is { } position;)
@@ -122,10 +122,10 @@ internal sealed class PostgreSqlReader(PostgreSqlConnections connections)
                 Queue = queue,
                 State = (ReceiptState)reader.GetInt32(0),
                 At = UnixTime.ToTime(reader.GetInt64(1)),
-                Reason = (DeadLetterReason?)NullableInt32(reader, 2),
+                Cause = (DeadLetterCause?)NullableInt32(reader, 2),
                 Error = reader.IsDBNull(3) ? null : reader.GetString(3),
                 StatusCode = NullableInt32(reader, 4),
-                Reply = ReplyColumns.Read(reader, 5, NullableInt32(reader, 4)),
+                Response = ResponseColumns.Read(reader, 5, NullableInt32(reader, 4)),
             },
             cancellationToken,
             Text(queue), Number(id));
@@ -174,17 +174,17 @@ internal sealed class PostgreSqlReader(PostgreSqlConnections connections)
             Id = id,
             Queue = queue,
             Entry = RequestColumns.Decode(RequestColumns.Read(reader, 14), id, reader.GetInt32(6), lastError, 0, out _),
-            Reason = (DeadLetterReason)reader.GetInt32(2),
+            Cause = (DeadLetterCause)reader.GetInt32(2),
             Error = reader.IsDBNull(3) ? null : reader.GetString(3),
             StatusCode = statusCode,
-            Reply = ReplyColumns.Read(reader, 8, statusCode),
+            Response = ResponseColumns.Read(reader, 8, statusCode),
             History = EntryReport.ReadHistory(reader, 11),
-            DiedAt = UnixTime.ToTime(reader.GetInt64(5)),
+            DeadLetteredAt = UnixTime.ToTime(reader.GetInt64(5)),
         };
     }
 
     /// <summary>Reads id, position, attempts, last error, edits, wait, when it is due, whether it is leased, and the request.</summary>
-    private static StoredEntry? Describe(NpgsqlDataReader reader)
+    private static QueuedEntry? Describe(NpgsqlDataReader reader)
     {
         var lastError = reader.IsDBNull(3) ? null : reader.GetString(3);
         var entry = RequestColumns.Decode(

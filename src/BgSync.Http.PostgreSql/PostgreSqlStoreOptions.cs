@@ -17,7 +17,7 @@ public sealed class PostgreSqlStoreOptions
 
     /// <summary>
     /// Whether the store hears nothing of what other processes queue, and tells them nothing: they look at the queue when their
-    /// <see cref="BackgroundSyncOptions.ReplayInterval"/> is over. For what has no LISTEN: PgBouncer in transaction mode, CockroachDB.
+    /// <see cref="BackgroundSyncReplayOptions.Interval"/> is over. For what has no LISTEN: PgBouncer in transaction mode, CockroachDB.
     /// Default: <see langword="false"/>; each process keeps one connection open to listen.
     /// </summary>
     public bool PollOnly { get; set; }

@@ -1,4 +1,3 @@
-using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
 using Npgsql;
 
@@ -64,7 +63,7 @@ internal static class RequestColumns
     public static bool IsWhole(EntryRow row) => Unplaced(row).IsWhole;
 
     /// <summary>Makes the entry of a row, or says why that cannot be done.</summary>
-    public static StoredEntry? Decode(EntryRow row, long id, int attempts, string? lastError, int edits, out string? damage) =>
+    public static QueuedEntry? Decode(EntryRow row, long id, int attempts, string? lastError, int edits, out string? damage) =>
         Unplaced(row).Decode(id, attempts, lastError, out damage) is { } entry
             ? entry with { Lane = row.Lane!, Revision = ((long)edits << 32) + attempts }
             : null;

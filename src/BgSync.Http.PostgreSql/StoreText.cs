@@ -4,7 +4,6 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
-using BgSync.Http.Storage;
 
 namespace BgSync.Http.PostgreSql;
 
@@ -35,7 +34,8 @@ internal static partial class StoreText
 
     /// <summary>
     /// What stands for a name where entries are found by it: the name itself, or where an index has no room for it or it cannot be held,
-    /// its beginning with a hash. The name of an entry's own lane (<see cref="OwnLane"/>) keeps its end, which the database appends.
+    /// its beginning with a hash. The name of an entry's own lane (<see cref="Storage.OwnLane"/>) keeps its end, which the database
+    /// appends.
     /// </summary>
     [return: NotNullIfNotNull(nameof(name))]
     public static string? KeyOf(string? name)

@@ -1,11 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using BgSync.Http.Capture;
 using BgSync.Http.Outcomes;
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Replay;
-using BgSync.Http.Requests;
 using BgSync.Http.Routing;
-using BgSync.Http.Storage;
 
 namespace BgSync.Http;
 
@@ -19,7 +18,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     private readonly BackgroundSyncQueue _queue;
     private readonly IReadOnlyCollection<string> _queuesOfClient;
     private readonly RouteTable _routes;
-    private readonly LiveOrder _order;
+    private readonly OvertakingGuard _order;
     private readonly IQueueReplayer _replayer;
     private readonly EntryEvents _events;
     private readonly Func<TimeSpan> _attemptTimeout;
@@ -30,7 +29,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         BackgroundSyncQueue queue,
         IReadOnlyCollection<string> queuesOfClient,
         RouteTable routes,
-        LiveOrder order,
+        OvertakingGuard order,
         IQueueReplayer replayer,
         EntryEvents events,
         Func<TimeSpan> attemptTimeout,
@@ -112,7 +111,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         try
         {
             turn = await Done(_order.TakeTurnAsync(watched, _attemptTimeout(), cancellationToken), isAsync).ConfigureAwait(false);
-            HttpResponseMessage? reply = null;
+            HttpResponseMessage? response = null;
             LiveFailure? failure;
             if (turn?.Obstacle is { } obstacle)
             {
@@ -121,27 +120,27 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             else
             {
                 held = _options.WriteAhead
-                    ? await Done(_queue.HoldAsync(watched, cancellationToken), isAsync).ConfigureAwait(false)
+                    ? await Done(_queue.BeginWriteAheadAsync(watched, cancellationToken), isAsync).ConfigureAwait(false)
                     : null;
-                (reply, failure) = await SendOnceAsync(request, watched.Captured, isAsync, cancellationToken).ConfigureAwait(false);
+                (response, failure) = await SendOnceAsync(request, watched.Captured, isAsync, cancellationToken).ConfigureAwait(false);
             }
 
             queued = failure is null ? null : await TryQueueAsync(watched, held, failure, isAsync).ConfigureAwait(false);
             if (queued is null)
             {
-                // A reply that was not queued is the server's answer.
-                return reply ?? throw Rethrown(failure!.Exception);
+                // A response that was not queued is the server's answer.
+                return response ?? throw Rethrown(failure!.Exception);
             }
 
             // It is the entry now.
             held = null;
-            reply?.Dispose();
+            response?.Dispose();
         }
         finally
         {
             if (held is not null)
             {
-                await Done(_queue.DropAsync(held), isAsync).ConfigureAwait(false);
+                await Done(_queue.DiscardWriteAheadAsync(held), isAsync).ConfigureAwait(false);
             }
 
             turn?.Dispose();
@@ -153,17 +152,17 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     }
 
     /// <summary>Makes the live attempt.</summary>
-    /// <returns>The reply, the failure for which the request is to be queued, or both.</returns>
+    /// <returns>The response, the failure for which the request is to be queued, or both.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<(HttpResponseMessage? Reply, LiveFailure? Failure)> SendOnceAsync(
+    private async ValueTask<(HttpResponseMessage? Response, LiveFailure? Failure)> SendOnceAsync(
         HttpRequestMessage request, RequestCapture captured, bool isAsync, CancellationToken cancellationToken)
     {
         using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
         var entryIdBefore = EntryIdOf(request);
-        HttpResponseMessage reply;
+        HttpResponseMessage response;
         try
         {
-            reply = isAsync
+            response = isAsync
                 ? await base.SendAsync(request, attempt.Token).ConfigureAwait(false)
                 : base.Send(request, attempt.Token);
         }
@@ -181,20 +180,20 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             return (null, new LiveFailure(failure, verdict));
         }
 
-        // The reply of an inner queue says nothing of the server.
+        // The response of an inner queue says nothing of the server.
         if (EntryIdOf(request) == entryIdBefore)
         {
-            _replayer.ReportLive(captured.Uri, reached: (int)reply.StatusCode < 500, accepted: reply.IsSuccessStatusCode);
+            _replayer.ReportLive(captured.Uri, reached: (int)response.StatusCode < 500, accepted: response.IsSuccessStatusCode);
         }
 
-        return (reply, _options.QueuedStatuses.Contains(reply.StatusCode) ? RefusalOf(reply) : null);
+        return (response, _options.QueuedStatuses.Contains(response.StatusCode) ? RefusalOf(response) : null);
     }
 
-    /// <summary>What a reply means whose status is to be queued.</summary>
-    private LiveFailure RefusalOf(HttpResponseMessage reply) => new(
-        new HttpRequestException($"The server answered {(int)reply.StatusCode}.", null, reply.StatusCode),
+    /// <summary>What a response means whose status is to be queued.</summary>
+    private LiveFailure RefusalOf(HttpResponseMessage response) => new(
+        new HttpRequestException($"The server answered {(int)response.StatusCode}.", null, response.StatusCode),
         FailureVerdict.MaybeProcessed,
-        RetryAfter.Read(reply.Headers.RetryAfter, _timeProvider.GetUtcNow(), _options.MaxRetryAfter));
+        RetryAfter.Read(response.Headers.RetryAfter, _timeProvider.GetUtcNow(), _options.Retry.MaxRetryAfter));
 
     /// <summary>Takes down the request as it is now: a redirect changes it while it is sent.</summary>
     private WatchedRequest Watch(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -203,7 +202,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         return captured with
         {
             Body = RepeatableBody.Prepare(
-                request, _options.InlineBodyLength, _options.MaxBodyLength, isReadAhead: _options.WriteAhead, cancellationToken),
+                request, _options.Capture.InlineBodyLength, _options.Limits.MaxBodyLength, isReadAhead: _options.WriteAhead, cancellationToken),
         };
     }
 
@@ -237,7 +236,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             }
         }
 
-        NotQueued.Note(failure.Exception, reason);
+        failure.Exception.SetNotQueuedReason(reason);
         _events.NotQueued(_queue.Name, watched.Captured.ToSnapshot(), reason);
         return null;
     }
@@ -245,10 +244,10 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     private async Task<HttpResponseMessage> AnswerQueuedAsync(
         HttpRequestMessage request, QueuedRequest queued, CancellationToken cancellationToken) => _options.WhenQueued switch
         {
-            WhenQueued.ReturnAccepted => QueuedReply.Create(request, queued.Placement),
+            WhenQueued.ReturnAccepted => AcceptedResponse.Create(request, queued.EnqueueResult),
             WhenQueued.Wait when queued.Waiter is not null =>
                 await _queue.WaitAsync(queued, request, cancellationToken).ConfigureAwait(false),
-            _ => throw new RequestQueuedException(_queue.Name, queued.Placement, queued.Failure),
+            _ => throw new RequestQueuedException(_queue.Name, queued.EnqueueResult, queued.Failure),
         };
 
     /// <summary>A task to be awaited, which is done by then where nothing may go on after the caller's thread has returned.</summary>

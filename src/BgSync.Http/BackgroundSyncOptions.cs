@@ -1,10 +1,6 @@
 using System.Net;
 using BgSync.Http.Outcomes;
-using BgSync.Http.Queues;
-using BgSync.Http.Replay;
-using BgSync.Http.Requests;
-using BgSync.Http.Routing;
-using BgSync.Http.Storage;
+using BgSync.Http.Queue;
 
 namespace BgSync.Http;
 
@@ -21,8 +17,26 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     public RouteCollection Routes { get; } = new();
 
+    /// <summary>When and how often the queue tries again.</summary>
+    public BackgroundSyncRetryOptions Retry { get; } = new();
+
+    /// <summary>How much the queue takes.</summary>
+    public BackgroundSyncLimitOptions Limits { get; } = new();
+
+    /// <summary>How the queue is replayed.</summary>
+    public BackgroundSyncReplayOptions Replay { get; } = new();
+
+    /// <summary>Which dead letters the queue keeps.</summary>
+    public BackgroundSyncDeadLetterOptions DeadLetters { get; } = new();
+
+    /// <summary>What the queue remembers of entries that have ended.</summary>
+    public BackgroundSyncReceiptOptions Receipts { get; } = new();
+
+    /// <summary>What the queue keeps of a request.</summary>
+    public BackgroundSyncCaptureOptions Capture { get; } = new();
+
     /// <summary>
-    /// The statuses of a live reply for which the request is queued all the same, 503 for example. Default: none; a reply is the
+    /// The statuses of a live response for which the request is queued all the same, 503 for example. Default: none; a response is the
     /// server's answer and goes to the caller, as in Workbox.
     /// </summary>
     public ISet<HttpStatusCode> QueuedStatuses { get; } = new HashSet<HttpStatusCode>();
@@ -44,7 +58,7 @@ public sealed class BackgroundSyncOptions
     public TimeSpan WaitTimeout { get; set; } = TimeSpan.FromSeconds(100);
 
     /// <summary>
-    /// How long one attempt may take until the headers of the reply have arrived, live and on replay. Default:
+    /// How long one attempt may take until the headers of the response have arrived, live and on replay. Default:
     /// <see langword="null"/>, the <see cref="HttpClient.Timeout"/> that the client is configured with.
     /// <see cref="Timeout.InfiniteTimeSpan"/> for no limit.
     /// </summary>
@@ -68,13 +82,6 @@ public sealed class BackgroundSyncOptions
     public IdempotencyKeyFormat IdempotencyKeyFormat { get; set; } = IdempotencyKeyFormat.Bare;
 
     /// <summary>
-    /// The headers that are never written down. Default: <c>Authorization</c>, <c>Cookie</c> and <c>Proxy-Authorization</c>. On
-    /// replay the client's default headers, the handlers inside this one and <see cref="OnReplaying"/> supply them.
-    /// </summary>
-    public ISet<string> SecretHeaders { get; } =
-        new HashSet<string>(["Authorization", "Cookie", "Proxy-Authorization"], StringComparer.OrdinalIgnoreCase);
-
-    /// <summary>
     /// Called just before an entry is sent, with the request, which it may change (a token, an age, another host) or drop. Default:
     /// none.
     /// </summary>
@@ -86,7 +93,7 @@ public sealed class BackgroundSyncOptions
     public Func<ReplayingContext, CancellationToken, Task>? OnReplaying { get; set; }
 
     /// <summary>
-    /// What a reply to a replay means for its entry; <see langword="null"/> leaves it to the built-in rules. Default: none, which
+    /// What a response to a replay means for its entry; <see langword="null"/> leaves it to the built-in rules. Default: none, which
     /// means these rules: 2xx is delivered, 401, 407 and 511 pause the queue, 408, 425, 429, 5xx and, with a key, 409 are sent again,
     /// all others are rejected.
     /// </summary>
@@ -94,64 +101,23 @@ public sealed class BackgroundSyncOptions
     /// Called from any thread, when the headers have arrived, before <see cref="OnReplayed"/>. What it throws is a failed attempt: the
     /// entry is sent again after the backoff.
     /// </remarks>
-    public Func<HttpResponseMessage, ReplyVerdict?>? ClassifyReply { get; set; }
+    public Func<HttpResponseMessage, ResponseVerdict?>? ClassifyResponse { get; set; }
 
     /// <summary>
     /// How long an entry is tried before it expires, counted from its timestamp. Default: 7 days, as Workbox.
     /// <see cref="Timeout.InfiniteTimeSpan"/> for ever.
     /// </summary>
     /// <remarks>
-    /// What has expired becomes a dead letter, unless <see cref="DiscardExpired"/>. A request may have a retention and a deadline of
+    /// What has expired becomes a dead letter, unless <see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/>. A request may have a retention and a deadline of
     /// its own (<see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncRetention"/>,
     /// <see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncDeadline"/>).
     /// </remarks>
     public TimeSpan MaxRetentionTime { get; set; } = TimeSpan.FromDays(7);
 
     /// <summary>
-    /// How many attempts that may have reached the server are made before an entry becomes a dead letter. Default: 1,000.
-    /// An attempt that could not reach its server costs nothing.
-    /// </summary>
-    public int MaxAttempts { get; set; } = 1000;
-
-    /// <summary>The first step of the backoff: a retry waits up to this long, the next up to twice as long. Default: 1 s.</summary>
-    public TimeSpan MinBackoff { get; set; } = TimeSpan.FromSeconds(1);
-
-    /// <summary>The longest wait of the backoff. Default: 5 min.</summary>
-    public TimeSpan MaxBackoff { get; set; } = TimeSpan.FromMinutes(5);
-
-    /// <summary>
-    /// Fixed waits in the place of the backoff: the first failure waits the first, the second the second, and the last repeats.
-    /// Default: none, which means the exponential backoff. Each is a positive time of 49 days at most.
-    /// </summary>
-    /// <remarks>
-    /// <see cref="Timeout.InfiniteTimeSpan"/> may be the last: nothing is tried again then until the network is back, a live request
-    /// succeeds, the application starts, something is replayed by hand or a request is queued, as in Workbox a push registers the
-    /// sync anew. The waits of a server that cannot be reached, and of <see cref="OnSync"/>, begin from the first again after that.
-    /// </remarks>
-    public IList<TimeSpan> RetryDelays { get; } = [];
-
-    /// <summary>The longest wait that a server may ask for with <c>Retry-After</c>; a longer one is cut to it. Default: 1 day.</summary>
-    public TimeSpan MaxRetryAfter { get; set; } = TimeSpan.FromDays(1);
-
-    /// <summary>
     /// Whether a live request may be sent before those that wait in its lane. Default: <see cref="Overtaking.Allowed"/>.
     /// </summary>
     public Overtaking Overtaking { get; set; } = Overtaking.Allowed;
-
-    /// <summary>
-    /// After how many attempts that failed, and may have reached the server, an entry no longer holds back its lane: the lane goes on,
-    /// and the entry is tried beside it, in a lane of its own named <c>&lt;lane&gt;#&lt;id&gt;</c>, until it is delivered, has expired
-    /// or was tried <see cref="MaxAttempts"/> times. Default: <see langword="null"/>, never. Range: 1 to less than
-    /// <see cref="MaxAttempts"/>.
-    /// </summary>
-    /// <remarks>
-    /// Order holds among those that stay. Live requests of the lane are not held back by it either (<see cref="Overtaking.Never"/>).
-    /// Should it become a dead letter and be put back, it is put back into its own lane.
-    /// </remarks>
-    public int? SkipAfterAttempts { get; set; }
-
-    /// <summary>How many lanes are sent side by side. Default: 8.</summary>
-    public int MaxConcurrentLanes { get; set; } = 8;
 
     /// <summary>
     /// Whether a request is written down before it is first sent, and forgotten when it is answered, so that not even the end of the
@@ -160,10 +126,10 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     /// <remarks>
     /// Each request costs two commits, and its body is read before it is sent; one that can be read only once is sent from a copy, above
-    /// <see cref="InlineBodyLength"/> from a temporary file. A request that cannot be written down is sent all the same, and a warning
+    /// <see cref="BackgroundSyncCaptureOptions.InlineBodyLength"/> from a temporary file. A request that cannot be written down is sent all the same, and a warning
     /// logged. One that is neither idempotent nor keyed may have been processed when its process died: it becomes a dead letter
-    /// (<see cref="DeadLetterReason.MaybeProcessed"/>). While it is being sent it is no entry yet: it is neither read, counted nor cleared,
-    /// and <see cref="MaxEntries"/> and <see cref="MaxBytes"/> are asked when it fails, but not when its process has died.
+    /// (<see cref="DeadLetterCause.MaybeProcessed"/>). While it is being sent it is no entry yet: it is neither read, counted nor cleared,
+    /// and <see cref="BackgroundSyncLimitOptions.MaxEntries"/> and <see cref="BackgroundSyncLimitOptions.MaxBytes"/> are asked when it fails, but not when its process has died.
     /// </remarks>
     public bool WriteAhead { get; set; }
 
@@ -174,124 +140,28 @@ public sealed class BackgroundSyncOptions
     public TimeSpan EnqueueTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// The largest body, in bytes, that is kept in memory and beside its entry; a larger one goes to and from the disk in chunks.
-    /// Default: 64 KiB. Range: 0 to 1 MiB.
-    /// </summary>
-    public int InlineBodyLength { get; set; } = 64 * 1024;
-
-    /// <summary>
-    /// The largest body that is queued, in bytes; a request with a larger one fails as if there were no queue. Default:
-    /// <see langword="null"/>, no limit but the disk.
-    /// </summary>
-    public long? MaxBodyLength { get; set; }
-
-    /// <summary>
-    /// How many entries the queue may hold, those past their retention or being sent too. Default: <see langword="null"/>, no limit
-    /// but the disk. Range: 1 and more.
-    /// </summary>
-    /// <remarks>
-    /// Dead letters do not count, and may be put back whatever the limit; <see cref="WhenFull"/> says what happens at it.
-    /// </remarks>
-    public long? MaxEntries { get; set; }
-
-    /// <summary>
-    /// How many bytes the bodies of the queue's entries may have together. Default: <see langword="null"/>, no limit but the disk.
-    /// Range: 0 and more.
-    /// </summary>
-    /// <remarks>
-    /// Counted as <see cref="MaxEntries"/> is. A request whose body alone is larger is never queued as an entry of its own. One that takes
-    /// the place of an entry (<see cref="Coalescing.ReplaceQueued"/>), and an edit, are not asked for room: the queue may grow beyond this
-    /// by them.
-    /// </remarks>
-    public long? MaxBytes { get; set; }
-
-    /// <summary>
-    /// What happens when a request does not fit into the queue (<see cref="MaxEntries"/>, <see cref="MaxBytes"/>). Default:
-    /// <see cref="WhenFull.RefuseNew"/>: the caller gets the original failure, and <see cref="Queues.NotQueued.ReasonOf"/> says why.
-    /// </summary>
-    public WhenFull WhenFull { get; set; } = WhenFull.RefuseNew;
-
-    /// <summary>
-    /// How many dead letters the queue keeps; the first to die are deleted before the others. Default: <see langword="null"/>, no
-    /// limit. Range: 0 and more.
-    /// </summary>
-    /// <remarks>They are counted once in a <see cref="ReplayInterval"/>, so that there may be more in between.</remarks>
-    public int? MaxDeadLetters { get; set; }
-
-    /// <summary>
-    /// How long a dead letter is kept before it is deleted with its body, counted from its death. Default:
-    /// <see cref="Timeout.InfiniteTimeSpan"/>, until the application deletes it. Looked at once in a <see cref="ReplayInterval"/>.
-    /// </summary>
-    public TimeSpan DeadLetterRetention { get; set; } = Timeout.InfiniteTimeSpan;
-
-    /// <summary>
-    /// Whether an entry that has expired is deleted, as in Workbox, instead of becoming a dead letter. Default:
-    /// <see langword="false"/>. The event (<see cref="Queues.EntryEventKind.Dead"/>), the metric and the log tell of it all the same.
-    /// </summary>
-    public bool DiscardExpired { get; set; }
-
-    /// <summary>
-    /// How long <see cref="Queues.IBackgroundSyncQueue.GetReceiptAsync"/> knows of an entry that has ended, from its end. Default:
-    /// 1 day. <see cref="TimeSpan.Zero"/> keeps no receipts, <see cref="Timeout.InfiniteTimeSpan"/> keeps them for ever.
-    /// </summary>
-    /// <remarks>
-    /// A dead letter is known as long as it is there. With <see cref="WhenQueued.Wait"/> it is twice <see cref="ReplayInterval"/> at least.
-    /// </remarks>
-    public TimeSpan ReceiptRetention { get; set; } = TimeSpan.FromDays(1);
-
-    /// <summary>
-    /// How much of the body of an entry's last reply is kept in its receipt or dead letter, in bytes, with the reply's headers.
-    /// Default: 4 KiB. Range: 0 to 1 MiB; 0 keeps the status only.
-    /// </summary>
-    /// <remarks>
-    /// Neither <c>Set-Cookie</c> and the <see cref="SecretHeaders"/> are kept nor the headers of a connection. A body that breaks off,
-    /// or has not come in the time of an attempt, is cut there; what becomes of the entry does not depend on it.
-    /// </remarks>
-    public int ReplyBodyLength { get; set; } = 4 * 1024;
-
-    /// <summary>
-    /// Called when a reply to a replay has arrived, before its entry is settled. Default: none. What it throws is logged and
+    /// Called when a response to a replay has arrived, before its entry is settled. Default: none. What it throws is logged and
     /// changes nothing. It has the time of an attempt, 100 s if that has no limit.
     /// </summary>
     public Func<ReplayedContext, CancellationToken, Task>? OnReplayed { get; set; }
 
     /// <summary>
-    /// Called when an entry has become a dead letter, or expired and was discarded (<see cref="DiscardExpired"/>), beside the sending.
+    /// Called when an entry has become a dead letter, or expired and was discarded (<see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/>), beside the sending.
     /// Default: none. What it throws is logged; it has 30 s.
     /// </summary>
-    public Func<DeadLetter, CancellationToken, Task>? OnEntryDead { get; set; }
-
-    /// <summary>
-    /// How often the queue is looked at although nothing happened: for entries of other processes, and because no network event is
-    /// to be relied on. Default: 1 min.
-    /// </summary>
-    public TimeSpan ReplayInterval { get; set; } = TimeSpan.FromMinutes(1);
-
-    /// <summary>
-    /// Up to how long a replay waits, at random, after a start or a network event, so that devices which come back together do not
-    /// arrive together. Default: 1 s.
-    /// </summary>
-    public TimeSpan TriggerJitter { get; set; } = TimeSpan.FromSeconds(1);
+    public Func<DeadLetter, CancellationToken, Task>? OnDeadLettered { get; set; }
 
     /// <summary>
     /// Replaces the replay when entries are due and the application runs, as Workbox's <c>onSync</c>. Default: none, which sends
-    /// what is due. <see cref="Queues.IBackgroundSyncQueue.ReplayAsync"/> by hand does not call it.
+    /// what is due. <see cref="IBackgroundSyncQueue.ReplayAsync"/> by hand does not call it.
     /// </summary>
     /// <remarks>
     /// One call at a time. When it throws, or leaves due entries behind, it is called again after the backoff, or when the network
     /// or a server comes back. One that does not return in 5 min is cancelled, and left behind as if it had thrown. After
-    /// <see cref="MaxAttempts"/> calls that threw, or an endless wait of <see cref="RetryDelays"/>, only a trigger calls it again: the
+    /// <see cref="BackgroundSyncRetryOptions.MaxAttempts"/> calls that threw, or an endless wait of <see cref="BackgroundSyncRetryOptions.Delays"/>, only a trigger calls it again: the
     /// network or a server that is back, a start, or a new entry.
     /// </remarks>
     public Func<SyncContext, CancellationToken, Task>? OnSync { get; set; }
-
-    /// <summary>
-    /// How long an entry that is being sent stays reserved should this process hang; renewed while it runs. Default: 1 min.
-    /// </summary>
-    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromMinutes(1);
-
-    /// <summary>How long a stop waits for requests under way before it breaks them off and gives them back. Default: 5 s.</summary>
-    public TimeSpan ShutdownGrace { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The lane of a request, or <see langword="null"/> when all share one.</summary>
     internal Func<HttpRequestMessage, string>? Lane { get; private set; }
@@ -366,50 +236,50 @@ public sealed class BackgroundSyncOptions
     }
 
     /// <summary>
-    /// Sets the rules of Workbox 7.2 in Chrome: only a failure of the network is a failure, so that any reply to a replay delivers
+    /// Sets the rules of Workbox 7.2 in Chrome: only a failure of the network is a failure, so that any response to a replay delivers
     /// its entry; one lane, in which live requests overtake and the first failure stops the rest; tries at 0, 5 and 20 minutes, and
-    /// then none before a trigger (see <see cref="RetryDelays"/>), without a limit to the attempts; 7 days, after which an entry is
+    /// then none before a trigger (see <see cref="BackgroundSyncRetryOptions.Delays"/>), without a limit to the attempts; 7 days, after which an entry is
     /// discarded; the caller gets an exception.
     /// </summary>
     /// <remarks>
-    /// Sets <see cref="ClassifyReply"/>, <see cref="QueuedStatuses"/>, <see cref="LaneBy"/>, <c>CoalesceBy</c>, <see cref="Overtaking"/>,
-    /// <see cref="RetryDelays"/>, <see cref="MaxAttempts"/>, <see cref="SkipAfterAttempts"/>, <see cref="MaxRetentionTime"/>,
-    /// <see cref="DiscardExpired"/> and <see cref="WhenQueued"/>; what is set after it wins. What Workbox has not and costs nothing
+    /// Sets <see cref="ClassifyResponse"/>, <see cref="QueuedStatuses"/>, <see cref="LaneBy"/>, <c>CoalesceBy</c>, <see cref="Overtaking"/>,
+    /// <see cref="BackgroundSyncRetryOptions.Delays"/>, <see cref="BackgroundSyncRetryOptions.MaxAttempts"/>, <see cref="BackgroundSyncRetryOptions.SkipAfterAttempts"/>, <see cref="MaxRetentionTime"/>,
+    /// <see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/> and <see cref="WhenQueued"/>; what is set after it wins. What Workbox has not and costs nothing
     /// stays: leases, idempotency keys, secrets that are not stored, and a network event that ends the wait for a server that could
     /// not be reached.
     /// </remarks>
     public void UseWorkboxDefaults()
     {
-        ClassifyReply = static _ => ReplyVerdict.Delivered;
+        ClassifyResponse = static _ => ResponseVerdict.Delivered;
         QueuedStatuses.Clear();
         Lane = null;
         Overtaking = Overtaking.Allowed;
-        RetryDelays.Clear();
-        RetryDelays.Add(TimeSpan.FromMinutes(5));
-        RetryDelays.Add(TimeSpan.FromMinutes(15));
-        RetryDelays.Add(Timeout.InfiniteTimeSpan);
-        MaxAttempts = int.MaxValue;
-        SkipAfterAttempts = null;
+        Retry.Delays.Clear();
+        Retry.Delays.Add(TimeSpan.FromMinutes(5));
+        Retry.Delays.Add(TimeSpan.FromMinutes(15));
+        Retry.Delays.Add(Timeout.InfiniteTimeSpan);
+        Retry.MaxAttempts = int.MaxValue;
+        Retry.SkipAfterAttempts = null;
         MaxRetentionTime = TimeSpan.FromDays(7);
-        DiscardExpired = true;
+        DeadLetters.DiscardExpired = true;
         WhenQueued = WhenQueued.Throw;
         _coalescing = null;
     }
 
     /// <summary>Whether the waits end in one that only a trigger ends.</summary>
-    internal bool WaitsEndlessly => RetryDelays is [.., var last] && last == Timeout.InfiniteTimeSpan;
+    internal bool WaitsEndlessly => Retry.Delays is [.., var last] && last == Timeout.InfiniteTimeSpan;
 
     /// <summary>How long to wait after a failure.</summary>
     /// <param name="failures">How many failures there were, the last one included; 1 or more.</param>
     /// <returns><see cref="TimeSpan.MaxValue"/> for a wait that only a trigger ends.</returns>
     internal TimeSpan WaitAfter(int failures)
     {
-        if (RetryDelays.Count == 0)
+        if (Retry.Delays.Count == 0)
         {
-            return Backoff.Wait(failures, MinBackoff, MaxBackoff, Randomizer());
+            return Backoff.Wait(failures, Retry.MinBackoff, Retry.MaxBackoff, Randomizer());
         }
 
-        var wait = RetryDelays[Math.Min(failures, RetryDelays.Count) - 1];
+        var wait = Retry.Delays[Math.Min(failures, Retry.Delays.Count) - 1];
         return wait == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : wait;
     }
 }

@@ -26,7 +26,7 @@ public enum Coalescing
 
     /// <summary>
     /// The entry is removed and the request dropped: neither is sent, as when what was never created is deleted. An entry that may have
-    /// reached its server (<see cref="Storage.StoredEntry.Attempts"/> above 0) stays, and the request is queued behind it;
+    /// reached its server (<see cref="QueuedEntry.Attempts"/> above 0) stays, and the request is queued behind it;
     /// one that is newer, because the request was being sent meanwhile, stays as by <see cref="KeepFirst"/>.
     /// </summary>
     CancelOut,

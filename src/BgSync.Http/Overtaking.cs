@@ -15,7 +15,7 @@ public enum Overtaking
     /// send another watched request of the same lane: that one would wait for the first. Processes that share a store keep this
     /// order among the requests that are queued, not among those that they are sending live, and what is pushed by hand does not
     /// wait for a live request that is under way. An entry that has left its lane
-    /// (<see cref="BackgroundSyncOptions.SkipAfterAttempts"/>) holds back nobody.
+    /// (<see cref="BackgroundSyncRetryOptions.SkipAfterAttempts"/>) holds back nobody.
     /// </remarks>
     Never,
 }

@@ -1,5 +1,4 @@
-using BgSync.Http.Requests;
-using BgSync.Http.Storage;
+using BgSync.Http;
 
 namespace BgSync.Tool;
 
@@ -17,7 +16,7 @@ internal sealed record EntryRow(
     bool IsLeased,
     string? LastError)
 {
-    public static EntryRow Of(StoredEntry entry) => new(
+    public static EntryRow Of(QueuedEntry entry) => new(
         entry.Id,
         entry.Lane,
         entry.Priority,

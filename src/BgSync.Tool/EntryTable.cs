@@ -1,5 +1,5 @@
 using System.Globalization;
-using BgSync.Http.Requests;
+using BgSync.Http;
 using Spectre.Console;
 
 namespace BgSync.Tool;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using BgSync.Http;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -91,7 +92,7 @@ internal static class ListCommand
                 console.WriteLine($"Paused: {pause.Reason}");
             }
 
-            console.WriteLine($"{counts.Live} waiting ({ByteSize.Format(counts.Bytes)}), {counts.Dead} dead letters");
+            console.WriteLine($"{counts.Pending} waiting ({ByteSize.Format(counts.Bytes)}), {counts.DeadLettered} dead letters");
             return 0;
         }
         catch (Exception e) when (e is QueueStoreException or ArgumentException or OptionsValidationException)

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using BgSync.Http;
 using BgSync.Http.PostgreSql;
-using BgSync.Http.Storage;
 using Npgsql;
 
 namespace BgSync.Tool;

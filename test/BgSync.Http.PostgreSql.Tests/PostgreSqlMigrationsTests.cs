@@ -1,6 +1,5 @@
-using BgSync.Http.Storage;
-using BgSync.Http.Testing.PostgreSql;
 using Npgsql;
+using TestKit.PostgreSql;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests;

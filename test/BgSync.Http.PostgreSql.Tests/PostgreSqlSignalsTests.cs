@@ -1,10 +1,9 @@
 using System.Collections.Concurrent;
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.PostgreSql;
 using Microsoft.Extensions.Logging.Abstractions;
+using TestKit;
+using TestKit.PostgreSql;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests;

@@ -1,6 +1,6 @@
-using BgSync.Http.Testing.PostgreSql;
-using BgSync.Http.Testing.Trials;
 using Npgsql;
+using TestKit.PostgreSql;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests;

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using BgSync.Http.Queues;
-using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -55,7 +53,7 @@ internal sealed class ItemApplication(
                     break;
                 case ["count"]:
                     var counts = await queue.CountAsync();
-                    Console.Out.WriteLine($"LIVE {counts.Live} DEAD {counts.Dead}");
+                    Console.Out.WriteLine($"LIVE {counts.Pending} DEAD {counts.DeadLettered}");
                     break;
                 case ["drain"]:
                     await enough.CancelAsync();
@@ -95,7 +93,7 @@ internal sealed class ItemApplication(
         }
         catch (Exception failure)
         {
-            Console.Out.WriteLine($"FAILED {item.Id} {failure.GetType().Name}: {NotQueued.ReasonOf(failure)}");
+            Console.Out.WriteLine($"FAILED {item.Id} {failure.GetType().Name}: {failure.GetNotQueuedReason()}");
             await Console.Error.WriteLineAsync(failure.ToString());
         }
     }
@@ -112,7 +110,7 @@ internal sealed class ItemApplication(
     {
         try
         {
-            return (await queue.CountAsync()).Live == 0;
+            return (await queue.CountAsync()).Pending == 0;
         }
         catch (QueueStoreException)
         {

@@ -35,7 +35,7 @@ public static class ItemCommands
                 await ItemApplication.RunAsync(
                     storeOf(store), new Uri(server), sender, int.Parse(producers, CultureInfo.InvariantCulture), sync =>
                     {
-                        sync.LeaseDuration = Seconds(leaseSeconds);
+                        sync.Replay.LeaseDuration = Seconds(leaseSeconds);
                         WaitBriefly(sync);
                     });
                 return 0;
@@ -54,10 +54,10 @@ public static class ItemCommands
 
     private static void WaitBriefly(BackgroundSyncOptions sync)
     {
-        sync.MinBackoff = TimeSpan.FromMilliseconds(20);
-        sync.MaxBackoff = TimeSpan.FromMilliseconds(200);
-        sync.ReplayInterval = TimeSpan.FromMilliseconds(100);
-        sync.TriggerJitter = TimeSpan.FromMilliseconds(20);
+        sync.Retry.MinBackoff = TimeSpan.FromMilliseconds(20);
+        sync.Retry.MaxBackoff = TimeSpan.FromMilliseconds(200);
+        sync.Replay.Interval = TimeSpan.FromMilliseconds(100);
+        sync.Replay.TriggerJitter = TimeSpan.FromMilliseconds(20);
     }
 
     private static TimeSpan Seconds(string number) => TimeSpan.FromSeconds(double.Parse(number, CultureInfo.InvariantCulture));

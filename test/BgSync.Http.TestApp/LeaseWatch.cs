@@ -1,5 +1,3 @@
-using BgSync.Http.Queues;
-
 namespace BgSync.Http.TestApp;
 
 /// <summary>Says LEASE-LOST for each lease that another process has taken over.</summary>

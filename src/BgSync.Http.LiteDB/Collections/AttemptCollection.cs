@@ -1,5 +1,4 @@
 using BgSync.Http.LiteDB.Documents;
-using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
 using LiteDB;
 

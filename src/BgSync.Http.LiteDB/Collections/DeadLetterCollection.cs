@@ -1,5 +1,5 @@
 using BgSync.Http.LiteDB.Documents;
-using BgSync.Http.Storage;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage.Format;
 using LiteDB;
 
@@ -8,11 +8,11 @@ namespace BgSync.Http.LiteDB.Collections;
 /// <summary>The dead letters of all queues, each with its own copy of the entry.</summary>
 internal static class DeadLetterCollection
 {
-    /// <summary>The dead letters of a queue, in the order of dying.</summary>
+    /// <summary>The dead letters of a queue, in the order in which they became that.</summary>
     public static LiteIndex Order { get; } = new("orderKey");
 
     /// <summary>Copies an entry as it is stored, readable or not; where it is gone, the letter says at least that there was one.</summary>
-    public static void Insert(LiteSession session, Head head, BsonDocument? entry, DeathCertificate death, long now)
+    public static void Insert(LiteSession session, Head head, BsonDocument? entry, Settlement.DeadLettered deadLettered, long now)
     {
         var document = entry is null ? [] : EntryDocument.Copy(entry);
         document["_id"] = head.EntryId;
@@ -20,16 +20,16 @@ internal static class DeadLetterCollection
         // Nothing but the lane is sure of an entry that cannot be read.
         document.PutText("queue", head.Queue.Name);
         document.PutText("lane", head.Lane);
-        document["reason"] = death.Reason.ToString();
-        document.PutText("error", death.Error);
-        document.PutNumber("statusCode", death.StatusCode);
-        document.Put("reply", ReplyDocument.Of(death.Reply));
+        document["reason"] = deadLettered.Cause.ToString();
+        document.PutText("error", deadLettered.Error);
+        document.PutNumber("statusCode", deadLettered.StatusCode);
+        document.Put("reply", ResponseDocument.Of(deadLettered.Response));
         document.Put("diedAt", BsonTime.Of(now));
         document["attempts"] = (long)head.Attempts;
         document.PutText("lastError", head.LastError);
-        document["orderKey"] = IndexKey.Of(head.Queue.Key, head.Queue.TakeDeath());
+        document["orderKey"] = IndexKey.Of(head.Queue.Key, head.Queue.TakeDeadLetterOrdinal());
         session.Upsert(LiteSchema.DeadLetters, document);
-        head.Queue.CountDead(+1);
+        head.Queue.CountDeadLetters(+1);
     }
 
     public static BsonDocument? Find(LiteSession session, LiteQueue queue, long id) =>
@@ -38,10 +38,10 @@ internal static class DeadLetterCollection
     public static void Delete(LiteSession session, LiteQueue queue, long id)
     {
         session.Delete(LiteSchema.DeadLetters, id);
-        queue.CountDead(-1);
+        queue.CountDeadLetters(-1);
     }
 
-    /// <summary>The first dead letters of a queue to die, after one that is known.</summary>
+    /// <summary>The oldest dead letters of a queue, after one that is known.</summary>
     public static List<BsonDocument> FindFirst(LiteSession session, LiteQueue queue, int limit, BsonValue? from = null) =>
         session.Between(
             LiteSchema.DeadLetters, Order, from ?? IndexKey.Of(queue.Key, long.MinValue), IndexKey.Of(queue.Key, long.MaxValue), limit);
@@ -56,12 +56,12 @@ internal static class DeadLetterCollection
             Queue = document.Text("queue") ?? "",
             Entry = EntryDocument.ToRow(document).Decode(
                 id, (int)(document.Number("attempts") ?? 0), document.Text("lastError"), out _),
-            Reason = Enum.TryParse<DeadLetterReason>(document.Text("reason"), out var reason) ? reason : DeadLetterReason.Unreadable,
+            Cause = Enum.TryParse<DeadLetterCause>(document.Text("reason"), out var cause) ? cause : DeadLetterCause.Unreadable,
             Error = document.Text("error"),
             StatusCode = statusCode,
-            Reply = ReplyDocument.Read(document, statusCode),
+            Response = ResponseDocument.Read(document, statusCode),
             History = history,
-            DiedAt = UnixTime.ToTime(document.Time("diedAt")),
+            DeadLetteredAt = UnixTime.ToTime(document.Time("diedAt")),
         };
     }
 }

@@ -1,5 +1,4 @@
 using BgSync.Http.LiteDB.Documents;
-using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
 using LiteDB;
 
@@ -36,7 +35,7 @@ internal sealed record DescribedEntry(BsonDocument Document, int Attempts, strin
     }
 
     /// <returns><see langword="null"/> when it cannot be read.</returns>
-    public StoredEntry? Decode()
+    public QueuedEntry? Decode()
     {
         var entry = EntryDocument.ToRow(Document).Decode(Document["_id"].AsInt64, Attempts, LastError, out _);
         return entry is null || DueAt is not { } dueAt ? entry : entry with { DueAt = UnixTime.ToTime(dueAt), IsLeased = IsLeased };

@@ -1,5 +1,4 @@
 using BgSync.Http.LiteDB.Documents;
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
 using LiteDB;
@@ -170,14 +169,14 @@ internal static class EntryCollection
             : null;
 
     /// <summary>The last entry of a queue that has a coalescing key and can be read.</summary>
-    public static StoredEntry? DescribeLast(LiteSession session, LiteQueue queue, string coalesceKey, long now)
+    public static QueuedEntry? DescribeLast(LiteSession session, LiteQueue queue, string coalesceKey, long now)
     {
         var key = IndexKey.Hash(coalesceKey);
         return session.Between(
                 queue.Collection, Coalescing, IndexKey.Of(key, long.MinValue), IndexKey.Of(key, long.MaxValue))
             .Select(document =>
                 DescribedEntry.Of(queue, document, LaneCollection.Find(session, queue, document.Text("lane") ?? ""), now).Decode())
-            .OfType<StoredEntry>()
+            .OfType<QueuedEntry>()
             .FirstOrDefault();
     }
 

@@ -1,4 +1,5 @@
 using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
 using LiteDB;
@@ -47,7 +48,7 @@ internal static class HeldCollection
     /// </summary>
     public static ReclaimedWork Reclaim(LiteSession session, long now)
     {
-        var entries = new List<StoredEntry>();
+        var entries = new List<QueuedEntry>();
         var deadLetters = new List<DeadLetter>();
 
         // Ids first, so that the bodies of all are never in memory at once.
@@ -74,7 +75,7 @@ internal static class HeldCollection
                 document.Flag("askedByServer"));
             if (!document.Flag("repeatable"))
             {
-                deadLetters.Add(Bury(session, queue, document, row, start, now));
+                deadLetters.Add(MoveToDeadLetters(session, queue, document, row, start, now));
                 continue;
             }
 
@@ -89,15 +90,15 @@ internal static class HeldCollection
         return new ReclaimedWork(0, entries, deadLetters);
     }
 
-    private static DeadLetter Bury(
+    private static DeadLetter MoveToDeadLetters(
         LiteSession session, LiteQueue queue, BsonDocument document, EntryRow row, EntryStart start, long now)
     {
         var head = new Head(
             queue, row.Lane!, session.Changes.Ids.Take(session), start.Position, start.Attempts, start.LastError);
-        var death = new DeathCertificate(DeadLetterReason.MaybeProcessed, start.LastError);
+        var deadLettered = new Settlement.DeadLettered(DeadLetterCause.MaybeProcessed, start.LastError);
         AttemptCollection.Insert(session, head.EntryId, now, statusCode: null, start.LastError);
-        DeadLetterCollection.Insert(session, head, document, death, now);
-        ReceiptCollection.Insert(session, head, death, now);
+        DeadLetterCollection.Insert(session, head, document, deadLettered, now);
+        ReceiptCollection.Insert(session, head, deadLettered, now);
         return DeadLetterCollection.Read(
             DeadLetterCollection.Find(session, queue, head.EntryId)!, AttemptCollection.Read(session, head.EntryId));
     }

@@ -1,4 +1,5 @@
 using BgSync.Http.LiteDB.Documents;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Format;
 using LiteDB;
@@ -210,10 +211,10 @@ internal static class LaneCollection
     }
 
     /// <summary>Ends the lease of a head and says when it is due again.</summary>
-    public static void Reschedule(LiteSession session, LiteQueue queue, LiteLane lane, Retry retry, long now)
+    public static void Reschedule(LiteSession session, LiteQueue queue, LiteLane lane, Settlement.Retry retry, long now)
     {
         lane.VisibleAt = UnixTime.After(now, retry.Delay);
-        lane.Wait = retry.Delay <= TimeSpan.Zero ? LaneWait.None : retry.OnlyTimeEndsDelay ? LaneWait.AskedFor : LaneWait.Backoff;
+        lane.Wait = retry.Delay <= TimeSpan.Zero ? LaneWait.None : retry.RequestedDelay ? LaneWait.AskedFor : LaneWait.Backoff;
         lane.Attempts += retry.CountsAsAttempt ? 1 : 0;
         lane.LastError = retry.Error ?? lane.LastError;
         lane.EndLease();

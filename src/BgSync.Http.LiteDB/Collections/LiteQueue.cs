@@ -1,5 +1,4 @@
 using BgSync.Http.LiteDB.Documents;
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using LiteDB;
 
@@ -8,11 +7,11 @@ namespace BgSync.Http.LiteDB.Collections;
 /// <summary>The counts, the ends and the pause of a queue. The session writes what has changed when it commits.</summary>
 internal sealed class LiteQueue
 {
-    private long _live;
+    private long _pending;
     private long _bytes;
     private long _nextBack;
     private long _nextFront = -1;
-    private long _nextDeath;
+    private long _nextDeadLetter;
 
     public LiteQueue(string name, string collection)
     {
@@ -31,7 +30,7 @@ internal sealed class LiteQueue
 
     public bool IsChanged { get; private set; }
 
-    public long Dead { get; private set; }
+    public long DeadLettered { get; private set; }
 
     /// <summary>How many of its entries have a prerequisite: mostly none, and then none needs to be looked for.</summary>
     public long Dependents { get; private set; }
@@ -43,12 +42,12 @@ internal sealed class LiteQueue
         var name = document.Text("name") ?? "";
         return new LiteQueue(name, document.Text("collection") ?? CollectionName.Of(name))
         {
-            _live = document.Number("live") ?? 0,
+            _pending = document.Number("live") ?? 0,
             _bytes = document.Number("bytes") ?? 0,
             _nextBack = document.Number("nextBack") ?? 0,
             _nextFront = document.Number("nextFront") ?? -1,
-            _nextDeath = document.Number("nextDeath") ?? 0,
-            Dead = document.Number("dead") ?? 0,
+            _nextDeadLetter = document.Number("nextDeath") ?? 0,
+            DeadLettered = document.Number("dead") ?? 0,
             Dependents = document.Number("dependents") ?? 0,
             Pause = ReadPause(document.Document("pause")),
         };
@@ -62,13 +61,13 @@ internal sealed class LiteQueue
             ["_id"] = id,
             ["name"] = BsonText.Of(Name),
             ["collection"] = Collection,
-            ["live"] = _live,
+            ["live"] = _pending,
             ["bytes"] = _bytes,
-            ["dead"] = Dead,
+            ["dead"] = DeadLettered,
             ["dependents"] = Dependents,
             ["nextBack"] = _nextBack,
             ["nextFront"] = _nextFront,
-            ["nextDeath"] = _nextDeath,
+            ["nextDeath"] = _nextDeadLetter,
         };
         document.Put("pause", Pause is null ? null : new BsonDocument
         {
@@ -92,7 +91,7 @@ internal sealed class LiteQueue
         IsChanged = true;
         _nextBack = Math.Max(_nextBack, other._nextBack);
         _nextFront = Math.Min(_nextFront, other._nextFront);
-        _nextDeath = Math.Max(_nextDeath, other._nextDeath);
+        _nextDeadLetter = Math.Max(_nextDeadLetter, other._nextDeadLetter);
         Pause = other.Pause;
     }
 
@@ -106,24 +105,24 @@ internal sealed class LiteQueue
     }
 
     /// <summary>Sees to it that dead letters to come stand behind one that is there.</summary>
-    public void PassDeath(long ordinal)
+    public void PassDeadLetter(long ordinal)
     {
         IsChanged = true;
-        _nextDeath = Math.Max(_nextDeath, ordinal + 1);
+        _nextDeadLetter = Math.Max(_nextDeadLetter, ordinal + 1);
     }
 
-    /// <summary>The place of the next dead letter in the order of dying.</summary>
-    public long TakeDeath()
+    /// <summary>The place of the next dead letter in their order.</summary>
+    public long TakeDeadLetterOrdinal()
     {
         IsChanged = true;
-        return _nextDeath++;
+        return _nextDeadLetter++;
     }
 
     /// <summary>Counts an entry in that has its position.</summary>
     public void Enter(long bytes)
     {
         IsChanged = true;
-        _live++;
+        _pending++;
         _bytes += bytes;
     }
 
@@ -131,8 +130,8 @@ internal sealed class LiteQueue
     public void Leave(long bytes)
     {
         IsChanged = true;
-        _live = Math.Max(_live - 1, 0);
-        _bytes = _live == 0 ? 0 : Math.Max(_bytes - bytes, 0);
+        _pending = Math.Max(_pending - 1, 0);
+        _bytes = _pending == 0 ? 0 : Math.Max(_bytes - bytes, 0);
     }
 
     /// <summary>Counts what the body of an entry has grown by.</summary>
@@ -143,10 +142,10 @@ internal sealed class LiteQueue
     }
 
     /// <summary>Counts dead letters in or out.</summary>
-    public void CountDead(int change)
+    public void CountDeadLetters(int change)
     {
         IsChanged = true;
-        Dead = Math.Max(Dead + change, 0);
+        DeadLettered = Math.Max(DeadLettered + change, 0);
     }
 
     /// <summary>Counts entries in or out that have a prerequisite.</summary>
@@ -163,9 +162,9 @@ internal sealed class LiteQueue
     }
 
     /// <summary>What has to leave the queue before a new entry fits.</summary>
-    public QueueExcess ExcessOf(QueueLimits limits, long newBytes) => limits.ExcessOf(_live, _bytes, newBytes);
+    public QueueExcess ExcessOf(QueueLimits limits, long newBytes) => limits.ExcessOf(_pending, _bytes, newBytes);
 
-    public QueueCounts Count(long expired) => new(_live, Dead, _bytes, expired);
+    public QueueCounts Count(long expired) => new(_pending, DeadLettered, _bytes, expired);
 
     private static QueuePause? ReadPause(BsonDocument? pause) =>
         pause is not null && Enum.TryParse<PauseCause>(pause.Text("cause"), out var cause)

@@ -1,5 +1,4 @@
 using System.Text;
-using BgSync.Http.Storage;
 
 namespace BgSync.Http.LiteDB.Collections;
 

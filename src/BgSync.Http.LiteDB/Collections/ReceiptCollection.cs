@@ -1,5 +1,5 @@
 using BgSync.Http.LiteDB.Documents;
-using BgSync.Http.Storage;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage.Format;
 using LiteDB;
 
@@ -8,12 +8,15 @@ namespace BgSync.Http.LiteDB.Collections;
 /// <summary>How the entries of all queues ended.</summary>
 internal static class ReceiptCollection
 {
+    /// <summary>How the file says <see cref="ReceiptState.DeadLettered"/>.</summary>
+    private const string DeadLettered = "Dead";
+
     /// <summary>The receipts of a queue, the oldest first.</summary>
     public static LiteIndex Age { get; } = new("ageKey");
 
     /// <summary>Notes that an entry was delivered.</summary>
-    public static void Insert(LiteSession session, Head head, Delivery delivery, long now) =>
-        Insert(session, head, ReceiptState.Delivered, now, null, null, delivery.StatusCode, delivery.Reply);
+    public static void Insert(LiteSession session, Head head, Settlement.Delivered delivery, long now) =>
+        Insert(session, head, ReceiptState.Delivered, now, null, null, delivery.StatusCode, delivery.Response);
 
     /// <summary>Notes that an entry was delivered, and no more, if another one waits for it.</summary>
     public static void InsertIfAwaited(LiteSession session, Head head, long now)
@@ -24,17 +27,25 @@ internal static class ReceiptCollection
         }
     }
 
-    /// <summary>Notes that an entry died.</summary>
-    public static void Insert(LiteSession session, Head head, DeathCertificate death, long now) =>
-        Insert(session, head, ReceiptState.Dead, now, death.Reason, death.Error, death.StatusCode, death.Reply);
+    /// <summary>Notes that an entry became a dead letter.</summary>
+    public static void Insert(LiteSession session, Head head, Settlement.DeadLettered deadLettered, long now) =>
+        Insert(
+            session,
+            head,
+            ReceiptState.DeadLettered,
+            now,
+            deadLettered.Cause,
+            deadLettered.Error,
+            deadLettered.StatusCode,
+            deadLettered.Response);
 
     /// <summary>What became of an entry: the queue itself knows better than a receipt, and a dead letter no less.</summary>
     public static Receipt? Find(LiteSession session, LiteQueue queue, long id) =>
-        FindQueued(session, queue, id) ?? FindEnded(session, queue, id) ?? FindDead(session, queue, id);
+        FindQueued(session, queue, id) ?? FindEnded(session, queue, id) ?? FindDeadLetter(session, queue, id);
 
     public static void Delete(LiteSession session, long id) => session.Delete(LiteSchema.Receipts, id);
 
-    /// <summary>Deletes the oldest receipts of a queue, but for those that a live entry waits for.</summary>
+    /// <summary>Deletes the oldest receipts of a queue, but for those that a pending entry waits for.</summary>
     /// <returns>How many were deleted.</returns>
     public static int Forget(LiteSession session, LiteQueue queue, long before, int limit)
     {
@@ -53,23 +64,23 @@ internal static class ReceiptCollection
         Head head,
         ReceiptState state,
         long now,
-        DeadLetterReason? reason,
+        DeadLetterCause? cause,
         string? error,
         int? statusCode,
-        StoredReply? reply)
+        StoredResponse? response)
     {
         var document = new BsonDocument
         {
             ["_id"] = head.EntryId,
             ["queue"] = BsonText.Of(head.Queue.Name),
-            ["state"] = state.ToString(),
+            ["state"] = state == ReceiptState.DeadLettered ? DeadLettered : state.ToString(),
             ["at"] = BsonTime.Of(now),
             ["ageKey"] = IndexKey.Of(head.Queue.Key, now, head.EntryId),
         };
-        document.PutText("reason", reason?.ToString());
+        document.PutText("reason", cause?.ToString());
         document.PutText("error", error);
         document.PutNumber("statusCode", statusCode);
-        document.Put("reply", ReplyDocument.Of(reply));
+        document.Put("reply", ResponseDocument.Of(response));
         session.Upsert(LiteSchema.Receipts, document);
     }
 
@@ -90,16 +101,16 @@ internal static class ReceiptCollection
         {
             Id = id,
             Queue = queue.Name,
-            State = Enum.TryParse<ReceiptState>(document.Text("state"), out var state) ? state : ReceiptState.Dead,
+            State = Enum.TryParse<ReceiptState>(document.Text("state"), out var state) ? state : ReceiptState.DeadLettered,
             At = UnixTime.ToTime(document.Time("at")),
-            Reason = Enum.TryParse<DeadLetterReason>(document.Text("reason"), out var reason) ? reason : null,
+            Cause = Enum.TryParse<DeadLetterCause>(document.Text("reason"), out var cause) ? cause : null,
             Error = document.Text("error"),
             StatusCode = statusCode,
-            Reply = ReplyDocument.Read(document, statusCode),
+            Response = ResponseDocument.Read(document, statusCode),
         };
     }
 
-    private static Receipt? FindDead(LiteSession session, LiteQueue queue, long id)
+    private static Receipt? FindDeadLetter(LiteSession session, LiteQueue queue, long id)
     {
         if (DeadLetterCollection.Find(session, queue, id) is not { } document)
         {
@@ -111,12 +122,12 @@ internal static class ReceiptCollection
         {
             Id = id,
             Queue = queue.Name,
-            State = ReceiptState.Dead,
-            At = letter.DiedAt,
-            Reason = letter.Reason,
+            State = ReceiptState.DeadLettered,
+            At = letter.DeadLetteredAt,
+            Cause = letter.Cause,
             Error = letter.Error,
             StatusCode = letter.StatusCode,
-            Reply = letter.Reply,
+            Response = letter.Response,
         };
     }
 }

@@ -1,4 +1,3 @@
-using BgSync.Http.Storage;
 using LiteDB;
 
 namespace BgSync.Http.LiteDB.Collections;
@@ -9,5 +8,5 @@ namespace BgSync.Http.LiteDB.Collections;
 /// <param name="IsHead">Whether it is the head of its lane.</param>
 /// <param name="IsInFlight">Whether it is leased, with the head or as the head.</param>
 /// <param name="NotBefore">The end of a wait that was asked for; zero if there is none.</param>
-/// <param name="Revision">The <see cref="StoredEntry.Revision"/>.</param>
+/// <param name="Revision">The <see cref="QueuedEntry.Revision"/>.</param>
 internal sealed record Standing(BsonDocument Document, Head Head, bool IsHead, bool IsInFlight, long NotBefore, long Revision);

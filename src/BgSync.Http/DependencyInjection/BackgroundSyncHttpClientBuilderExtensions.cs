@@ -1,7 +1,6 @@
 using BgSync.Http;
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Replay;
-using BgSync.Http.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Http;
 

@@ -1,7 +1,7 @@
 using BgSync.Http;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Diagnostics;
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Replay;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
@@ -76,7 +76,7 @@ public static class BackgroundSyncServiceCollectionExtensions
         services.AddSingleton<EntryObservers>();
         services.AddSingleton<EntryWaiters>();
         services.AddSingleton<EntryEvents>();
-        services.AddSingleton<OriginGates>();
+        services.AddSingleton<OriginCircuits>();
         services.AddSingleton<ClientTimeouts>();
         return registrations;
     }

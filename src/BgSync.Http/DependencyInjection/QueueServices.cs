@@ -1,5 +1,5 @@
 using BgSync.Http;
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Replay;
 using BgSync.Http.Routing;
 using BgSync.Http.Storage;
@@ -18,7 +18,7 @@ internal static class QueueServices
         services.AddKeyedSingleton(queue, (provider, _) => CreateLoop(provider, queue, client));
         services.AddKeyedSingleton(queue, (provider, _) => RouteTable.Compile(OptionsOf(provider, queue).Routes, provider));
         services.AddKeyedSingleton(queue, (provider, _) => CreateQueue(provider, queue));
-        services.AddKeyedSingleton(queue, (provider, _) => new LiveOrder(
+        services.AddKeyedSingleton(queue, (provider, _) => new OvertakingGuard(
             queue,
             OptionsOf(provider, queue),
             provider.GetRequiredService<IQueueStore>(),
@@ -33,7 +33,7 @@ internal static class QueueServices
         provider.GetRequiredKeyedService<BackgroundSyncQueue>(queue),
         [.. provider.GetRequiredService<QueueRegistrations>().QueuesOf(client)],
         provider.GetRequiredKeyedService<RouteTable>(queue),
-        provider.GetRequiredKeyedService<LiveOrder>(queue),
+        provider.GetRequiredKeyedService<OvertakingGuard>(queue),
         provider.GetRequiredKeyedService<ReplayLoop>(queue),
         provider.GetRequiredService<EntryEvents>(),
         AttemptTimeoutOf(provider, queue, client),
@@ -65,28 +65,28 @@ internal static class QueueServices
     {
         var options = OptionsOf(provider, queue);
         var store = provider.GetRequiredService<IQueueStore>();
-        var gates = provider.GetRequiredService<OriginGates>();
+        var gates = provider.GetRequiredService<OriginCircuits>();
         var events = provider.GetRequiredService<EntryEvents>();
         var timeProvider = provider.GetRequiredService<TimeProvider>();
-        var tally = new ReplayTally();
+        var tally = new ReplayCounters();
         var pause = new CredentialsPause(queue, store, events, timeProvider);
-        var endless = new EndlessWaits(queue, options, store, gates);
+        var endless = new TriggerOnlyBackoff(queue, options, store, gates);
         var pipeline = new ReplayPipeline(
             queue,
             client,
-            options.SecretHeaders,
+            options.Capture.SecretHeaders,
             provider.GetRequiredService<IHttpMessageHandlerFactory>(),
             provider.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>());
         var attemptTimeout = AttemptTimeoutOf(provider, queue, client);
         var scopes = provider.GetRequiredService<IServiceScopeFactory>();
         var hooks = new ReplayHooks(options, scopes, attemptTimeout, timeProvider, provider.GetRequiredService<ILogger<ReplayHooks>>());
         var sync = new SyncHook(queue, options, scopes, timeProvider, provider.GetRequiredService<ILogger<SyncHook>>());
-        var keeper = new ReplyKeeper(options, attemptTimeout, timeProvider);
+        var keeper = new ResponseKeeper(options, attemptTimeout, timeProvider);
         var waiters = provider.GetRequiredService<EntryWaiters>();
         var prerequisites = new PrerequisiteCheck(store);
         var sender = new ReplaySender(options, store, pipeline, gates, prerequisites, hooks, keeper, waiters, attemptTimeout, timeProvider);
-        var writer = new PersistentWriter(
-            queue, options, events, timeProvider, provider.GetRequiredService<ILogger<PersistentWriter>>());
+        var writer = new StoreRetry(
+            queue, options, events, timeProvider, provider.GetRequiredService<ILogger<StoreRetry>>());
         var settler = new EntrySettler(queue, store, writer, pause, endless, events, tally);
         var replayer = new RunReplayer(
             queue, options, store, sender, settler, writer, events, tally, timeProvider,

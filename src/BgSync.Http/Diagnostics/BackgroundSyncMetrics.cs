@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using BgSync.Http.Storage;
 
 namespace BgSync.Http.Diagnostics;
 
@@ -32,7 +31,7 @@ internal sealed class BackgroundSyncMetrics
 
     public void Dropped(string queue) => _dropped.Add(1, Tag(queue));
 
-    public void Died(string queue, DeadLetterReason reason) =>
+    public void Died(string queue, DeadLetterCause reason) =>
         _dead.Add(1, Tag(queue), new("bgsync.dead.reason", reason.ToString().ToLowerInvariant()));
 
     public void Removed(string queue, long entries) => _removed.Add(entries, Tag(queue));
@@ -42,7 +41,7 @@ internal sealed class BackgroundSyncMetrics
     public void Missed(string observer, long count) =>
         _missed.Add(count, new KeyValuePair<string, object?>("bgsync.observer.name", observer));
 
-    public void Replayed(StoredEntry entry, string outcome, int? status, TimeSpan took)
+    public void Replayed(QueuedEntry entry, string outcome, int? status, TimeSpan took)
     {
         if (_duration.Enabled)
         {

@@ -21,7 +21,7 @@ internal sealed class Attempt : CancellationTokenSource
     /// <summary>What a failure of this attempt means.</summary>
     /// <param name="failure">The failure.</param>
     /// <param name="classify">What it means by itself.</param>
-    /// <param name="wasTaken">Whether the method is another one now: a server took the request, and said where to GET the reply.</param>
+    /// <param name="wasTaken">Whether the method is another one now: a server took the request, and said where to GET the response.</param>
     public FailureVerdict Judge(Exception failure, Func<Exception, FailureVerdict> classify, bool wasTaken)
     {
         var verdict = IsTimedOut ? FailureVerdict.MaybeProcessed : classify(failure);

@@ -1,4 +1,4 @@
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using Microsoft.Extensions.Hosting;
 
 namespace BgSync.Http.Replay;

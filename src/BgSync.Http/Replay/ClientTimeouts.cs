@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using Microsoft.Extensions.Options;
 
 namespace BgSync.Http.Replay;
@@ -52,7 +52,7 @@ internal sealed class ClientTimeouts(QueueRegistrations registrations, IOptionsM
 
     /// <summary>
     /// How long a live request may take. One that may not overtake waits for those before it as long as it is sent; one that is
-    /// written down first may take as long again for its body to be read; and a caller may wait for the reply after that.
+    /// written down first may take as long again for its body to be read; and a caller may wait for the response after that.
     /// </summary>
     private static TimeSpan LongestOf(BackgroundSyncOptions options, TimeSpan configured)
     {

@@ -1,4 +1,4 @@
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Replay;

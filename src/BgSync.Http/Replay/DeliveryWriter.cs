@@ -1,4 +1,4 @@
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Replay;
@@ -9,7 +9,7 @@ namespace BgSync.Http.Replay;
 /// </summary>
 /// <remarks>Not thread-safe: used by whoever sends the lane.</remarks>
 internal sealed class DeliveryWriter(
-    IQueueStore store, PersistentWriter writer, EntryEvents events, ReplayTally tally, CancellationToken cancellationToken)
+    IQueueStore store, StoreRetry writer, EntryEvents events, ReplayCounters tally, CancellationToken cancellationToken)
     : IAsyncDisposable
 {
     private List<SentEntry> _waiting = [];
@@ -27,7 +27,7 @@ internal sealed class DeliveryWriter(
     {
         if (_writing is { IsCompletedSuccessfully: true, Result: true })
         {
-            _writing = RemoveAsync(delivered => store.CompleteAsync(delivered, rest, CancellationToken.None));
+            _writing = RemoveAsync(delivered => store.SettleAsync(delivered, rest, CancellationToken.None));
         }
     }
 
@@ -37,7 +37,7 @@ internal sealed class DeliveryWriter(
     public async Task<bool> EndAsync(Lease? rest) =>
         await _writing.ConfigureAwait(false)
             && (_waiting.Count == 0
-                || await RemoveAsync(delivered => store.CompleteAsync(delivered, rest, CancellationToken.None)).ConfigureAwait(false));
+                || await RemoveAsync(delivered => store.SettleAsync(delivered, rest, CancellationToken.None)).ConfigureAwait(false));
 
     /// <summary>Has all removed that was delivered, and leases what follows in the lane.</summary>
     /// <returns>Whether the lease was still held, and what was leased.</returns>
@@ -49,7 +49,7 @@ internal sealed class DeliveryWriter(
 
         async ValueTask<bool> CompleteAsync(DeliveredEntry[] delivered)
         {
-            (var isDone, leased) = await store.CompleteAndLeaseNextAsync(delivered, next, CancellationToken.None).ConfigureAwait(false);
+            (var isDone, leased) = await store.SettleAsync(delivered, next, CancellationToken.None).ConfigureAwait(false);
             return isDone;
         }
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using BgSync.Http.Queues;
+using BgSync.Http.Outcomes;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Replay;
@@ -8,15 +9,15 @@ namespace BgSync.Http.Replay;
 internal sealed class EntrySettler(
     string queue,
     IQueueStore store,
-    PersistentWriter writer,
+    StoreRetry writer,
     CredentialsPause pause,
-    EndlessWaits endless,
+    TriggerOnlyBackoff endless,
     EntryEvents events,
-    ReplayTally tally)
+    ReplayCounters tally)
 {
     /// <returns>Whether the entry has left its lane.</returns>
     public async Task<bool> SettleAsync(
-        Lease lease, StoredEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
+        Lease lease, QueuedEntry entry, ReplayOutcome outcome, TimeSpan took, CancellationToken cancellationToken)
     {
         switch (outcome)
         {
@@ -36,10 +37,10 @@ internal sealed class EntrySettler(
             case ReplayOutcome.Pause wanted:
                 // Paused first: once the entry is back in its lane it would be taken up again.
                 await pause.BeginAsync(wanted.Reason).ConfigureAwait(false);
-                var pausing = new Retry(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason, StatusCode: wanted.Status);
+                var pausing = new Settlement.Retry(TimeSpan.Zero, CountsAsAttempt: false, wanted.Reason, StatusCode: wanted.Status);
                 await RescheduleAsync(lease, pausing, cancellationToken).ConfigureAwait(false);
                 return false;
-            case ReplayOutcome.Dead dead:
+            case ReplayOutcome.DeadLettered dead:
                 var buried = await BuryAsync(lease, dead.Death, cancellationToken).ConfigureAwait(false);
                 if (buried)
                 {
@@ -56,7 +57,7 @@ internal sealed class EntrySettler(
     /// <returns>Whether it has left its lane.</returns>
     public async Task<bool> BuryUnreadableAsync(LeasedEntry leased, CancellationToken cancellationToken)
     {
-        var death = new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage);
+        var death = new Settlement.DeadLettered(DeadLetterCause.Unreadable, leased.Damage);
         var id = leased.Lease.EntryId;
         var buried = await BuryAsync(leased.Lease, death, cancellationToken).ConfigureAwait(false);
         if (buried)
@@ -71,19 +72,19 @@ internal sealed class EntrySettler(
     /// <param name="lease">Its lease.</param>
     /// <param name="entry">The entry.</param>
     /// <param name="wasSent">Whether the server may have seen it.</param>
-    public async Task GiveBackAsync(Lease lease, StoredEntry entry, bool wasSent)
+    public async Task GiveBackAsync(Lease lease, QueuedEntry entry, bool wasSent)
     {
-        await store.RescheduleAsync(lease, new(TimeSpan.Zero, CountsAsAttempt: wasSent), CancellationToken.None).ConfigureAwait(false);
-        events.GivenBack(entry);
+        await store.SettleAsync(lease, new Settlement.Released(wasSent), CancellationToken.None).ConfigureAwait(false);
+        events.Released(entry);
     }
 
-    private Task<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken) =>
-        writer.InsistAsync(lease, () => store.RescheduleAsync(lease, retry, CancellationToken.None), cancellationToken);
+    private Task<bool> RescheduleAsync(Lease lease, Settlement.Retry retry, CancellationToken cancellationToken) =>
+        writer.InsistAsync(lease, () => store.SettleAsync(lease, retry, CancellationToken.None), cancellationToken);
 
-    private async Task<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    private async Task<bool> BuryAsync(Lease lease, Settlement.DeadLettered death, CancellationToken cancellationToken)
     {
         var held = await writer.InsistAsync(
-            lease, () => store.BuryAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false);
+            lease, () => store.SettleAsync(lease, death, CancellationToken.None), cancellationToken).ConfigureAwait(false);
         if (held)
         {
             tally.Died();

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Replay;
@@ -8,7 +8,7 @@ namespace BgSync.Http.Replay;
 /// <remarks>Thread-safe. One lease is taken after another, so that who finds a lane leased knows whether this process has it.</remarks>
 internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQueueStore store)
 {
-    private readonly Turns _turns = new();
+    private readonly KeyedLock _turns = new();
     private readonly ConcurrentDictionary<string, Sending> _sending = new(StringComparer.Ordinal);
 
     /// <summary>
@@ -17,7 +17,7 @@ internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQ
     public async Task<IReadOnlyList<LeasedEntry>> LeaseAsync(string origin, int limit)
     {
         using var turn = await _turns.TakeAsync(queue, CancellationToken.None).ConfigureAwait(false);
-        var leased = await store.LeaseAsync(queue, origin, limit, options.LeaseDuration, CancellationToken.None).ConfigureAwait(false);
+        var leased = await store.LeaseAsync(queue, origin, limit, options.Replay.LeaseDuration, CancellationToken.None).ConfigureAwait(false);
         foreach (var entry in leased)
         {
             Begin(entry);
@@ -36,7 +36,7 @@ internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQ
             {
                 if (!_sending.ContainsKey(lane))
                 {
-                    var leased = await store.LeaseLaneAsync(queue, lane, options.LeaseDuration, CancellationToken.None)
+                    var leased = await store.LeaseLaneAsync(queue, lane, options.Replay.LeaseDuration, CancellationToken.None)
                         .ConfigureAwait(false);
                     if (leased is not null)
                     {

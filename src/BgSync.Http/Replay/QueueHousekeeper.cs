@@ -1,4 +1,4 @@
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Replay;
@@ -8,7 +8,7 @@ namespace BgSync.Http.Replay;
 /// are too old or too many, and forgets old receipts.
 /// </summary>
 internal sealed class QueueHousekeeper(
-    string queue, BackgroundSyncOptions options, IQueueStore store, EntryEvents events, ReplayTally tally, TimeProvider timeProvider)
+    string queue, BackgroundSyncOptions options, IQueueStore store, EntryEvents events, ReplayCounters tally, TimeProvider timeProvider)
 {
     /// <summary>Entries expired, dead letters deleted, or receipts forgotten, at a time, so that other writes get their turn.</summary>
     private const int Batch = 100;
@@ -27,7 +27,7 @@ internal sealed class QueueHousekeeper(
         await ExpireAsync(cancellationToken).ConfigureAwait(false);
         await TrimAsync(cancellationToken).ConfigureAwait(false);
         await ForgetReceiptsAsync(cancellationToken).ConfigureAwait(false);
-        _next = timeProvider.GetUtcNow() + options.ReplayInterval;
+        _next = timeProvider.GetUtcNow() + options.Replay.Interval;
     }
 
     private async Task ExpireAsync(CancellationToken cancellationToken)
@@ -35,11 +35,11 @@ internal sealed class QueueHousekeeper(
         IReadOnlyList<DeadLetter> expired;
         do
         {
-            expired = await store.ExpireAsync(queue, Batch, keep: !options.DiscardExpired, cancellationToken).ConfigureAwait(false);
+            expired = await store.ExpireAsync(queue, Batch, keep: !options.DeadLetters.DiscardExpired, cancellationToken).ConfigureAwait(false);
             foreach (var letter in expired)
             {
                 tally.Died();
-                events.Dead(letter, isKept: !options.DiscardExpired);
+                events.Dead(letter, isKept: !options.DeadLetters.DiscardExpired);
             }
         }
         while (expired.Count == Batch);
@@ -48,16 +48,16 @@ internal sealed class QueueHousekeeper(
     /// <summary>One limit after the other, so that each deletion has its reason.</summary>
     private async Task TrimAsync(CancellationToken cancellationToken)
     {
-        var retention = options.DeadLetterRetention;
+        var retention = options.DeadLetters.Retention;
         if (retention != Timeout.InfiniteTimeSpan && retention <= timeProvider.GetUtcNow() - DateTimeOffset.MinValue)
         {
-            var reason = $"It was older than {retention} ({nameof(options.DeadLetterRetention)}).";
+            var reason = $"It was older than {retention} ({nameof(options.DeadLetters.Retention)}).";
             await TrimAsync(timeProvider.GetUtcNow() - retention, keep: null, reason, cancellationToken).ConfigureAwait(false);
         }
 
-        if (options.MaxDeadLetters is { } most)
+        if (options.DeadLetters.MaxCount is { } most)
         {
-            var reason = $"There were more than {most} ({nameof(options.MaxDeadLetters)}).";
+            var reason = $"There were more than {most} ({nameof(options.DeadLetters.MaxCount)}).";
             await TrimAsync(DateTimeOffset.MinValue, most, reason, cancellationToken).ConfigureAwait(false);
         }
     }
@@ -79,7 +79,7 @@ internal sealed class QueueHousekeeper(
     private async Task ForgetReceiptsAsync(CancellationToken cancellationToken)
     {
         var now = timeProvider.GetUtcNow();
-        var retention = options.ReceiptRetention;
+        var retention = options.Receipts.Retention;
         if (retention == Timeout.InfiniteTimeSpan || retention > now - DateTimeOffset.MinValue)
         {
             return;

@@ -1,5 +1,4 @@
-using BgSync.Http.Queues;
-using BgSync.Http.Storage;
+using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -21,7 +20,7 @@ internal sealed partial class ReplayHooks(
     /// <summary>Lets the application change the request. Throws what it throws, or that it took too long.</summary>
     /// <returns>Why the entry is to be dropped; <see langword="null"/> when it is to be sent.</returns>
     public async Task<string?> ReplayingAsync(
-        StoredEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
+        QueuedEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         if (options.OnReplaying is not { } hook)
         {
@@ -33,7 +32,7 @@ internal sealed partial class ReplayHooks(
         await CallAsync(
             async (services, token) =>
             {
-                var context = new ReplayingContext(entry, prerequisite, request, attempt, attempt >= options.MaxAttempts, services);
+                var context = new ReplayingContext(entry, prerequisite, request, attempt, attempt >= options.Retry.MaxAttempts, services);
                 await hook(context, token).ConfigureAwait(false);
                 dropped = context.DropReason;
             },
@@ -41,8 +40,8 @@ internal sealed partial class ReplayHooks(
         return dropped;
     }
 
-    /// <summary>Shows the application a reply. Never throws: what became of the entry is known, and must be written down.</summary>
-    public async Task ReplayedAsync(StoredEntry entry, HttpResponseMessage reply, CancellationToken cancellationToken)
+    /// <summary>Shows the application a response. Never throws: what became of the entry is known, and must be written down.</summary>
+    public async Task ReplayedAsync(QueuedEntry entry, HttpResponseMessage response, CancellationToken cancellationToken)
     {
         if (options.OnReplayed is not { } hook)
         {
@@ -51,7 +50,7 @@ internal sealed partial class ReplayHooks(
 
         try
         {
-            await CallAsync((services, token) => hook(new(entry, reply, services), token), cancellationToken).ConfigureAwait(false);
+            await CallAsync((services, token) => hook(new(entry, response, services), token), cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {

@@ -1,6 +1,5 @@
 using BgSync.Http.Outcomes;
-using BgSync.Http.Queues;
-using BgSync.Http.Requests;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -15,15 +14,15 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private readonly string _queue;
     private readonly BackgroundSyncOptions _options;
     private readonly IQueueStore _store;
-    private readonly OriginGates _gates;
+    private readonly OriginCircuits _gates;
     private readonly LaneLeases _leases;
     private readonly RunReplayer _replayer;
     private readonly LaneReplayer _lanes;
     private readonly QueueHousekeeper _housekeeper;
     private readonly CredentialsPause _pause;
-    private readonly EndlessWaits _endless;
+    private readonly TriggerOnlyBackoff _endless;
     private readonly SyncHook _sync;
-    private readonly ReplayTally _tally;
+    private readonly ReplayCounters _tally;
     private readonly TimeProvider _timeProvider;
     private readonly ILogger<ReplayLoop> _logger;
     private readonly ReplaySignal _signal;
@@ -45,15 +44,15 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         string queue,
         BackgroundSyncOptions options,
         IQueueStore store,
-        OriginGates gates,
+        OriginCircuits gates,
         LaneLeases leases,
         RunReplayer replayer,
         LaneReplayer lanes,
         QueueHousekeeper housekeeper,
         CredentialsPause pause,
-        EndlessWaits endless,
+        TriggerOnlyBackoff endless,
         SyncHook sync,
-        ReplayTally tally,
+        ReplayCounters tally,
         TimeProvider timeProvider,
         ILogger<ReplayLoop> logger)
     {
@@ -198,7 +197,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         var completed = await ReplayOnceAsync(trigger, deadline, cancellationToken).ConfigureAwait(false);
         var counts = await _store.CountAsync(_queue, cancellationToken).ConfigureAwait(false);
         var after = _tally.Now;
-        return new(after.Delivered - before.Delivered, after.Dead - before.Dead, counts.Live, completed);
+        return new(after.Delivered - before.Delivered, after.DeadLettered - before.DeadLettered, counts.Pending, completed);
     }
 
     private async Task<bool> ReplayOnceAsync(ReplayTriggers trigger, TimeSpan deadline, CancellationToken cancellationToken)
@@ -266,7 +265,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             // Whatever it is, the loop goes on: the store may be back at the next look.
             LogLookFailed(e, _queue, e.Message);
             _waiters.Fail(e);
-            return Backoff.Wait(++_lookFailures, _options.MinBackoff, _options.MaxBackoff, _options.Randomizer());
+            return Backoff.Wait(++_lookFailures, _options.Retry.MinBackoff, _options.Retry.MaxBackoff, _options.Randomizer());
         }
     }
 
@@ -327,7 +326,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 continue;
             }
 
-            var free = _options.MaxConcurrentLanes - InFlight;
+            var free = _options.Replay.MaxConcurrentLanes - InFlight;
             if (free <= 0)
             {
                 return (wait, true);
@@ -348,7 +347,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             if (sent == 0)
             {
                 // Another process was faster.
-                wait = Min(wait, _options.MinBackoff);
+                wait = Min(wait, _options.Retry.MinBackoff);
             }
             else if (sent == free)
             {
@@ -414,7 +413,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     /// <summary>Waits for the attempts under way, then breaks them off; each gives its lease back.</summary>
     private async Task EndAttemptsAsync(CancellationTokenSource attempts)
     {
-        using var grace = new CancellationTokenSource(_options.ShutdownGrace, _timeProvider);
+        using var grace = new CancellationTokenSource(_options.Replay.ShutdownGrace, _timeProvider);
         using var end = grace.Token.UnsafeRegister(static attempts => ((CancellationTokenSource)attempts!).Cancel(), attempts);
         while (InFlight > 0)
         {
@@ -427,9 +426,9 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private void OnGateOpened() => _signal.Set(ReplayTriggers.OriginReachable);
 
     /// <summary>Until the next look although nothing happened, spread a little so that processes do not look in step.</summary>
-    private TimeSpan Interval() => _options.ReplayInterval * (1 + (0.1 * _options.Randomizer()));
+    private TimeSpan Interval() => _options.Replay.Interval * (1 + (0.1 * _options.Randomizer()));
 
-    private TimeSpan Jitter() => _options.TriggerJitter * _options.Randomizer();
+    private TimeSpan Jitter() => _options.Replay.TriggerJitter * _options.Randomizer();
 
     private static DateTimeOffset Max(DateTimeOffset left, DateTimeOffset right) => left > right ? left : right;
 

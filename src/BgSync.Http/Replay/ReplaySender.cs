@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Net;
+using BgSync.Http.Capture;
 using BgSync.Http.Outcomes;
-using BgSync.Http.Queues;
-using BgSync.Http.Requests;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Replay;
@@ -12,10 +12,10 @@ internal sealed class ReplaySender(
     BackgroundSyncOptions options,
     IQueueStore store,
     ReplayPipeline pipeline,
-    OriginGates gates,
+    OriginCircuits gates,
     PrerequisiteCheck prerequisites,
     ReplayHooks hooks,
-    ReplyKeeper keeper,
+    ResponseKeeper keeper,
     EntryWaiters waiters,
     Func<TimeSpan> attemptTimeout,
     TimeProvider timeProvider)
@@ -29,11 +29,11 @@ internal sealed class ReplaySender(
     /// <param name="body">Its body, where it was read with it.</param>
     /// <param name="cancellationToken">Breaks the attempt off.</param>
     /// <exception cref="OperationCanceledException">It was broken off; the server may have seen it.</exception>
-    public async Task<ReplayOutcome> SendAsync(StoredEntry entry, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
+    public async Task<ReplayOutcome> SendAsync(QueuedEntry entry, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
     {
         if (entry.ExpiresAt < timeProvider.GetUtcNow())
         {
-            return new ReplayOutcome.Dead(new(DeadLetterReason.Expired, entry.LastError, IsKept: !options.DiscardExpired));
+            return new ReplayOutcome.DeadLettered(new(DeadLetterCause.Expired, entry.LastError, IsKept: !options.DeadLetters.DiscardExpired));
         }
 
         Receipt? prerequisite;
@@ -42,13 +42,13 @@ internal sealed class ReplaySender(
             (prerequisite, var death) = await prerequisites.LookUpAsync(entry, cancellationToken).ConfigureAwait(false);
             if (death is not null)
             {
-                return new ReplayOutcome.Dead(death);
+                return new ReplayOutcome.DeadLettered(death);
             }
         }
         catch (QueueStoreException e)
         {
-            var wait = Backoff.Wait(1, options.MinBackoff, options.MaxBackoff, options.Randomizer());
-            return new ReplayOutcome.Again(new Retry(wait, CountsAsAttempt: false, FailureText.Of(e)), null);
+            var wait = Backoff.Wait(1, options.Retry.MinBackoff, options.Retry.MaxBackoff, options.Randomizer());
+            return new ReplayOutcome.Again(new Settlement.Retry(wait, CountsAsAttempt: false, FailureText.Of(e)), null);
         }
 
         HttpRequestMessage request;
@@ -58,7 +58,7 @@ internal sealed class ReplaySender(
         }
         catch (Exception e) when (e is FormatException or ArgumentException or NotSupportedException)
         {
-            return new ReplayOutcome.Dead(new(DeadLetterReason.Unreadable, e.Message));
+            return new ReplayOutcome.DeadLettered(new(DeadLetterCause.Unreadable, e.Message));
         }
 
         using (request)
@@ -68,14 +68,14 @@ internal sealed class ReplaySender(
     }
 
     private async Task<ReplayOutcome> SendAsync(
-        StoredEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
+        QueuedEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         using var activity = StartActivity(entry);
         var probe = gates.ProbeOf(entry.Request.Origin);
         var isProbe = probe.CanBeCanceled;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Attempt? attempt = null;
-        HttpResponseMessage? reply = null;
+        HttpResponseMessage? response = null;
         var sent = SentRequest.Of(request, options.IdempotencyKeyHeader);
         try
         {
@@ -90,13 +90,13 @@ internal sealed class ReplaySender(
             using var change = (sent.IsRepeatable ? probe : CancellationToken.None).UnsafeRegister(
                 static either => ((CancellationTokenSource)either!).Cancel(), either);
             attempt = new Attempt(attemptTimeout(), timeProvider, either.Token);
-            reply = await way.SendAsync(request, attempt.Token).ConfigureAwait(false);
+            response = await way.SendAsync(request, attempt.Token).ConfigureAwait(false);
             gates.Answered(entry.Request.Origin);
-            activity?.SetTag("http.response.status_code", (int)reply.StatusCode);
-            var outcome = await OutcomeOfAsync(entry, sent, reply, cancellationToken).ConfigureAwait(false);
-            if (IsAnswer(outcome) && waiters.TryOffer(entry.Id, reply))
+            activity?.SetTag("http.response.status_code", (int)response.StatusCode);
+            var outcome = await OutcomeOfAsync(entry, sent, response, cancellationToken).ConfigureAwait(false);
+            if (IsAnswer(outcome) && waiters.TryOffer(entry.Id, response))
             {
-                reply = null;
+                response = null;
             }
 
             return outcome;
@@ -117,7 +117,7 @@ internal sealed class ReplaySender(
         }
         finally
         {
-            reply?.Dispose();
+            response?.Dispose();
             attempt?.Dispose();
         }
     }
@@ -125,12 +125,12 @@ internal sealed class ReplaySender(
     /// <summary>Lets the application change the request, or drop it.</summary>
     /// <returns>What is to become of the entry; <see langword="null"/> when it is to be sent.</returns>
     private async Task<ReplayOutcome?> ChangeAsync(
-        StoredEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
+        QueuedEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         try
         {
             return await hooks.ReplayingAsync(entry, prerequisite, request, cancellationToken).ConfigureAwait(false) is { } reason
-                ? new ReplayOutcome.Dead(new(DeadLetterReason.Dropped, reason))
+                ? new ReplayOutcome.DeadLettered(new(DeadLetterCause.Dropped, reason))
                 : null;
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
@@ -142,7 +142,7 @@ internal sealed class ReplaySender(
         }
     }
 
-    private HttpRequestMessage Restore(StoredEntry entry, ReadOnlyMemory<byte>? body)
+    private HttpRequestMessage Restore(QueuedEntry entry, ReadOnlyMemory<byte>? body)
     {
         HttpContent? content = null;
         if (entry.Request.ContentHeaders is not null)
@@ -164,76 +164,76 @@ internal sealed class ReplaySender(
         return request;
     }
 
-    /// <summary>Keeps and shows a reply, and says what it means. Never throws.</summary>
+    /// <summary>Keeps and shows a response, and says what it means. Never throws.</summary>
     private async Task<ReplayOutcome> OutcomeOfAsync(
-        StoredEntry entry, SentRequest sent, HttpResponseMessage reply, CancellationToken cancellationToken)
+        QueuedEntry entry, SentRequest sent, HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        var (verdict, failure) = Classify(sent, reply);
-        var kept = IsKept(entry, verdict) ? await keeper.KeepAsync(reply, cancellationToken).ConfigureAwait(false) : null;
+        var (verdict, failure) = Classify(sent, response);
+        var kept = IsKept(entry, verdict) ? await keeper.KeepAsync(response, cancellationToken).ConfigureAwait(false) : null;
         if (options.OnReplayed is not null)
         {
-            if (verdict is ReplyVerdict.Delivered or ReplyVerdict.Reject && waiters.IsAwaited(entry.Id))
+            if (verdict is ResponseVerdict.Delivered or ResponseVerdict.Reject && waiters.IsAwaited(entry.Id))
             {
-                await keeper.BufferAsync(reply, cancellationToken).ConfigureAwait(false);
+                await keeper.BufferAsync(response, cancellationToken).ConfigureAwait(false);
             }
 
-            await hooks.ReplayedAsync(entry, reply, cancellationToken).ConfigureAwait(false);
+            await hooks.ReplayedAsync(entry, response, cancellationToken).ConfigureAwait(false);
         }
 
-        return OutcomeOf(entry, verdict, failure, reply, kept);
+        return OutcomeOf(entry, verdict, failure, response, kept);
     }
 
-    /// <returns>What a reply means, and what the application threw when it was asked.</returns>
-    private (ReplyVerdict Verdict, string? Failure) Classify(SentRequest sent, HttpResponseMessage reply)
+    /// <returns>What a response means, and what the application threw when it was asked.</returns>
+    private (ResponseVerdict Verdict, string? Failure) Classify(SentRequest sent, HttpResponseMessage response)
     {
         try
         {
-            return (options.ClassifyReply?.Invoke(reply) ?? ReplyClassifier.Classify(reply.StatusCode, sent.HasKey), null);
+            return (options.ClassifyResponse?.Invoke(response) ?? ResponseClassifier.Classify(response.StatusCode, sent.HasKey), null);
         }
         catch (Exception e)
         {
-            return (ReplyVerdict.Retry, $"{nameof(options.ClassifyReply)} failed. {FailureText.Of(e)}");
+            return (ResponseVerdict.Retry, $"{nameof(options.ClassifyResponse)} failed. {FailureText.Of(e)}");
         }
     }
 
     private ReplayOutcome OutcomeOf(
-        StoredEntry entry, ReplyVerdict verdict, string? failure, HttpResponseMessage reply, StoredReply? kept)
+        QueuedEntry entry, ResponseVerdict verdict, string? failure, HttpResponseMessage response, StoredResponse? kept)
     {
-        var status = (int)reply.StatusCode;
+        var status = (int)response.StatusCode;
         switch (verdict)
         {
-            case ReplyVerdict.Delivered:
+            case ResponseVerdict.Delivered:
                 return new ReplayOutcome.Delivered(new(status, kept));
-            case ReplyVerdict.Pause:
+            case ResponseVerdict.Pause:
                 return new ReplayOutcome.Pause($"The server answered {status} and wants credentials.", status);
-            case ReplyVerdict.Reject:
-                return new ReplayOutcome.Dead(new(DeadLetterReason.Rejected, $"The server answered {status}.", status, kept));
+            case ResponseVerdict.Reject:
+                return new ReplayOutcome.DeadLettered(new(DeadLetterCause.Rejected, $"The server answered {status}.", status, kept));
             case var _ when failure is not null:
                 return Again(entry, failure, asked: null, status, kept);
             default:
-                var asked = RetryAfter.Read(reply.Headers.RetryAfter, timeProvider.GetUtcNow(), options.MaxRetryAfter);
+                var asked = RetryAfter.Read(response.Headers.RetryAfter, timeProvider.GetUtcNow(), options.Retry.MaxRetryAfter);
                 return Again(entry, $"The server answered {status}.", asked, status, kept);
         }
     }
 
-    /// <summary>Whether a reply is written down: it is the entry's last.</summary>
-    private bool IsKept(StoredEntry entry, ReplyVerdict verdict) => verdict switch
+    /// <summary>Whether a response is written down: it is the entry's last.</summary>
+    private bool IsKept(QueuedEntry entry, ResponseVerdict verdict) => verdict switch
     {
-        ReplyVerdict.Delivered => options.ReceiptRetention != TimeSpan.Zero,
-        ReplyVerdict.Reject => true,
-        ReplyVerdict.Retry => IsExhausted(entry),
+        ResponseVerdict.Delivered => options.Receipts.Retention != TimeSpan.Zero,
+        ResponseVerdict.Reject => true,
+        ResponseVerdict.Retry => IsExhausted(entry),
         _ => false,
     };
 
-    /// <summary>Whether a caller that waits is to have the reply, as it would have had it live.</summary>
+    /// <summary>Whether a caller that waits is to have the response, as it would have had it live.</summary>
     private static bool IsAnswer(ReplayOutcome outcome) =>
-        outcome is ReplayOutcome.Delivered or ReplayOutcome.Dead { Death.Reason: DeadLetterReason.Rejected };
+        outcome is ReplayOutcome.Delivered or ReplayOutcome.DeadLettered { Death.Cause: DeadLetterCause.Rejected };
 
     /// <summary>Whether this attempt was the last that is allowed.</summary>
-    private bool IsExhausted(StoredEntry entry) => entry.Attempts + 1 >= options.MaxAttempts;
+    private bool IsExhausted(QueuedEntry entry) => entry.Attempts + 1 >= options.Retry.MaxAttempts;
 
     private ReplayOutcome OutcomeOf(
-        StoredEntry entry, SentRequest sent, Exception failure, FailureVerdict verdict, bool timedOut, bool isProbe)
+        QueuedEntry entry, SentRequest sent, Exception failure, FailureVerdict verdict, bool timedOut, bool isProbe)
     {
         var error = FailureText.Of(failure);
         if (verdict == FailureVerdict.NotSent)
@@ -248,12 +248,12 @@ internal sealed class ReplaySender(
 
         if (FindInner<InvalidDataException>(failure))
         {
-            return new ReplayOutcome.Dead(new(DeadLetterReason.Unreadable, error));
+            return new ReplayOutcome.DeadLettered(new(DeadLetterCause.Unreadable, error));
         }
 
         if (verdict == FailureVerdict.DoNotQueue && IsDefect(failure))
         {
-            return new ReplayOutcome.Dead(new(DeadLetterReason.Unreadable, error));
+            return new ReplayOutcome.DeadLettered(new(DeadLetterCause.Unreadable, error));
         }
 
         if (failure is HttpRequestException { HttpRequestError: HttpRequestError.UserAuthenticationError } or HttpRequestException
@@ -264,7 +264,7 @@ internal sealed class ReplaySender(
 
         if (verdict == FailureVerdict.MaybeProcessed && !sent.IsRepeatable)
         {
-            return new ReplayOutcome.Dead(new(DeadLetterReason.MaybeProcessed, error));
+            return new ReplayOutcome.DeadLettered(new(DeadLetterCause.MaybeProcessed, error));
         }
 
         if (timedOut && isProbe && !IsExhausted(entry))
@@ -277,31 +277,31 @@ internal sealed class ReplaySender(
     }
 
     /// <summary>The origin waits for its backoff.</summary>
-    private ReplayOutcome.Again Unreachable(StoredEntry entry, string error, bool counts)
+    private ReplayOutcome.Again Unreachable(QueuedEntry entry, string error, bool counts)
     {
         gates.Unreachable(entry.Request.Origin, options);
         return AtOnce(entry, error, counts);
     }
 
     /// <summary>Due as soon as the origin is open: it is the origin that waits, and not the lane.</summary>
-    private ReplayOutcome.Again AtOnce(StoredEntry entry, string error, bool counts) =>
-        new(new Retry(TimeSpan.Zero, counts, error, LeavesLane: counts && IsToBeSkipped(entry)), null);
+    private ReplayOutcome.Again AtOnce(QueuedEntry entry, string error, bool counts) =>
+        new(new Settlement.Retry(TimeSpan.Zero, counts, error, LeavesLane: counts && IsToBeSkipped(entry)), null);
 
-    private ReplayOutcome Again(StoredEntry entry, string error, TimeSpan? asked, int? status, StoredReply? kept = null)
+    private ReplayOutcome Again(QueuedEntry entry, string error, TimeSpan? asked, int? status, StoredResponse? kept = null)
     {
         if (IsExhausted(entry))
         {
-            return new ReplayOutcome.Dead(new(DeadLetterReason.Exhausted, error, status, kept));
+            return new ReplayOutcome.DeadLettered(new(DeadLetterCause.Exhausted, error, status, kept));
         }
 
         var delay = asked ?? options.WaitAfter(entry.Attempts + 1);
-        var retry = new Retry(delay, CountsAsAttempt: true, error, asked is not null, LeavesLane: IsToBeSkipped(entry), status);
+        var retry = new Settlement.Retry(delay, CountsAsAttempt: true, error, asked is not null, LeavesLane: IsToBeSkipped(entry), status);
         return new ReplayOutcome.Again(retry, status);
     }
 
     /// <summary>Whether the lane of an entry goes on without it after this attempt.</summary>
-    private bool IsToBeSkipped(StoredEntry entry) =>
-        entry.Attempts + 1 >= options.SkipAfterAttempts && !OwnLane.Is(entry.Lane, entry.Id);
+    private bool IsToBeSkipped(QueuedEntry entry) =>
+        entry.Attempts + 1 >= options.Retry.SkipAfterAttempts && !OwnLane.Is(entry.Lane, entry.Id);
 
     /// <summary>A request that this machine cannot even write to the wire will not be written another time.</summary>
     private static bool IsDefect(Exception failure) =>
@@ -320,7 +320,7 @@ internal sealed class ReplaySender(
         return false;
     }
 
-    private static Activity? StartActivity(StoredEntry entry)
+    private static Activity? StartActivity(QueuedEntry entry)
     {
         // A new root with a link: hours may lie between the live attempt and this one.
         ActivityLink[] links = ActivityContext.TryParse(entry.TraceParent, null, isRemote: true, out var live) ? [new(live)] : [];

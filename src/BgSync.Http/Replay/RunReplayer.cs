@@ -1,4 +1,4 @@
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -14,9 +14,9 @@ internal sealed partial class RunReplayer(
     IQueueStore store,
     ReplaySender sender,
     EntrySettler settler,
-    PersistentWriter writer,
+    StoreRetry writer,
     EntryEvents events,
-    ReplayTally tally,
+    ReplayCounters tally,
     TimeProvider timeProvider,
     ILogger<RunReplayer> logger)
 {
@@ -54,7 +54,7 @@ internal sealed partial class RunReplayer(
     private async Task<RunEnd> SendAsync(
         IReadOnlyList<LeasedEntry> run, RunLength length, Func<bool> mayGoOn, CancellationToken cancellationToken)
     {
-        var keeper = new LeaseKeeper(store, run[0].Lease, options.LeaseDuration, timeProvider, cancellationToken);
+        var keeper = new LeaseKeeper(store, run[0].Lease, options.Replay.LeaseDuration, timeProvider, cancellationToken);
         await using var keeping = keeper.ConfigureAwait(false);
         var deliveries = new DeliveryWriter(store, writer, events, tally, cancellationToken);
         await using var writing = deliveries.ConfigureAwait(false);
@@ -75,7 +75,7 @@ internal sealed partial class RunReplayer(
 
             if (sent == run.Count || length.IsOver)
             {
-                var next = length.After(sent, leased.Entry!.Request.Origin, options.LeaseDuration);
+                var next = length.After(sent, leased.Entry!.Request.Origin, options.Replay.LeaseDuration);
                 var (isDone, leasedNext) = await deliveries.EndAndLeaseNextAsync(next).ConfigureAwait(false);
                 return new(isDone, leasedNext);
             }
@@ -111,7 +111,7 @@ internal sealed partial class RunReplayer(
             var took = timeProvider.GetElapsedTime(began);
             if (outcome is ReplayOutcome.Delivered { Delivery: var delivery })
             {
-                var receipt = options.ReceiptRetention == TimeSpan.Zero ? null : delivery;
+                var receipt = options.Receipts.Retention == TimeSpan.Zero ? null : delivery;
                 deliveries.Add(new(entry, lease, delivery.StatusCode, receipt, took));
                 return null;
             }

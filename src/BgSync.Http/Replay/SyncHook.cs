@@ -1,4 +1,4 @@
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -33,7 +33,7 @@ internal sealed partial class SyncHook(
     public bool IsSet => options.OnSync is not null;
 
     /// <summary>Whether the next call, or the one under way, is followed by none before a trigger should it throw.</summary>
-    private bool IsLast => _failures + 1 >= options.MaxAttempts || (options.WaitsEndlessly && _inVain + 1 >= options.RetryDelays.Count);
+    private bool IsLast => _failures + 1 >= options.Retry.MaxAttempts || (options.WaitsEndlessly && _inVain + 1 >= options.Retry.Delays.Count);
 
     /// <summary>Begins a call, if it is time for one.</summary>
     /// <param name="triggers">Why the queue is looked at.</param>

@@ -1,3 +1,5 @@
+using BgSync.Http.Outcomes;
+
 namespace BgSync.Http.Storage;
 
 /// <summary>A leased entry that its server has taken.</summary>
@@ -6,4 +8,4 @@ namespace BgSync.Http.Storage;
 /// What its receipt says, written at one stroke with the removal; <see langword="null"/> writes none, or where a live entry waits for it,
 /// one that says no more than that it was delivered.
 /// </param>
-public readonly record struct DeliveredEntry(Lease Lease, Delivery? Delivery);
+internal readonly record struct DeliveredEntry(Lease Lease, Settlement.Delivered? Delivery);

@@ -1,7 +1,7 @@
 namespace BgSync.Http.Storage;
 
 /// <summary>The body of a new entry: inline bytes, or one that was streamed into the store before.</summary>
-public readonly record struct EntryBody
+internal readonly record struct EntryBody
 {
     private EntryBody(ReadOnlyMemory<byte> inline, long? storedId, long length)
     {

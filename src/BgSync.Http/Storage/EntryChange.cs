@@ -1,7 +1,7 @@
 namespace BgSync.Http.Storage;
 
 /// <summary>What became of a change to an entry.</summary>
-public enum EntryChange
+internal enum EntryChange
 {
     /// <summary>It was made.</summary>
     Done,

@@ -1,5 +1,3 @@
-using BgSync.Http.Requests;
-
 namespace BgSync.Http.Storage;
 
 /// <summary>Where an entry stands in its queue.</summary>

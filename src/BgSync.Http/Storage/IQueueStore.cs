@@ -1,3 +1,5 @@
+using BgSync.Http.Outcomes;
+
 namespace BgSync.Http.Storage;
 
 /// <summary>
@@ -12,7 +14,7 @@ namespace BgSync.Http.Storage;
 /// <para>The order of a queue is the order of its positions: an entry added takes the next one at its end, beyond all of its
 /// <see cref="NewEntry.Priority"/>, and the more urgent ones stand before the others. Entries change only
 /// by hand; a lane carries the retry state and the lease of its head, so that no cost grows with the queue's length.</para>
-/// <para>An entry whose <see cref="StoredEntry.Prerequisite"/> stands before it in the same queue is not leased, and holds back its
+/// <para>An entry whose <see cref="QueuedEntry.Prerequisite"/> stands before it in the same queue is not leased, and holds back its
 /// lane, until that one has left the queue, however it left; then it is due at once, or when the wait that it was asked for is over.
 /// One that stands before its prerequisite does not wait, so that no two ever wait for each other.</para>
 /// <para>The last 20 failed attempts at an entry are kept, as <see cref="FailedAttempt"/>s, until it is delivered or removed, or its dead
@@ -23,7 +25,7 @@ namespace BgSync.Http.Storage;
 /// took it is known to be dead (<see cref="ReclaimAsync"/>). Whoever lost a lease is told so by a <see langword="false"/>.</para>
 /// </remarks>
 /// <exception cref="QueueStoreException">Any method: the storage is full, locked, read-only, not a store or corrupt.</exception>
-public interface IQueueStore : IAsyncDisposable
+internal interface IQueueStore : IAsyncDisposable
 {
     /// <summary>
     /// Begins a body that is too large to be kept inline. Its chunks become part of an entry when it is named by
@@ -51,7 +53,7 @@ public interface IQueueStore : IAsyncDisposable
     /// <param name="isRepeatable">Whether it may be sent again although the server may have processed it.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The id by which it is released or dropped, which is not the entry's.</returns>
-    ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken);
+    ValueTask<long> BeginWriteAheadAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken);
 
     /// <summary>
     /// Moves a held request into its queue, at the position that it took. Where it does not fit, others make room for it or it is refused,
@@ -59,11 +61,11 @@ public interface IQueueStore : IAsyncDisposable
     /// </summary>
     /// <returns><see langword="null"/> when this store instance holds no such request any more.</returns>
     /// <exception cref="QueueStoreException">It was refused: <see cref="StoreFault.QueueFull"/>.</exception>
-    ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken);
+    ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken);
 
     /// <summary>Forgets a held request, and its body.</summary>
     /// <returns><see langword="false"/> when this store instance holds no such request any more.</returns>
-    ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken);
+    ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken);
 
     /// <summary>
     /// Each origin to which the head of a lane of this queue is addressed, with the earliest time one of them is due;
@@ -81,7 +83,7 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Leases the head of one lane, also when it waits for its backoff; a wait that was asked for
-    /// (<see cref="Retry.OnlyTimeEndsDelay"/>) stays.
+    /// (<see cref="Settlement.Retry.RequestedDelay"/>) stays.
     /// </summary>
     /// <returns>
     /// <see langword="null"/> when the lane is empty, leased, or waits as it was asked to or for the prerequisite of its head.
@@ -98,41 +100,38 @@ public interface IQueueStore : IAsyncDisposable
     /// <returns><see langword="false"/> when the lease was lost.</returns>
     ValueTask<bool> RenewAsync(Lease lease, TimeSpan duration, CancellationToken cancellationToken);
 
-    /// <summary>Removes leased entries that were delivered, all at one stroke.</summary>
+    /// <summary>Removes leased entries that were delivered, in one change.</summary>
     /// <param name="delivered">
     /// The head of a lane, and those behind it, in their order and without a gap, that were leased with it. Not empty.
     /// </param>
     /// <param name="rest">
-    /// The lease of the next one that was leased with them: it and those behind it stay leased. With <see langword="null"/> all of them
-    /// are given back, and the next one of the lane is due at once.
+    /// The lease of the next entry that was leased with them: it and those behind it stay leased. With <see langword="null"/> all of
+    /// them are given back, and the next one of the lane is due at once.
     /// </param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> when the lease was lost; nothing is removed then.</returns>
-    ValueTask<bool> CompleteAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken);
+    ValueTask<bool> SettleAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Removes leased entries that were delivered, as <see cref="CompleteAsync"/> does, gives back all else that was leased with them,
-    /// and leases the next ones of their lane in the same change, unless the queue is paused.
+    /// Removes leased entries that were delivered, gives back all else that was leased with them, and leases the next ones of their lane
+    /// in the same change, unless the queue is paused.
     /// </summary>
-    ValueTask<Completion> CompleteAndLeaseNextAsync(
+    ValueTask<Completion> SettleAsync(
         IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Gives a lease, and that of all that were leased with it, back: the entry stays the head of its lane, or leaves it (<see cref="Retry.LeavesLane"/>), so that the next one is
-    /// due at once, and is itself due again as <paramref name="retry"/> says.
+    /// Ends the lease of an entry that was not delivered, and that of all that were leased with it, which are due at once again.
     /// </summary>
+    /// <remarks>
+    /// <see cref="Settlement.DeadLettered"/> moves the entry with its body to the dead letters, or removes it
+    /// (<see cref="Settlement.DeadLettered.IsKept"/>), and writes its receipt. With any other settlement the entry stays the head of its
+    /// lane, or leaves it (<see cref="Settlement.Retry.LeavesLane"/>), and is due again as <see cref="Settlement.AsRetry"/> says.
+    /// </remarks>
     /// <returns><see langword="false"/> when the lease was lost; nothing changes then.</returns>
-    ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken);
+    ValueTask<bool> SettleAsync(Lease lease, Settlement settlement, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Moves a leased entry with its body to the dead letters, or removes it (<see cref="DeathCertificate.IsKept"/>), and writes its
-    /// receipt; all that were leased with it are given back, and the next one of its lane is due at once.
-    /// </summary>
-    /// <returns><see langword="false"/> when the lease was lost; nothing is moved then.</returns>
-    ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken);
-
-    /// <summary>
-    /// Moves entries that are older than their retention to the dead letters as <see cref="DeadLetterReason.Expired"/>, oldest
+    /// Moves entries that are older than their retention to the dead letters as <see cref="DeadLetterCause.Expired"/>, oldest
     /// first, <paramref name="limit"/> at most, and writes their receipts. A leased entry is left alone.
     /// </summary>
     /// <param name="queue">The queue's name.</param>
@@ -144,7 +143,7 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Makes every lane of this queue that waits for its backoff due now. A wait that the server asked for
-    /// (<see cref="Retry.OnlyTimeEndsDelay"/>) stays.
+    /// (<see cref="Settlement.Retry.RequestedDelay"/>) stays.
     /// </summary>
     /// <param name="queue">The queue's name.</param>
     /// <param name="onlyEndless">Whether only those are meant whose wait has no end of its own (<see cref="TimeSpan.MaxValue"/>).</param>
@@ -155,7 +154,7 @@ public interface IQueueStore : IAsyncDisposable
     /// <summary>
     /// Voids the leases of owners known to be dead, and removes the bodies that they began and never named. The attempt that was
     /// under way counts, because it may have reached the server. So does that of the requests they held, which enter their queues;
-    /// one that must not be sent twice becomes a dead letter (<see cref="DeadLetterReason.MaybeProcessed"/>).
+    /// one that must not be sent twice becomes a dead letter (<see cref="DeadLetterCause.MaybeProcessed"/>).
     /// </summary>
     /// <returns>What was taken over, now or when the store was opened.</returns>
     ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken);
@@ -164,15 +163,15 @@ public interface IQueueStore : IAsyncDisposable
     /// Reads a queue from one of its ends to the other, without bodies. What is added or removed meanwhile may or may not be seen;
     /// an entry that cannot be read is passed over (it becomes a dead letter when its turn comes).
     /// </summary>
-    IAsyncEnumerable<StoredEntry> ReadAsync(string queue, QueueEnd from, CancellationToken cancellationToken);
+    IAsyncEnumerable<QueuedEntry> ReadAsync(string queue, QueueEnd from, CancellationToken cancellationToken);
 
     /// <summary>Reads one entry, without its body.</summary>
     /// <returns><see langword="null"/> when this queue has no readable entry of that id.</returns>
-    ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken);
+    ValueTask<QueuedEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken);
 
     /// <summary>Reads the last entry of a queue, by position, that has a coalescing key and can be read, leased or not.</summary>
     /// <returns><see langword="null"/> when there is none.</returns>
-    ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken);
+    ValueTask<QueuedEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken);
 
     /// <summary>Reads the failed attempts at an entry or a dead letter, oldest first.</summary>
     /// <returns>None when there were none, or when this queue has neither of that id.</returns>
@@ -181,7 +180,7 @@ public interface IQueueStore : IAsyncDisposable
     /// <summary>Removes an entry with its body, readable or not, unless it is in flight.</summary>
     /// <param name="queue">The queue's name.</param>
     /// <param name="id">The entry's id.</param>
-    /// <param name="revision">The <see cref="StoredEntry.Revision"/> that is to be removed; <see langword="null"/> for any.</param>
+    /// <param name="revision">The <see cref="QueuedEntry.Revision"/> that is to be removed; <see langword="null"/> for any.</param>
     /// <param name="cancellationToken">Gives up.</param>
     ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken);
 
@@ -189,7 +188,7 @@ public interface IQueueStore : IAsyncDisposable
     /// Writes all of an entry anew but its id, its position, its priority and its wait, and its body where one is given, unless it is in
     /// flight. In another lane it takes the place of its position.
     /// </summary>
-    /// <param name="edited">The entry as it shall be. Its <see cref="StoredEntry.Revision"/> is that of the one that was read.</param>
+    /// <param name="edited">The entry as it shall be. Its <see cref="QueuedEntry.Revision"/> is that of the one that was read.</param>
     /// <param name="body">The new body; <see langword="null"/> keeps the old one.</param>
     /// <param name="delay">
     /// How long the entry is to wait as if the server had asked for it, unless it was asked for a longer wait already; a backoff gives
@@ -197,7 +196,7 @@ public interface IQueueStore : IAsyncDisposable
     /// </param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="PrerequisiteException">Its new prerequisite stands behind it, or is itself; nothing was changed.</exception>
-    ValueTask<EntryChange> ReplaceAsync(StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken);
+    ValueTask<EntryChange> ReplaceAsync(QueuedEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken);
 
     /// <summary>
     /// Removes the entries of a queue, the first ones first, <paramref name="limit"/> at most. A leased entry is left alone.
@@ -248,7 +247,7 @@ public interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Forgets the receipts of entries of this queue that ended before a time, the oldest first, <paramref name="limit"/> at most. That
-    /// of an entry which is the <see cref="StoredEntry.Prerequisite"/> of a live one is left.
+    /// of an entry which is the <see cref="QueuedEntry.Prerequisite"/> of a live one is left.
     /// </summary>
     /// <returns>How many were forgotten.</returns>
     ValueTask<int> ForgetReceiptsAsync(string queue, DateTimeOffset before, int limit, CancellationToken cancellationToken);

@@ -5,7 +5,7 @@ namespace BgSync.Http.Storage;
 /// timer is over.
 /// </summary>
 /// <remarks>Thread-safe.</remarks>
-public interface IQueueStoreSignals
+internal interface IQueueStoreSignals
 {
     /// <summary>
     /// Calls <paramref name="queueChanged"/> when another process has changed a queue in a way that may make something due, on any thread,

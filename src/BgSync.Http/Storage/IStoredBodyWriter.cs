@@ -1,7 +1,7 @@
 namespace BgSync.Http.Storage;
 
 /// <summary>A body on its way into the store, chunk by chunk. Used by one caller at a time.</summary>
-public interface IStoredBodyWriter : IAsyncDisposable
+internal interface IStoredBodyWriter : IAsyncDisposable
 {
     /// <summary>The body's id in its store.</summary>
     long Id { get; }

@@ -5,4 +5,4 @@ namespace BgSync.Http.Storage;
 /// <param name="Token">
 /// The fencing token: a completion that bears an older one changes nothing. Entries that were leased together have the same one.
 /// </param>
-public sealed record Lease(long EntryId, Guid Token);
+internal sealed record Lease(long EntryId, Guid Token);

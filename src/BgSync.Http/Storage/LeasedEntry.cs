@@ -3,13 +3,13 @@ using System.Diagnostics.CodeAnalysis;
 namespace BgSync.Http.Storage;
 
 /// <summary>A leased entry, or the reason why it cannot be read.</summary>
-public sealed record LeasedEntry
+internal sealed record LeasedEntry
 {
     /// <summary>The lease, to be completed, rescheduled or buried.</summary>
     public required Lease Lease { get; init; }
 
     /// <summary>The entry; <see langword="null"/> when it is <see cref="Damage">damaged</see>.</summary>
-    public StoredEntry? Entry { get; init; }
+    public QueuedEntry? Entry { get; init; }
 
     /// <summary>
     /// The body, where it is kept beside the entry and was read with it; <see langword="null"/> when it is to be opened

@@ -1,9 +1,7 @@
-using BgSync.Http.Requests;
-
 namespace BgSync.Http.Storage;
 
 /// <summary>An entry to be added to a queue.</summary>
-public sealed record NewEntry
+internal sealed record NewEntry
 {
     /// <summary>The queue's name.</summary>
     public required string Queue { get; init; }
@@ -47,7 +45,7 @@ public sealed record NewEntry
     /// Whether <see cref="Delay"/> was asked for, by the server (<c>Retry-After</c>) or the caller (not before), so that only time
     /// ends it.
     /// </summary>
-    public bool OnlyTimeEndsDelay { get; init; }
+    public bool RequestedDelay { get; init; }
 
     /// <summary>How many attempts that may have reached the server were made before the entry was added. Default: 0.</summary>
     public int Attempts { get; init; }

@@ -3,4 +3,4 @@ namespace BgSync.Http.Storage;
 /// <summary>When the lanes whose heads go to an origin are due.</summary>
 /// <param name="Origin">Scheme, host and port.</param>
 /// <param name="DueAt">The earliest time at which one of them may be leased; for a leased one, when its lease ends.</param>
-public readonly record struct OriginSchedule(string Origin, DateTimeOffset DueAt);
+internal readonly record struct OriginSchedule(string Origin, DateTimeOffset DueAt);

@@ -1,6 +1,8 @@
 namespace BgSync.Http.Storage;
 
-/// <summary>The lane that an entry has for itself once it has left the one it was queued in (<see cref="Retry.LeavesLane"/>).</summary>
+/// <summary>
+/// The lane that an entry has for itself once it has left the one it was queued in (<see cref="Outcomes.Settlement.Retry.LeavesLane"/>).
+/// </summary>
 internal static class OwnLane
 {
     public static string NameFor(string lane, long id) => Is(lane, id) ? lane : $"{lane}#{id}";

@@ -1,7 +1,7 @@
 namespace BgSync.Http.Storage;
 
 /// <summary>An end of a queue, at which an entry is taken, or added among those of its priority.</summary>
-public enum QueueEnd
+internal enum QueueEnd
 {
     /// <summary>Behind all others: sent last. Workbox's <c>pushRequest</c>.</summary>
     Back,

@@ -9,7 +9,7 @@ namespace BgSync.Http.Storage;
 /// <param name="MaxEntries">How many entries; <see langword="null"/> for no limit.</param>
 /// <param name="MaxBytes">How many bytes their bodies may have together; <see langword="null"/> for no limit.</param>
 /// <param name="WhenFull">What happens when a new entry does not fit.</param>
-public sealed record QueueLimits(long? MaxEntries, long? MaxBytes, WhenFull WhenFull)
+internal sealed record QueueLimits(long? MaxEntries, long? MaxBytes, WhenFull WhenFull)
 {
     /// <summary>What has to leave a queue before a new entry fits.</summary>
     internal QueueExcess ExcessOf(long entries, long bytes, long newBytes) => new(

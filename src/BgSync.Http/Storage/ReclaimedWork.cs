@@ -4,7 +4,7 @@ namespace BgSync.Http.Storage;
 /// <param name="Leases">How many leases were voided.</param>
 /// <param name="Entries">The held requests that entered their queues; those that cannot be read are not listed.</param>
 /// <param name="DeadLetters">The held requests that may have been processed and must not be sent twice.</param>
-public sealed record ReclaimedWork(int Leases, IReadOnlyList<StoredEntry> Entries, IReadOnlyList<DeadLetter> DeadLetters)
+internal sealed record ReclaimedWork(int Leases, IReadOnlyList<QueuedEntry> Entries, IReadOnlyList<DeadLetter> DeadLetters)
 {
     /// <summary>Nothing.</summary>
     public static ReclaimedWork None { get; } = new(0, [], []);

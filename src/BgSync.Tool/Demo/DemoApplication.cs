@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using BgSync.Http.Queues;
+using BgSync.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -34,9 +34,9 @@ internal sealed class DemoApplication(UploadClient client, [FromKeyedServices(De
             {
                 sync.LaneBy(LaneOf);
                 // A demo is looked at: retries come by the second, not by the minute.
-                sync.MinBackoff = TimeSpan.FromMilliseconds(500);
-                sync.MaxBackoff = TimeSpan.FromSeconds(2);
-                sync.ReplayInterval = TimeSpan.FromSeconds(1);
+                sync.Retry.MinBackoff = TimeSpan.FromMilliseconds(500);
+                sync.Retry.MaxBackoff = TimeSpan.FromSeconds(2);
+                sync.Replay.Interval = TimeSpan.FromSeconds(1);
             });
         builder.Services.AddBackgroundSyncSqlite(store);
         builder.Services.AddTransient<DemoApplication>();
@@ -85,7 +85,7 @@ internal sealed class DemoApplication(UploadClient client, [FromKeyedServices(De
         }
         catch (HttpRequestException failure)
         {
-            return new ApplicationReport.Failed($"{failure.Message} {NotQueued.ReasonOf(failure)}");
+            return new ApplicationReport.Failed($"{failure.Message} {failure.GetNotQueuedReason()}");
         }
     }
 
@@ -98,7 +98,7 @@ internal sealed class DemoApplication(UploadClient client, [FromKeyedServices(De
         }
 
         var counts = await queue.CountAsync(cancellationToken);
-        return new ApplicationReport.Entries(waiting, counts.Dead);
+        return new ApplicationReport.Entries(waiting, counts.DeadLettered);
     }
 
     private static void Report(ApplicationReport report) =>

@@ -1,4 +1,3 @@
-using BgSync.Http.Queues;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace BgSync.Http.Benchmarks.Queues;

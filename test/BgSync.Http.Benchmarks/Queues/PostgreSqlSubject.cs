@@ -1,5 +1,5 @@
-using BgSync.Http.Testing.PostgreSql;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit.PostgreSql;
 
 namespace BgSync.Http.Benchmarks.Queues;
 

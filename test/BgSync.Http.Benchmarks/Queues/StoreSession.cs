@@ -1,4 +1,4 @@
-using BgSync.Http.Requests;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -13,7 +13,7 @@ internal sealed class StoreSession(ServiceProvider services, Func<ValueTask<long
     private const int ChunkLength = 256 * 1024;
 
     private static readonly TimeSpan _lease = TimeSpan.FromMinutes(1);
-    private static readonly Delivery _delivery = new(200);
+    private static readonly Settlement.Delivered _delivery = new(200);
     private static readonly RequestSnapshot _request = new()
     {
         Method = HttpMethod.Post,
@@ -47,13 +47,13 @@ internal sealed class StoreSession(ServiceProvider services, Func<ValueTask<long
         {
             settled += leased.Count;
             DeliveredEntry[] delivered = [.. leased.Select(static entry => new DeliveredEntry(entry.Lease, _delivery))];
-            leased = (await _store.CompleteAndLeaseNextAsync(delivered, next, CancellationToken.None)).Next;
+            leased = (await _store.SettleAsync(delivered, next, CancellationToken.None)).Next;
         }
 
         return settled;
     }
 
-    public async ValueTask<long> CountAsync() => (await _store.CountAsync(Queue, CancellationToken.None)).Live;
+    public async ValueTask<long> CountAsync() => (await _store.CountAsync(Queue, CancellationToken.None)).Pending;
 
     public async ValueTask AddLargeAsync(long length)
     {

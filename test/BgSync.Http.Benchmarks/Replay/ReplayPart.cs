@@ -40,7 +40,7 @@ internal sealed class ReplayPart : IBenchmarkPart
         await using var application = new Application(new SqliteSubject(), bench.Folder.New("replay"), server.Address, sync =>
         {
             sync.LaneBy(static request => request.RequestUri!.AbsolutePath);
-            sync.MaxConcurrentLanes = lanes;
+            sync.Replay.MaxConcurrentLanes = lanes;
         });
         var series = await Series.AlternateAsync(
             bench.Effort.Repeats,

@@ -16,8 +16,8 @@ public class UnmatchedNewRequest
     [GlobalSetup]
     public void SetUp()
     {
-        _empty = Pipelines.InvokerOf<EmptyHandler>(Pipelines.WithEmptyHandler(new SameReplyServer()));
-        _queue = Pipelines.InvokerOf<BackgroundSyncHandler>(Pipelines.WithQueue(new SameReplyServer(), 1, isMatched: false));
+        _empty = Pipelines.InvokerOf<EmptyHandler>(Pipelines.WithEmptyHandler(new SameResponseServer()));
+        _queue = Pipelines.InvokerOf<BackgroundSyncHandler>(Pipelines.WithQueue(new SameResponseServer(), 1, isMatched: false));
     }
 
     [Benchmark(Baseline = true)]

@@ -2,7 +2,7 @@ using BenchmarkDotNet.Attributes;
 
 namespace BgSync.Http.Benchmarks.WayThrough;
 
-/// <summary>A request that no route matches, against an empty handler. It is the same one each time, and so is its reply.</summary>
+/// <summary>A request that no route matches, against an empty handler. It is the same one each time, and so is its response.</summary>
 public class UnmatchedRequest
 {
     private HttpRequestMessage _request = null!;
@@ -20,8 +20,8 @@ public class UnmatchedRequest
     public void SetUp()
     {
         _request = new HttpRequestMessage(HttpMethod.Parse(Method), "https://api.example.com/orders/17/items");
-        _empty = Pipelines.InvokerOf<EmptyHandler>(Pipelines.WithEmptyHandler(new SameReplyServer()));
-        _queue = Pipelines.InvokerOf<BackgroundSyncHandler>(Pipelines.WithQueue(new SameReplyServer(), Routes, isMatched: false));
+        _empty = Pipelines.InvokerOf<EmptyHandler>(Pipelines.WithEmptyHandler(new SameResponseServer()));
+        _queue = Pipelines.InvokerOf<BackgroundSyncHandler>(Pipelines.WithQueue(new SameResponseServer(), Routes, isMatched: false));
     }
 
     [Benchmark(Baseline = true)]

@@ -1,4 +1,4 @@
-using BgSync.Http.Testing.Conventions;
+using TestKit.Conventions;
 
 namespace BgSync.Http.LiteDB.Tests.Conventions;
 

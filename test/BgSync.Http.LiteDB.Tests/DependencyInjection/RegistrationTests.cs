@@ -1,7 +1,7 @@
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.DependencyInjection;
@@ -22,7 +22,7 @@ public sealed class RegistrationTests
 
         Assert.IsType<LiteDBQueueStore>(store);
         Assert.Same(store, Assert.Single(provider.GetServices<IQueueStore>()));
-        Assert.Equal(0, (await store.CountAsync("orders", TestContext.Current.CancellationToken)).Live);
+        Assert.Equal(0, (await store.CountAsync("orders", TestContext.Current.CancellationToken)).Pending);
         Assert.True(File.Exists(directory.File("queues.db")));
     }
 

@@ -1,8 +1,7 @@
 using BgSync.Http.LiteDB.Files;
 using BgSync.Http.LiteDB.TestApp;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing.Trials;
 using LiteDB;
+using TestKit.Trials;
 using Xunit;
 using LiteDatabaseOfOthers = LiteDB.LiteDatabase;
 

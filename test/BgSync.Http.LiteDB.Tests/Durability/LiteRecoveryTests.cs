@@ -1,9 +1,8 @@
 using BgSync.Http.LiteDB.Files;
 using BgSync.Http.LiteDB.TestApp;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.Trials;
 using Microsoft.Extensions.Logging;
+using TestKit;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Durability;

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using BgSync.Http.LiteDB.TestApp;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Durability;

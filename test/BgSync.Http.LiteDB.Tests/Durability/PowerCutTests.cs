@@ -1,7 +1,7 @@
 using BgSync.Http.LiteDB.TestApp;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.Trials;
 using Microsoft.Extensions.Logging.Abstractions;
+using TestKit;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Durability;

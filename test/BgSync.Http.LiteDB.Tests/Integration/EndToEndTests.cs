@@ -1,6 +1,5 @@
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Integration;
@@ -25,14 +24,14 @@ public sealed class EndToEndTests : IDisposable
             await QueueAsync(application, new Uri(server.Uri, "small"), "hello"u8.ToArray());
             await QueueAsync(application, new Uri(server.Uri, "large"), large);
             await application.Sync.ReplayAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
-            Assert.Equal(2, (await application.Queue.CountAsync(TestContext.Current.CancellationToken)).Live);
+            Assert.Equal(2, (await application.Queue.CountAsync(TestContext.Current.CancellationToken)).Pending);
         }
 
         server.Start();
         await using (var application = Start())
         {
             await application.Sync.ReplayAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
-            Assert.Equal(0, (await application.Queue.CountAsync(TestContext.Current.CancellationToken)).Live);
+            Assert.Equal(0, (await application.Queue.CountAsync(TestContext.Current.CancellationToken)).Pending);
         }
 
         Assert.Equal(["/small", "/large"], server.Requests.Select(static request => request.Target));

@@ -1,7 +1,7 @@
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Readme;

@@ -1,9 +1,8 @@
 using System.Text;
 using BgSync.Http.LiteDB.Files;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using LiteDB;
 using LiteDB.Engine;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Storage;
@@ -29,9 +28,9 @@ public sealed class LiteDBGoldenTests : LiteDBStoreFixture
         Assert.Equal(503, Assert.Single(await store.GetHistoryAsync(Queue, 3, Cancellation)).StatusCode);
         Assert.Equal(new QueueCounts(3, 1, 5), await store.CountAsync(Queue, Cancellation));
         var letter = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
-        Assert.Equal((2, DeadLetterReason.Rejected, 400), (letter.Id, letter.Reason, letter.StatusCode));
+        Assert.Equal((2, DeadLetterCause.Rejected, 400), (letter.Id, letter.Cause, letter.StatusCode));
         Assert.Equal("/dead", letter.Entry!.Request.Uri.AbsolutePath);
-        Assert.Equal("no", Encoding.UTF8.GetString(letter.Reply!.Body.Span));
+        Assert.Equal("no", Encoding.UTF8.GetString(letter.Response!.Body.Span));
         Assert.Equal(ReceiptState.Delivered, (await store.GetReceiptAsync(Queue, 1, Cancellation))!.State);
         Assert.Equal("later", (await store.GetPauseAsync(Queue, Cancellation))!.Reason);
         Assert.Equal(3, (await store.FindLastAsync(Queue, "k", Cancellation))!.Id);

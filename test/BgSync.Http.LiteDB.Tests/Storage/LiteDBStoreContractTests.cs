@@ -1,8 +1,8 @@
 using BgSync.Http.LiteDB.Collections;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
+using TestKit;
+using TestKit.Storage;
 
 namespace BgSync.Http.LiteDB.Tests.Storage;
 
@@ -16,14 +16,14 @@ public sealed class LiteDBStoreContractTests : DurableStoreContractTests
         _directory.Dispose();
     }
 
-    protected override IQueueStore OpenStore() => new LiteDBQueueStore(
+    private protected override IQueueStore OpenStore() => new LiteDBQueueStore(
         new LiteDBStoreOptions { ConnectionString = _directory.File("queues.db") }, Clock, NullLogger<LiteDBQueueStore>.Instance);
 
     protected override async Task<long> CountBodiesAsync() => await AskAsync(static session =>
         session.ReadAll(LiteSchema.Bodies).Count
             + session.Keys(LiteSchema.Chunks, LiteIndex.Id, long.MinValue, long.MaxValue).Count);
 
-    protected override long CommitsOf(IQueueStore store) => ((LiteDBQueueStore)store).Commits;
+    private protected override long CommitsOf(IQueueStore store) => ((LiteDBQueueStore)store).Commits;
 
     protected override async Task<IAsyncDisposable> HoldCommitsAsync()
     {

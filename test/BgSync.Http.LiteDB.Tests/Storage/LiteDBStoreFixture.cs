@@ -1,8 +1,7 @@
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using LiteDB;
 using LiteDB.Engine;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Storage;
@@ -22,7 +21,7 @@ public abstract class LiteDBStoreFixture : IAsyncLifetime
 
     protected FakeTimeProvider Clock { get; } = new();
 
-    protected RecordingLogger<LiteDBQueueStore> Logger { get; } = new();
+    private protected RecordingLogger<LiteDBQueueStore> Logger { get; } = new();
 
     protected string DatabasePath => Directory.File("queues.db");
 
@@ -41,7 +40,7 @@ public abstract class LiteDBStoreFixture : IAsyncLifetime
         GC.SuppressFinalize(this);
     }
 
-    protected LiteDBQueueStore Open(string? connectionString = null)
+    private protected LiteDBQueueStore Open(string? connectionString = null)
     {
         var options = new LiteDBStoreOptions { ConnectionString = connectionString ?? DatabasePath };
         var store = new LiteDBQueueStore(options, Clock, Logger);
@@ -49,7 +48,7 @@ public abstract class LiteDBStoreFixture : IAsyncLifetime
         return store;
     }
 
-    protected NewEntry Entry(string path = "/a", string lane = "", string queue = Queue) => new()
+    private protected NewEntry Entry(string path = "/a", string lane = "", string queue = Queue) => new()
     {
         Queue = queue,
         Lane = lane,
@@ -57,11 +56,11 @@ public abstract class LiteDBStoreFixture : IAsyncLifetime
         Timestamp = Clock.GetUtcNow(),
     };
 
-    protected static async Task<LeasedEntry> LeaseOneAsync(IQueueStore store, string queue = Queue) =>
+    private protected static async Task<LeasedEntry> LeaseOneAsync(IQueueStore store, string queue = Queue) =>
         Assert.Single(await store.LeaseAsync(queue, Origin, 1, LeaseTime, Cancellation));
 
     /// <summary>Adds a lane, delivers its first entry and leases all the others together.</summary>
-    protected async Task<IReadOnlyList<LeasedEntry>> LeaseTogetherAsync(IQueueStore store, params NewEntry[] entries)
+    private protected async Task<IReadOnlyList<LeasedEntry>> LeaseTogetherAsync(IQueueStore store, params NewEntry[] entries)
     {
         foreach (var entry in entries.Prepend(Entry("/delivered")))
         {
@@ -70,15 +69,15 @@ public abstract class LiteDBStoreFixture : IAsyncLifetime
 
         var first = new DeliveredEntry((await LeaseOneAsync(store)).Lease, null);
         var next = new NextLease(Origin, entries.Length, long.MaxValue, LeaseTime);
-        var run = (await store.CompleteAndLeaseNextAsync([first], next, Cancellation)).Next;
+        var run = (await store.SettleAsync([first], next, Cancellation)).Next;
         Assert.Equal(entries.Length, run.Count);
         return run;
     }
 
-    protected static async Task<List<StoredEntry>> ReadAllAsync(IQueueStore store, string queue = Queue) =>
+    private protected static async Task<List<QueuedEntry>> ReadAllAsync(IQueueStore store, string queue = Queue) =>
         await store.ReadAsync(queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);
 
-    protected static async Task<List<string>> ReadPathsAsync(IQueueStore store, string queue = Queue) =>
+    private protected static async Task<List<string>> ReadPathsAsync(IQueueStore store, string queue = Queue) =>
         (await ReadAllAsync(store, queue)).ConvertAll(static entry => entry.Request.Uri.AbsolutePath);
 
     protected static async Task<QueueStoreException> AssertFaultAsync(StoreFault fault, Func<Task> act)

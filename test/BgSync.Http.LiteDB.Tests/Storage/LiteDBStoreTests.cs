@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
 using BgSync.Http.LiteDB.Collections;
-using BgSync.Http.Requests;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using LiteDB;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Storage;
@@ -87,7 +87,7 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
         foreach (var name in names)
         {
             Assert.Equal(["/" + name], await ReadPathsAsync(again, name));
-            Assert.Equal(1, (await again.CountAsync(name, Cancellation)).Live);
+            Assert.Equal(1, (await again.CountAsync(name, Cancellation)).Pending);
         }
     }
 
@@ -120,12 +120,12 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
         var live = 0L;
         foreach (var name in names)
         {
-            live += (await again.CountAsync(name, Cancellation)).Live;
+            live += (await again.CountAsync(name, Cancellation)).Pending;
         }
 
         Assert.Equal(names.Count - refused, live);
         await again.AddAsync(Entry(queue: names[0]), Cancellation);
-        Assert.Equal(2, (await again.CountAsync(names[0], Cancellation)).Live);
+        Assert.Equal(2, (await again.CountAsync(names[0], Cancellation)).Pending);
     }
 
     [Fact]
@@ -193,7 +193,7 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
         await using (var store = Open())
         {
             var run = await LeaseTogetherAsync(store, Entry("/1"), Entry("/2"), Entry("/3"));
-            await store.RescheduleAsync(run[0].Lease, new Retry(TimeSpan.Zero, CountsAsAttempt: true), Cancellation);
+            await store.SettleAsync(run[0].Lease, new Settlement.Retry(TimeSpan.Zero, CountsAsAttempt: true), Cancellation);
         }
 
         var lane = Assert.Single(ReadDocuments(LiteSchema.Lanes));
@@ -221,8 +221,8 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
     {
         await using (var store = Open())
         {
-            await store.HoldAsync(Entry("/again"), isRepeatable: true, Cancellation);
-            await store.HoldAsync(Entry("/once"), isRepeatable: false, Cancellation);
+            await store.BeginWriteAheadAsync(Entry("/again"), isRepeatable: true, Cancellation);
+            await store.BeginWriteAheadAsync(Entry("/once"), isRepeatable: false, Cancellation);
         }
 
         var again = Open();
@@ -230,7 +230,7 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
         var work = await again.ReclaimAsync(Cancellation);
 
         Assert.Equal("/again", Assert.Single(work.Entries).Request.Uri.AbsolutePath);
-        Assert.Equal(DeadLetterReason.MaybeProcessed, Assert.Single(work.DeadLetters).Reason);
+        Assert.Equal(DeadLetterCause.MaybeProcessed, Assert.Single(work.DeadLetters).Cause);
         Assert.Equal("/once", (await again.ReadDeadLettersAsync(Queue, Cancellation).SingleAsync(Cancellation)).Entry!.Request.Uri.AbsolutePath);
         Assert.Empty((await again.ReclaimAsync(Cancellation)).Entries);
     }
@@ -298,7 +298,7 @@ public sealed class LiteDBStoreTests : LiteDBStoreFixture
 
         Assert.Equal((id, false), (leased.Lease.EntryId, leased.IsReadable));
         Assert.Empty(await ReadAllAsync(again));
-        Assert.True(await again.BuryAsync(leased.Lease, new DeathCertificate(DeadLetterReason.Unreadable), Cancellation));
+        Assert.True(await again.SettleAsync(leased.Lease, new Settlement.DeadLettered(DeadLetterCause.Unreadable), Cancellation));
         var letter = await again.ReadDeadLettersAsync(Queue, Cancellation).SingleAsync(Cancellation);
         Assert.Equal((id, null), (letter.Id, letter.Entry));
         Assert.False(await again.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation));

@@ -1,4 +1,5 @@
 using BgSync.Http.LiteDB.Files;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using LiteDB;
 using Xunit;
@@ -13,15 +14,17 @@ public sealed class LiteRestoreTests : LiteDBStoreFixture
     {
         var body = new byte[(3 * 256 * 1024) + 1];
         Random.Shared.NextBytes(body);
-        List<StoredEntry> entries;
+        List<QueuedEntry> entries;
         List<DeadLetter> letters;
         long waiting, streamed, delivered;
         await using (var store = Open())
         {
             var first = (await store.AddAsync(Entry("/first", "a"), Cancellation)).Id;
             var lease = await LeaseOneAsync(store);
-            await store.RescheduleAsync(
-                lease.Lease, new Retry(TimeSpan.FromHours(1), true, "busy", OnlyTimeEndsDelay: true, StatusCode: 503), Cancellation);
+            await store.SettleAsync(
+                lease.Lease,
+                new Settlement.Retry(TimeSpan.FromHours(1), true, "busy", RequestedDelay: true, StatusCode: 503),
+                Cancellation);
             await using (var writer = await store.BeginBodyAsync(Cancellation))
             {
                 await writer.WriteAsync(body, Cancellation);
@@ -29,12 +32,13 @@ public sealed class LiteRestoreTests : LiteDBStoreFixture
             }
 
             waiting = (await store.AddAsync(Entry("/waits", "c") with { Prerequisite = first, CoalesceKey = "k" }, Cancellation)).Id;
-            await store.AddAsync(Entry("/front", "a") with { End = QueueEnd.Front, Priority = Requests.EntryPriority.Low }, Cancellation);
-            delivered = await EndAsync(store, "/delivered", lease => store.CompleteAsync(lease, new Delivery(201), Cancellation));
-            await EndAsync(store, "/dead 1", lease => store.BuryAsync(
-                lease, new DeathCertificate(DeadLetterReason.Rejected, "no", 400), Cancellation));
-            await EndAsync(store, "/dead 2", lease => store.BuryAsync(
-                lease, new DeathCertificate(DeadLetterReason.Exhausted, "no more", 500), Cancellation));
+            await store.AddAsync(Entry("/front", "a") with { End = QueueEnd.Front, Priority = EntryPriority.Low }, Cancellation);
+            delivered = await EndAsync(
+                store, "/delivered", lease => store.CompleteAsync(lease, new Settlement.Delivered(201), Cancellation));
+            await EndAsync(store, "/dead 1", lease => store.SettleAsync(
+                lease, new Settlement.DeadLettered(DeadLetterCause.Rejected, "no", 400), Cancellation));
+            await EndAsync(store, "/dead 2", lease => store.SettleAsync(
+                lease, new Settlement.DeadLettered(DeadLetterCause.Exhausted, "no more", 500), Cancellation));
             await store.SetPauseAsync(Queue, new QueuePause(PauseCause.Credentials, "401", Clock.GetUtcNow()), Cancellation);
             entries = await ReadAllAsync(store);
             letters = await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation);
@@ -73,7 +77,7 @@ public sealed class LiteRestoreTests : LiteDBStoreFixture
         {
             id = (await store.AddAsync(Entry(), Cancellation)).Id;
             older = (await store.RunAsync(session => session.Get(Queue, id), Cancellation))!;
-            await store.CompleteAsync((await LeaseOneAsync(store)).Lease, new Delivery(200), Cancellation);
+            await store.CompleteAsync((await LeaseOneAsync(store)).Lease, new Settlement.Delivered(200), Cancellation);
         }
 
         Assert.Equal((0, 0), Restore(documents => documents.Append(new SalvagedDocument(null, older))));

@@ -1,11 +1,10 @@
 using BgSync.Http.LiteDB.Collections;
 using BgSync.Http.LiteDB.Documents;
 using BgSync.Http.LiteDB.Tests.Storage;
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.Trials;
 using Microsoft.Extensions.Logging.Abstractions;
+using TestKit;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Trials;
@@ -24,7 +23,7 @@ public sealed class LiteDBManyEntriesTests : ManyEntriesTrials, IAsyncDisposable
         _store = new(
             new() { ConnectionString = _directory.File("queues.db") }, TimeProvider.System, NullLogger<LiteDBQueueStore>.Instance);
 
-    protected override IQueueStore Store => _store;
+    private protected override IQueueStore Store => _store;
 
     protected override string Unit => "Documents and keys";
 
@@ -38,7 +37,7 @@ public sealed class LiteDBManyEntriesTests : ManyEntriesTrials, IAsyncDisposable
 
     protected override async Task MultiplyAsync(string queue, int times)
     {
-        var entries = (int)(await Store.CountAsync(queue, Cancellation)).Live;
+        var entries = (int)(await Store.CountAsync(queue, Cancellation)).Pending;
         foreach (var positions in Enumerable.Repeat(Enumerable.Range(0, entries), times - 1).SelectMany(all => all.Chunk(EntriesPerCommit)))
         {
             await _store.RunAsync(session => Copy(session, queue, positions[0], positions[^1]), Cancellation);

@@ -1,12 +1,10 @@
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
-using BgSync.Http.Queues;
-using BgSync.Http.Replay;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.DependencyInjection;
@@ -56,7 +54,8 @@ public sealed class RegistrationTests(ClassDatabase shared) : IClassFixture<Clas
     {
         await using var server = new RawServer(Scripts.Respond(200));
         await using var sender = Build(
-            services => services.AddBackgroundSyncPostgreSql(shared.Database.DataSource), sync => sync.ReplayInterval = TimeSpan.FromDays(1));
+            services => services.AddBackgroundSyncPostgreSql(shared.Database.DataSource),
+            sync => sync.Replay.Interval = TimeSpan.FromDays(1));
         await using var queueing = Build(services => services.AddBackgroundSyncPostgreSql(shared.Database.DataSource));
         await sender.GetRequiredService<IBackgroundSync>().StartAsync(Cancellation);
         await Eventually.TrueAsync(
@@ -94,7 +93,7 @@ public sealed class RegistrationTests(ClassDatabase shared) : IClassFixture<Clas
         await sync.ReplayAsync(TimeSpan.FromSeconds(30), Cancellation);
 
         Assert.Equal(1 << 20, server.Requests[^1].Body.Length);
-        Assert.Equal(0, (await queue.CountAsync(Cancellation)).Live);
+        Assert.Equal(0, (await queue.CountAsync(Cancellation)).Pending);
         Assert.NotNull(await queue.GetReceiptAsync(dead.Id, Cancellation));
         await queue.PauseAsync("by hand", Cancellation);
         await queue.ResumeAsync(Cancellation);
@@ -136,8 +135,8 @@ public sealed class RegistrationTests(ClassDatabase shared) : IClassFixture<Clas
         services.AddLogging(static logging => logging.SetMinimumLevel(LogLevel.Trace));
         services.AddHttpClient("api").AddBackgroundSync("orders", sync =>
         {
-            sync.TriggerJitter = TimeSpan.Zero;
-            sync.ReceiptRetention = TimeSpan.FromDays(1);
+            sync.Replay.TriggerJitter = TimeSpan.Zero;
+            sync.Receipts.Retention = TimeSpan.FromDays(1);
             configure?.Invoke(sync);
         });
         store(services);

@@ -1,4 +1,4 @@
-using BgSync.Http.Testing.PostgreSql;
+using TestKit.PostgreSql;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Infrastructure;

@@ -1,5 +1,5 @@
-using BgSync.Http.Testing.PostgreSql;
 using Npgsql;
+using TestKit.PostgreSql;
 
 namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
 

@@ -1,6 +1,6 @@
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.PostgreSql;
 using Npgsql;
+using TestKit;
+using TestKit.PostgreSql;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Infrastructure;

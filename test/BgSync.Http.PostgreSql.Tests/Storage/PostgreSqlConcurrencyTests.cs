@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
+using BgSync.Http.Outcomes;
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using Xunit;
 
@@ -24,7 +24,7 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
         {
             var store = stores[worker % 2];
-            while ((await store.CountAsync(Queue, Cancellation)).Live > 0)
+            while ((await store.CountAsync(Queue, Cancellation)).Pending > 0)
             {
                 foreach (var leased in await store.LeaseAsync(Queue, Origin, 3, LeaseTime, Cancellation))
                 {
@@ -57,7 +57,7 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         await Task.WhenAll(Enumerable.Range(0, 6).Select(worker => Task.Run(async () =>
         {
             var (store, random) = (stores[worker % 2], new Random(worker));
-            while ((await store.CountAsync(Queue, Cancellation)).Live > 0)
+            while ((await store.CountAsync(Queue, Cancellation)).Pending > 0)
             {
                 foreach (var first in await store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation))
                 {
@@ -84,9 +84,9 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
                     Note(leased);
                 }
 
-                Assert.True(part == 0 || await store.CompleteAsync([.. run.Take(part).Select(Delivered)], run[part].Lease, Cancellation));
-                completion = await store.CompleteAndLeaseNextAsync(
-                    [.. run.Skip(part).Select(Delivered)], new(Origin, 6, long.MaxValue, LeaseTime), Cancellation);
+                Assert.True(part == 0 || await store.SettleAsync([.. run.Take(part).Select(Delivered)], run[part].Lease, Cancellation));
+                completion = await store.SettleAsync(
+                    [.. run.Skip(part).Select(Delivered)], new NextLease(Origin, 6, long.MaxValue, LeaseTime), Cancellation);
             }
 
             Assert.True(completion.IsDone);
@@ -112,7 +112,7 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         }
 
         await AssertConsistentAsync();
-        while ((await stores[0].CountAsync(Queue, Cancellation)).Live > 0)
+        while ((await stores[0].CountAsync(Queue, Cancellation)).Pending > 0)
         {
             await stores[0].ClearBackoffAsync(Queue, onlyEndless: false, Cancellation);
             var due = await stores[0].LeaseAsync(Queue, Origin, 100, LeaseTime, Cancellation);
@@ -147,7 +147,7 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
                 foreach (var leased in await store.LeaseAsync(Queue, Origin, 2, LeaseTime, Cancellation))
                 {
                     Assert.Null(leased.Damage);
-                    Assert.True(await store.RescheduleAsync(leased.Lease, new(TimeSpan.Zero, false), Cancellation));
+                    Assert.True(await store.SettleAsync(leased.Lease, new Settlement.Retry(TimeSpan.Zero, false), Cancellation));
                 }
             }
         })));
@@ -194,7 +194,7 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         }));
 
         Assert.Equal(20, outcomes.Count(isAdded => isAdded));
-        Assert.Equal(20, (await stores[0].CountAsync(Queue, Cancellation)).Live);
+        Assert.Equal(20, (await stores[0].CountAsync(Queue, Cancellation)).Pending);
     }
 
     [Fact]
@@ -207,7 +207,7 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         await Task.WhenAll(Enumerable.Range(0, 400).Select(i => store.AddAsync(Entry($"/{i}", "lane " + (i % 7)), Cancellation).AsTask()));
 
         Assert.InRange(store.Commits - before, 1, 40);
-        Assert.Equal(401, (await store.CountAsync(Queue, Cancellation)).Live);
+        Assert.Equal(401, (await store.CountAsync(Queue, Cancellation)).Pending);
     }
 
     [Fact]
@@ -222,9 +222,9 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         Assert.False(await other.RenewAsync(lease, LeaseTime, Cancellation));
         Assert.False(await holder.CompleteAsync(lease with { Token = Guid.NewGuid() }, null, Cancellation));
         var behind = lease with { EntryId = lease.EntryId + 1 };
-        Assert.False(await holder.RescheduleAsync(behind, new(TimeSpan.Zero, true), Cancellation));
-        Assert.False(await holder.CompleteAsync([new(lease, null), new(behind, null)], null, Cancellation));
-        Assert.False(await holder.CompleteAsync([new(lease, null)], behind, Cancellation));
+        Assert.False(await holder.SettleAsync(behind, new Settlement.Retry(TimeSpan.Zero, true), Cancellation));
+        Assert.False(await holder.SettleAsync([new(lease, null), new(behind, null)], rest: null, Cancellation));
+        Assert.False(await holder.SettleAsync([new(lease, null)], behind, Cancellation));
 
         Assert.True(await holder.CompleteAsync(lease, null, Cancellation));
     }
@@ -251,8 +251,8 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
                     await store.ExpireAsync(Queue, 2, keep: true, Cancellation);
                     break;
                 case 4:
-                    var held = await store.HoldAsync(Entry("/held", Lane()), true, Cancellation);
-                    await store.ReleaseAsync(held, new HeldRelease(TimeSpan.Zero), Cancellation);
+                    var held = await store.BeginWriteAheadAsync(Entry("/held", Lane()), true, Cancellation);
+                    await store.CommitWriteAheadAsync(held, new WriteAheadCommit(TimeSpan.Zero), Cancellation);
                     break;
                 case < 8:
                     await SettleAsync(store, random);
@@ -294,9 +294,9 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
             Assert.True(leased.IsReadable);
             Assert.True(random.Next(6) switch
             {
-                0 => await store.RescheduleAsync(leased.Lease, new(TimeSpan.Zero, true, "HTTP 500"), Cancellation),
-                1 => await store.RescheduleAsync(leased.Lease, new(TimeSpan.Zero, true, LeavesLane: true), Cancellation),
-                2 => await store.BuryAsync(leased.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation),
+                0 => await store.SettleAsync(leased.Lease, new Settlement.Retry(TimeSpan.Zero, true, "HTTP 500"), Cancellation),
+                1 => await store.SettleAsync(leased.Lease, new Settlement.Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation),
+                2 => await store.SettleAsync(leased.Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation),
                 3 or 4 => await GoOnAndSettleAsync(store, random, leased),
                 _ => await store.CompleteAsync(leased.Lease, null, Cancellation),
             });
@@ -312,12 +312,12 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         }
 
         var sent = random.Next(run.Count);
-        return (sent == 0 || await store.CompleteAsync([.. run.Take(sent).Select(Delivered)], run[sent].Lease, Cancellation))
+        return (sent == 0 || await store.SettleAsync([.. run.Take(sent).Select(Delivered)], run[sent].Lease, Cancellation))
             && random.Next(3) switch
             {
-                0 => await store.RescheduleAsync(run[sent].Lease, new(TimeSpan.Zero, true, "HTTP 500"), Cancellation),
-                1 => await store.BuryAsync(run[sent].Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation),
-                _ => await store.CompleteAsync([.. run.Skip(sent).Select(Delivered)], null, Cancellation),
+                0 => await store.SettleAsync(run[sent].Lease, new Settlement.Retry(TimeSpan.Zero, true, "HTTP 500"), Cancellation),
+                1 => await store.SettleAsync(run[sent].Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation),
+                _ => await store.SettleAsync([.. run.Skip(sent).Select(Delivered)], rest: null, Cancellation),
             };
     }
 }

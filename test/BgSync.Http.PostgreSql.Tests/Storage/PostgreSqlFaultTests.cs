@@ -1,8 +1,9 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.PostgreSql;
 using Npgsql;
+using TestKit;
+using TestKit.PostgreSql;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
@@ -146,7 +147,7 @@ public sealed class PostgreSqlFaultTests(ClassDatabase shared, PostgreSqlCluster
             }
         }
 
-        Assert.Equal(46, (await store.CountAsync(Queue, Cancellation)).Live);
+        Assert.Equal(46, (await store.CountAsync(Queue, Cancellation)).Pending);
         await AssertConsistentAsync();
     }
 
@@ -190,7 +191,7 @@ public sealed class PostgreSqlFaultTests(ClassDatabase shared, PostgreSqlCluster
         Assert.False(damaged.IsReadable);
         await using var body = await store.OpenBodyAsync(Queue, id, Cancellation);
         await Assert.ThrowsAsync<InvalidDataException>(async () => await body!.ReadExactlyAsync(new byte[5], Cancellation));
-        await store.BuryAsync(damaged.Lease, new DeathCertificate(DeadLetterReason.Unreadable, damaged.Damage), Cancellation);
+        await store.SettleAsync(damaged.Lease, new Settlement.DeadLettered(DeadLetterCause.Unreadable, damaged.Damage), Cancellation);
         Assert.Equal("/2", (await LeaseOneAsync(store)).Entry!.Request.Uri.AbsolutePath);
         Assert.False(await store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation));
     }
@@ -224,7 +225,8 @@ public sealed class PostgreSqlFaultTests(ClassDatabase shared, PostgreSqlCluster
         var gone = await LeaseOneAsync(store);
 
         Assert.Equal((id, "The entry's row is gone."), (gone.Lease.EntryId, gone.Damage));
-        Assert.True(await store.BuryAsync(gone.Lease, new DeathCertificate(DeadLetterReason.Unreadable, gone.Damage), Cancellation));
+        Assert.True(
+            await store.SettleAsync(gone.Lease, new Settlement.DeadLettered(DeadLetterCause.Unreadable, gone.Damage), Cancellation));
         Assert.Null((await store.ReadDeadLettersAsync(Queue, Cancellation).SingleAsync(Cancellation)).Entry);
         Assert.Equal("/2", (await LeaseOneAsync(store)).Entry!.Request.Uri.AbsolutePath);
     }
@@ -243,7 +245,7 @@ public sealed class PostgreSqlFaultTests(ClassDatabase shared, PostgreSqlCluster
 
         Assert.Equal("a\uFFFDb", lease.Entry!.LastError);
         Assert.Equal("a\uFFFDb", (await store.GetPauseAsync(Queue, Cancellation))!.Reason);
-        Assert.True(await store.BuryAsync(lease.Lease, new DeathCertificate(DeadLetterReason.Rejected, text), Cancellation));
+        Assert.True(await store.SettleAsync(lease.Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected, text), Cancellation));
         var refusal = await Assert.ThrowsAsync<QueueStoreException>(
             async () => await store.AddAsync(Entry("/1", queue: text), Cancellation));
         Assert.Contains("U+0000", refusal.Message, StringComparison.Ordinal);

@@ -1,6 +1,6 @@
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
@@ -20,7 +20,7 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
     {
         using var _ = Database.Follow(_clock);
         var (survivor, victim) = (Open(_clock), Open(_stopped));
-        await victim.HoldAsync(Entry("/held") with { Body = EntryBody.FromBytes("hello"u8.ToArray()) }, true, Cancellation);
+        await victim.BeginWriteAheadAsync(Entry("/held") with { Body = EntryBody.FromBytes("hello"u8.ToArray()) }, true, Cancellation);
         await survivor.AddAsync(Entry("/after"), Cancellation);
 
         _clock.Advance(_timeout - TimeSpan.FromMilliseconds(1));
@@ -44,18 +44,18 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
         var store = Open(_clock);
         await store.AddAsync(Entry("/1"), Cancellation);
         await store.AddAsync(Entry("/2"), Cancellation);
-        var held = await store.HoldAsync(Entry("/held"), true, Cancellation);
+        var held = await store.BeginWriteAheadAsync(Entry("/held"), true, Cancellation);
         await store.AddAsync(Entry("/3"), Cancellation);
         await store.AddAsync(Entry("/4"), Cancellation);
         var run = (await GoOnAsync(store, await LeaseOneAsync(store), limit: 2)).Next;
 
-        var id = (await store.ReleaseAsync(held, new(TimeSpan.Zero), Cancellation))!.Id;
+        var id = (await store.CommitWriteAheadAsync(held, new(TimeSpan.Zero), Cancellation))!.Id;
 
         var entry = (await store.FindAsync(Queue, id, Cancellation))!;
         Assert.Equal((false, null), (entry.IsLeased, entry.DueAt));
         Assert.Equal(
             EntryChange.Done, await store.ReplaceAsync(entry with { LastError = "edited" }, null, TimeSpan.Zero, Cancellation));
-        Assert.True(await store.CompleteAsync([Delivered(run[0])], run[1].Lease, Cancellation));
+        Assert.True(await store.SettleAsync([Delivered(run[0])], run[1].Lease, Cancellation));
         Assert.Equal(["/held", "/4"], (await GoOnAsync(store, run[1])).Next.Select(static leased => leased.Entry!.Request.Uri.AbsolutePath));
     }
 
@@ -64,14 +64,14 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
     {
         using var _ = Database.Follow(_clock);
         var (survivor, victim) = (Open(_clock), Open(_stopped));
-        var released = await victim.HoldAsync(Entry("/1"), true, Cancellation);
-        var dropped = await victim.HoldAsync(Entry("/2"), true, Cancellation);
+        var released = await victim.BeginWriteAheadAsync(Entry("/1"), true, Cancellation);
+        var dropped = await victim.BeginWriteAheadAsync(Entry("/2"), true, Cancellation);
         await using var body = await victim.BeginBodyAsync(Cancellation);
         _clock.Advance(_timeout);
         await survivor.ReclaimAsync(Cancellation);
 
-        Assert.Null(await victim.ReleaseAsync(released, new(TimeSpan.Zero), Cancellation));
-        Assert.False(await victim.DropAsync(dropped, Cancellation));
+        Assert.Null(await victim.CommitWriteAheadAsync(released, new(TimeSpan.Zero), Cancellation));
+        Assert.False(await victim.DiscardWriteAheadAsync(dropped, Cancellation));
         await Assert.ThrowsAsync<InvalidOperationException>(async () => await body.WriteAsync(new byte[1], Cancellation));
         Assert.Equal(["/1", "/2"], await ReadPathsAsync(survivor));
         Assert.Equal(0, await Database.ScalarAsync("SELECT count(*) FROM bgsync.owner"));
@@ -82,7 +82,7 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
     {
         using var _ = Database.Follow(_clock);
         var (survivor, holder) = (Open(_clock), Open(_clock));
-        var held = await holder.HoldAsync(Entry(), true, Cancellation);
+        var held = await holder.BeginWriteAheadAsync(Entry(), true, Cancellation);
 
         for (var i = 0; i < 9; i++)
         {
@@ -94,7 +94,7 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
         }
 
         Assert.Equal(ReclaimedWork.None, await survivor.ReclaimAsync(Cancellation));
-        Assert.True(await holder.DropAsync(held, Cancellation));
+        Assert.True(await holder.DiscardWriteAheadAsync(held, Cancellation));
         _clock.Advance(_timeout / 3);
         await Eventually.TrueAsync(
             () => Database.ScalarAsync("SELECT count(*) FROM bgsync.owner").GetAwaiter().GetResult() == 0, "who holds nothing is forgotten");
@@ -107,8 +107,8 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
         var survivor = Open();
         await using (var victim = Open())
         {
-            await victim.HoldAsync(Entry("/repeatable"), true, Cancellation);
-            await victim.HoldAsync(Entry("/once"), false, Cancellation);
+            await victim.BeginWriteAheadAsync(Entry("/repeatable"), true, Cancellation);
+            await victim.BeginWriteAheadAsync(Entry("/once"), false, Cancellation);
             var body = await victim.BeginBodyAsync(Cancellation);
             await body.WriteAsync(new byte[300_000], Cancellation);
         }
@@ -117,7 +117,7 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
 
         Assert.Equal("/repeatable", Assert.Single(work.Entries).Request.Uri.AbsolutePath);
         var letter = Assert.Single(work.DeadLetters);
-        Assert.Equal((DeadLetterReason.MaybeProcessed, ReclaimedWork.Interrupted), (letter.Reason, letter.Error));
+        Assert.Equal((DeadLetterCause.MaybeProcessed, ReclaimedWork.Interrupted), (letter.Cause, letter.Error));
         Assert.Equal(("/once", 1), (letter.Entry!.Request.Uri.AbsolutePath, letter.Entry.Attempts));
         Assert.Single(letter.History);
         Assert.Equal(new QueueCounts(1, 1, 0), await survivor.CountAsync(Queue, Cancellation));
@@ -147,10 +147,10 @@ public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreF
     public async Task A_held_request_is_of_no_use_to_another_store()
     {
         var holder = Open();
-        var held = await holder.HoldAsync(Entry(), true, Cancellation);
+        var held = await holder.BeginWriteAheadAsync(Entry(), true, Cancellation);
 
-        Assert.Null(await Open().ReleaseAsync(held, new(TimeSpan.Zero), Cancellation));
-        Assert.False(await Open().DropAsync(held, Cancellation));
-        Assert.True(await holder.DropAsync(held, Cancellation));
+        Assert.Null(await Open().CommitWriteAheadAsync(held, new(TimeSpan.Zero), Cancellation));
+        Assert.False(await Open().DiscardWriteAheadAsync(held, Cancellation));
+        Assert.True(await holder.DiscardWriteAheadAsync(held, Cancellation));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using BgSync.Http.Outcomes;
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
 using Xunit;
@@ -35,11 +36,11 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
     public async Task What_was_held_and_released_is_queued_once()
     {
         Relay.LoseReplyTo(".hold(");
-        var held = await Store.HoldAsync(Entry("/1"), true, Cancellation);
+        var held = await Store.BeginWriteAheadAsync(Entry("/1"), true, Cancellation);
         Assert.Equal(1, Relay.Lost);
         Relay.LoseReplyTo(".release(");
 
-        var added = await Store.ReleaseAsync(held, new HeldRelease(TimeSpan.Zero), Cancellation);
+        var added = await Store.CommitWriteAheadAsync(held, new WriteAheadCommit(TimeSpan.Zero), Cancellation);
 
         Assert.Equal(2, Relay.Lost);
         Assert.Equal("/1", (await Store.FindAsync(Queue, added!.Id, Cancellation))!.Request.Uri.AbsolutePath);
@@ -53,7 +54,7 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
         var lease = await LeaseFirstOfTwoAsync();
         Relay.LoseReplyTo(".complete(");
 
-        Assert.True(await Store.CompleteAsync(lease, new Delivery(200), Cancellation));
+        Assert.True(await Store.CompleteAsync(lease, new Settlement.Delivered(200), Cancellation));
 
         Assert.Equal(1, Relay.Lost);
         Assert.Equal(["/2"], await ReadPathsAsync(Store));
@@ -67,11 +68,11 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
         var run = await LeaseTogetherAsync();
         Relay.LoseReplyTo(".complete(");
 
-        Assert.True(await Store.CompleteAsync([Delivered(run[0]), Delivered(run[1])], run[2].Lease, Cancellation));
+        Assert.True(await Store.SettleAsync([Delivered(run[0]), Delivered(run[1])], run[2].Lease, Cancellation));
 
         Assert.Equal(1, Relay.Lost);
         Assert.Equal(["/3", "/4"], await ReadPathsAsync(Store));
-        Assert.True(await Store.CompleteAsync([Delivered(run[2])], null, Cancellation));
+        Assert.True(await Store.SettleAsync([Delivered(run[2])], rest: null, Cancellation));
         await AssertConsistentAsync();
     }
 
@@ -87,7 +88,7 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
         Assert.True(isDone);
         Assert.Equal(["/2", "/3", "/4"], next.Select(static leased => leased.Entry!.Request.Uri.AbsolutePath));
         Assert.All(next, static leased => Assert.Equal((0, true), (leased.Entry!.Attempts, leased.Entry.IsLeased)));
-        Assert.True(await Store.CompleteAsync([.. next.Select(Delivered)], null, Cancellation));
+        Assert.True(await Store.SettleAsync([.. next.Select(Delivered)], rest: null, Cancellation));
         await AssertConsistentAsync();
     }
 
@@ -95,7 +96,7 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
     public async Task What_was_completed_with_nothing_behind_it_is_told_as_completed()
     {
         var run = await LeaseTogetherAsync();
-        Assert.True(await Store.CompleteAsync([Delivered(run[0]), Delivered(run[1])], run[2].Lease, Cancellation));
+        Assert.True(await Store.SettleAsync([Delivered(run[0]), Delivered(run[1])], run[2].Lease, Cancellation));
         await Store.RemoveAsync(Queue, run[2].Lease.EntryId + 1, null, Cancellation);
         Relay.LoseReplyTo(".complete_and_lease_next(");
 
@@ -114,8 +115,8 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
         var lease = await LeaseFirstOfTwoAsync();
         Relay.LoseReplyTo(".reschedule(");
 
-        Assert.True(await Store.RescheduleAsync(
-            lease, new Retry(TimeSpan.FromHours(1), true, "busy", LeavesLane: leavesLane), Cancellation));
+        Assert.True(await Store.SettleAsync(
+            lease, new Settlement.Retry(TimeSpan.FromHours(1), true, "busy", LeavesLane: leavesLane), Cancellation));
 
         Assert.Equal(1, Relay.Lost);
         Assert.Equal(1, (await Store.FindAsync(Queue, lease.EntryId, Cancellation))!.Attempts);
@@ -128,7 +129,7 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
         var lease = await LeaseFirstOfTwoAsync();
         Relay.LoseReplyTo(".bury(");
 
-        Assert.True(await Store.BuryAsync(lease, new DeathCertificate(DeadLetterReason.Rejected, "no"), Cancellation));
+        Assert.True(await Store.SettleAsync(lease, new Settlement.DeadLettered(DeadLetterCause.Rejected, "no"), Cancellation));
 
         Assert.Equal(1, Relay.Lost);
         Assert.Equal(["/2"], await ReadPathsAsync(Store));

@@ -1,8 +1,9 @@
 using System.Globalization;
+using BgSync.Http.Outcomes;
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Npgsql;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
@@ -118,9 +119,9 @@ public sealed class PostgreSqlPlanTests(ClassDatabase shared) : PostgreSqlStoreF
 
         var next = (await GoOnAsync(store, first, limit: 3)).Next;
         Assert.Equal(3, next.Count);
-        Assert.True(await store.CompleteAsync([Delivered(next[0])], next[1].Lease, Cancellation));
+        Assert.True(await store.SettleAsync([Delivered(next[0])], next[1].Lease, Cancellation));
         Assert.True(await store.RenewAsync(next[0].Lease, LeaseTime, Cancellation));
-        Assert.True(await store.CompleteAsync([new(next[1].Lease, null), new(next[2].Lease, null)], null, Cancellation));
+        Assert.True(await store.SettleAsync([new(next[1].Lease, null), new(next[2].Lease, null)], rest: null, Cancellation));
     }
 
     private static async Task UseAsync(PostgreSqlQueueStore store, int run)
@@ -135,18 +136,18 @@ public sealed class PostgreSqlPlanTests(ClassDatabase shared) : PostgreSqlStoreF
         await store.AddAsync(
             Entry($"/{run}", "other") with { Prerequisite = first, CoalesceKey = "key", Body = EntryBody.FromBytes(new byte[9]) }, Cancellation);
         await store.AddAsync(Entry($"/{run}", "limited") with { Limits = limits }, Cancellation);
-        var held = await store.HoldAsync(Entry("/held", "held"), true, Cancellation);
-        await store.ReleaseAsync(held, new HeldRelease(TimeSpan.Zero), Cancellation);
+        var held = await store.BeginWriteAheadAsync(Entry("/held", "held"), true, Cancellation);
+        await store.CommitWriteAheadAsync(held, new WriteAheadCommit(TimeSpan.Zero), Cancellation);
 
         Assert.Single(await store.GetScheduleAsync(Queue, Cancellation));
         var leased = await store.LeaseAsync(Queue, Origin, 4, LeaseTime, Cancellation);
         await store.RenewAsync(leased[0].Lease, LeaseTime, Cancellation);
-        await store.CompleteAsync(leased[0].Lease, new Delivery(200), Cancellation);
+        await store.SettleAsync(leased[0].Lease, new Settlement.Delivered(200), Cancellation);
         if (leased.Count > 1)
         {
-            await store.RescheduleAsync(leased[1].Lease, new Retry(TimeSpan.FromHours(1), true, "HTTP 500"), Cancellation);
-            await store.RescheduleAsync(leased[2].Lease, new Retry(TimeSpan.Zero, true, "HTTP 500", LeavesLane: true), Cancellation);
-            await store.BuryAsync(leased[3].Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+            await store.SettleAsync(leased[1].Lease, new Settlement.Retry(TimeSpan.FromHours(1), true, "HTTP 500"), Cancellation);
+            await store.SettleAsync(leased[2].Lease, new Settlement.Retry(TimeSpan.Zero, true, "HTTP 500", LeavesLane: true), Cancellation);
+            await store.SettleAsync(leased[3].Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation);
         }
 
         await SendSomeAsync(store, "");

@@ -1,10 +1,10 @@
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.PostgreSql;
-using BgSync.Http.Testing.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using TestKit;
+using TestKit.PostgreSql;
+using TestKit.Storage;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
@@ -36,7 +36,7 @@ public sealed class PostgreSqlStoreContractTests(ClassDatabase shared) : SharedS
         await shared.Database.ResetAsync();
     }
 
-    protected override IQueueStore OpenStore()
+    private protected override IQueueStore OpenStore()
     {
         _clock ??= shared.Database.Follow(Clock);
 
@@ -45,7 +45,7 @@ public sealed class PostgreSqlStoreContractTests(ClassDatabase shared) : SharedS
         return new PostgreSqlQueueStore(_dataSource, _options, Clock, NullLogger<PostgreSqlQueueStore>.Instance);
     }
 
-    protected override async Task KillAsync(IQueueStore store)
+    private protected override async Task KillAsync(IQueueStore store)
     {
         await store.DisposeAsync();
         var survivors = $"{Schema}.owner WHERE id <> '{((PostgreSqlQueueStore)store).Owner}'";
@@ -67,7 +67,7 @@ public sealed class PostgreSqlStoreContractTests(ClassDatabase shared) : SharedS
     protected override Task<long> CountBodiesAsync() => shared.Database.ScalarAsync(
         $"SELECT (SELECT count(*) FROM {Schema}.body_draft) + (SELECT count(*) FROM {Schema}.body_chunk)");
 
-    protected override long CommitsOf(IQueueStore store) => ((PostgreSqlQueueStore)store).Commits;
+    private protected override long CommitsOf(IQueueStore store) => ((PostgreSqlQueueStore)store).Commits;
 
     protected override async Task<IAsyncDisposable> HoldCommitsAsync()
     {

@@ -1,9 +1,9 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing.PostgreSql;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using TestKit.PostgreSql;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
@@ -41,7 +41,7 @@ public abstract class PostgreSqlStoreFixture(ClassDatabase shared) : IClassFixtu
         GC.SuppressFinalize(this);
     }
 
-    protected PostgreSqlQueueStore Open(TimeProvider? clock = null, NpgsqlDataSource? dataSource = null)
+    private protected PostgreSqlQueueStore Open(TimeProvider? clock = null, NpgsqlDataSource? dataSource = null)
     {
         var store = new PostgreSqlQueueStore(
             dataSource ?? Database.DataSource,
@@ -61,7 +61,7 @@ public abstract class PostgreSqlStoreFixture(ClassDatabase shared) : IClassFixtu
         return dataSource;
     }
 
-    protected static NewEntry Entry(string path = "/a", string lane = "", string queue = Queue) => new()
+    private protected static NewEntry Entry(string path = "/a", string lane = "", string queue = Queue) => new()
     {
         Queue = queue,
         Lane = lane,
@@ -69,19 +69,19 @@ public abstract class PostgreSqlStoreFixture(ClassDatabase shared) : IClassFixtu
         Timestamp = DateTimeOffset.UnixEpoch,
     };
 
-    protected static async Task<LeasedEntry> LeaseOneAsync(PostgreSqlQueueStore store) =>
+    private protected static async Task<LeasedEntry> LeaseOneAsync(PostgreSqlQueueStore store) =>
         Assert.Single(await store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
 
-    protected static async Task<List<string>> ReadPathsAsync(PostgreSqlQueueStore store) =>
+    private protected static async Task<List<string>> ReadPathsAsync(PostgreSqlQueueStore store) =>
         await store.ReadAsync(Queue, QueueEnd.Front, Cancellation)
             .Select(entry => entry.Request.Uri.AbsolutePath).ToListAsync(Cancellation);
 
     /// <summary>Completes a leased head, and leases what follows in its lane.</summary>
-    protected static ValueTask<Completion> GoOnAsync(PostgreSqlQueueStore store, LeasedEntry leased, int limit = 32) =>
-        store.CompleteAndLeaseNextAsync(
+    private protected static ValueTask<Completion> GoOnAsync(PostgreSqlQueueStore store, LeasedEntry leased, int limit = 32) =>
+        store.SettleAsync(
             [Delivered(leased)], new NextLease(Origin, limit, long.MaxValue, LeaseTime), Cancellation);
 
-    protected static DeliveredEntry Delivered(LeasedEntry leased) => new(leased.Lease, new Delivery(200));
+    private protected static DeliveredEntry Delivered(LeasedEntry leased) => new(leased.Lease, new Settlement.Delivered(200));
 
     /// <summary>What must hold whenever nothing is under way and nothing is leased.</summary>
     protected async Task AssertConsistentAsync()

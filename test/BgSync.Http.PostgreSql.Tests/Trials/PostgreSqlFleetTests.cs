@@ -1,5 +1,5 @@
-using BgSync.Http.Testing.PostgreSql;
-using BgSync.Http.Testing.Trials;
+using TestKit.PostgreSql;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Trials;

@@ -1,9 +1,9 @@
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing.PostgreSql;
-using BgSync.Http.Testing.Trials;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using TestKit.PostgreSql;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Trials;
@@ -17,7 +17,7 @@ public sealed class PostgreSqlManyEntriesTests(PostgreSqlCluster cluster, ITestO
     private PostgreSqlQueueStore? _store;
     private string _scansBefore = "";
 
-    protected override IQueueStore Store
+    private protected override IQueueStore Store
     {
         get
         {

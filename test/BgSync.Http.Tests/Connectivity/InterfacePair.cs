@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Security.Cryptography;
-using BgSync.Http.Testing;
+using TestKit;
 
 namespace BgSync.Http.Tests.Connectivity;
 

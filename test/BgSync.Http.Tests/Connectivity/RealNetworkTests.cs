@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using BgSync.Http.Connectivity;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Connectivity;

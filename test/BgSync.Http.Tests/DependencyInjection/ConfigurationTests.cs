@@ -1,12 +1,10 @@
 using System.Net;
+using System.Reflection;
 using System.Text;
-using BgSync.Http.Replay;
-using BgSync.Http.Requests;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.DependencyInjection;
@@ -21,36 +19,38 @@ public sealed class ConfigurationTests
             {
               "WhenQueued": "Wait",
               "WaitTimeout": "00:00:50",
-              "ReceiptRetention": "12:00:00",
-              "ReplyBodyLength": 100,
               "Overtaking": "Never",
               "WriteAhead": true,
               "AttemptTimeout": "00:00:10",
               "MaxRetentionTime": "2.00:00:00",
-              "DiscardExpired": true,
-              "MaxAttempts": 7,
-              "SkipAfterAttempts": 6,
-              "MinBackoff": "00:00:02",
-              "MaxBackoff": "00:03:00",
-              "RetryDelays": [ "00:00:10", "00:01:00", "-00:00:00.001" ],
-              "MaxRetryAfter": "01:00:00",
-              "ReplayInterval": "00:00:20",
-              "TriggerJitter": "00:00:03",
-              "MaxConcurrentLanes": 3,
-              "LeaseDuration": "00:02:00",
-              "ShutdownGrace": "00:00:04",
               "IdempotencyKeyHeader": "X-Request-Key",
               "IdempotencyKeyFormat": "QuotedString",
-              "SecretHeaders": [ "X-Api-Key" ],
-              "MaxBodyLength": 5000000000,
-              "MaxEntries": 5000000000,
-              "MaxBytes": 6000000000,
-              "WhenFull": "DropFirstToExpire",
-              "MaxDeadLetters": 8,
-              "DeadLetterRetention": "3.00:00:00",
-              "InlineBodyLength": 1024,
               "EnqueueTimeout": "00:00:40",
-              "QueuedStatuses": [ "ServiceUnavailable", "429" ]
+              "QueuedStatuses": [ "ServiceUnavailable", "429" ],
+              "Retry": {
+                "MaxAttempts": 7,
+                "SkipAfterAttempts": 6,
+                "MinBackoff": "00:00:02",
+                "MaxBackoff": "00:03:00",
+                "Delays": [ "00:00:10", "00:01:00", "-00:00:00.001" ],
+                "MaxRetryAfter": "01:00:00"
+              },
+              "Limits": {
+                "MaxBodyLength": 5000000000,
+                "MaxEntries": 5000000000,
+                "MaxBytes": 6000000000,
+                "WhenFull": "DropFirstToExpire"
+              },
+              "Replay": {
+                "Interval": "00:00:20",
+                "TriggerJitter": "00:00:03",
+                "MaxConcurrentLanes": 3,
+                "LeaseDuration": "00:02:00",
+                "ShutdownGrace": "00:00:04"
+              },
+              "DeadLetters": { "MaxCount": 8, "Retention": "3.00:00:00", "DiscardExpired": true },
+              "Receipts": { "Retention": "12:00:00", "ResponseBodyLength": 100 },
+              "Capture": { "SecretHeaders": [ "X-Api-Key" ], "InlineBodyLength": 1024 }
             }
             """);
 
@@ -58,30 +58,30 @@ public sealed class ConfigurationTests
 
         Assert.Equal(WhenQueued.Wait, options.WhenQueued);
         Assert.Equal(TimeSpan.FromSeconds(50), options.WaitTimeout);
-        Assert.Equal(TimeSpan.FromHours(12), options.ReceiptRetention);
-        Assert.Equal(100, options.ReplyBodyLength);
+        Assert.Equal(TimeSpan.FromHours(12), options.Receipts.Retention);
+        Assert.Equal(100, options.Receipts.ResponseBodyLength);
         Assert.Equal(Overtaking.Never, options.Overtaking);
         Assert.True(options.WriteAhead);
         Assert.Equal(TimeSpan.FromSeconds(10), options.AttemptTimeout);
         Assert.Equal(TimeSpan.FromDays(2), options.MaxRetentionTime);
-        Assert.True(options.DiscardExpired);
-        Assert.Equal((7, 6), (options.MaxAttempts, options.SkipAfterAttempts));
-        Assert.Equal(TimeSpan.FromSeconds(2), options.MinBackoff);
-        Assert.Equal(TimeSpan.FromMinutes(3), options.MaxBackoff);
-        Assert.Equal([TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), Timeout.InfiniteTimeSpan], options.RetryDelays);
-        Assert.Equal(TimeSpan.FromHours(1), options.MaxRetryAfter);
-        Assert.Equal(TimeSpan.FromSeconds(20), options.ReplayInterval);
-        Assert.Equal(TimeSpan.FromSeconds(3), options.TriggerJitter);
-        Assert.Equal(3, options.MaxConcurrentLanes);
-        Assert.Equal(TimeSpan.FromMinutes(2), options.LeaseDuration);
-        Assert.Equal(TimeSpan.FromSeconds(4), options.ShutdownGrace);
+        Assert.True(options.DeadLetters.DiscardExpired);
+        Assert.Equal((7, 6), (options.Retry.MaxAttempts, options.Retry.SkipAfterAttempts));
+        Assert.Equal(TimeSpan.FromSeconds(2), options.Retry.MinBackoff);
+        Assert.Equal(TimeSpan.FromMinutes(3), options.Retry.MaxBackoff);
+        Assert.Equal([TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(1), Timeout.InfiniteTimeSpan], options.Retry.Delays);
+        Assert.Equal(TimeSpan.FromHours(1), options.Retry.MaxRetryAfter);
+        Assert.Equal(TimeSpan.FromSeconds(20), options.Replay.Interval);
+        Assert.Equal(TimeSpan.FromSeconds(3), options.Replay.TriggerJitter);
+        Assert.Equal(3, options.Replay.MaxConcurrentLanes);
+        Assert.Equal(TimeSpan.FromMinutes(2), options.Replay.LeaseDuration);
+        Assert.Equal(TimeSpan.FromSeconds(4), options.Replay.ShutdownGrace);
         Assert.Equal("X-Request-Key", options.IdempotencyKeyHeader);
         Assert.Equal(IdempotencyKeyFormat.QuotedString, options.IdempotencyKeyFormat);
-        Assert.Equal(5_000_000_000, options.MaxBodyLength);
-        Assert.Equal((5_000_000_000, 6_000_000_000), (options.MaxEntries, options.MaxBytes));
-        Assert.Equal(WhenFull.DropFirstToExpire, options.WhenFull);
-        Assert.Equal((8, TimeSpan.FromDays(3)), (options.MaxDeadLetters, options.DeadLetterRetention));
-        Assert.Equal(1024, options.InlineBodyLength);
+        Assert.Equal(5_000_000_000, options.Limits.MaxBodyLength);
+        Assert.Equal((5_000_000_000, 6_000_000_000), (options.Limits.MaxEntries, options.Limits.MaxBytes));
+        Assert.Equal(WhenFull.DropFirstToExpire, options.Limits.WhenFull);
+        Assert.Equal((8, TimeSpan.FromDays(3)), (options.DeadLetters.MaxCount, options.DeadLetters.Retention));
+        Assert.Equal(1024, options.Capture.InlineBodyLength);
         Assert.Equal(TimeSpan.FromSeconds(40), options.EnqueueTimeout);
         Assert.Equal([HttpStatusCode.TooManyRequests, HttpStatusCode.ServiceUnavailable], options.QueuedStatuses.Order());
     }
@@ -92,19 +92,17 @@ public sealed class ConfigurationTests
         var test = SourceTree.Read("test/BgSync.Http.Tests/DependencyInjection/ConfigurationTests.cs");
 
         Assert.All(
-            typeof(BackgroundSyncOptions).GetProperties()
-                .Where(option => !typeof(Delegate).IsAssignableFrom(option.PropertyType))
-                .Select(option => option.Name),
+            OptionsOf(typeof(BackgroundSyncOptions)).Select(option => option.Name),
             option => Assert.Contains($"\"{option}\": ", test, StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task Secret_headers_are_added_to_the_usual_ones()
     {
-        await using var provider = Build("""{ "SecretHeaders": [ "X-Api-Key" ] }""");
+        await using var provider = Build("""{ "Capture": { "SecretHeaders": [ "X-Api-Key" ] } }""");
 
         Assert.Equal(
-            ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"], OptionsOf(provider).SecretHeaders.Order());
+            ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"], OptionsOf(provider).Capture.SecretHeaders.Order());
     }
 
     [Fact]
@@ -149,12 +147,12 @@ public sealed class ConfigurationTests
     [Fact]
     public async Task A_value_of_the_wrong_kind_stops_the_start_and_its_place_is_named()
     {
-        await using var provider = Build("""{ "MaxAttempts": "many" }""");
+        await using var provider = Build("""{ "Retry": { "MaxAttempts": "many" } }""");
 
         var failure = await Assert.ThrowsAsync<InvalidOperationException>(
             () => provider.GetRequiredService<IBackgroundSync>().StartAsync());
 
-        Assert.Contains("BackgroundSync:orders:MaxAttempts", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("BackgroundSync:orders:Retry:MaxAttempts", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -162,9 +160,16 @@ public sealed class ConfigurationTests
     {
         await using var provider = Build("{}");
 
-        Assert.Equal(new BackgroundSyncOptions().MaxAttempts, OptionsOf(provider).MaxAttempts);
+        Assert.Equal(new BackgroundSyncOptions().Retry.MaxAttempts, OptionsOf(provider).Retry.MaxAttempts);
         Assert.Equal(0, OptionsOf(provider).Routes.Count);
     }
+
+    /// <summary>The options that a text can say, and those of their groups.</summary>
+    private static IEnumerable<PropertyInfo> OptionsOf(Type group) => group.GetProperties()
+        .Where(static option => !typeof(Delegate).IsAssignableFrom(option.PropertyType))
+        .SelectMany(static option => IsGroup(option) ? OptionsOf(option.PropertyType).Prepend(option) : [option]);
+
+    private static bool IsGroup(PropertyInfo option) => option.PropertyType.Name.EndsWith("Options", StringComparison.Ordinal);
 
     private static BackgroundSyncOptions OptionsOf(IServiceProvider provider) =>
         provider.GetRequiredService<IOptionsMonitor<BackgroundSyncOptions>>().Get("orders");

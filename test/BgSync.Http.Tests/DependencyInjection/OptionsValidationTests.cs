@@ -1,7 +1,4 @@
 using System.Net;
-using BgSync.Http.Replay;
-using BgSync.Http.Requests;
-using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -21,37 +18,40 @@ public sealed class OptionsValidationTests
         { "AttemptTimeout is 00:00:00", sync => sync.AttemptTimeout = TimeSpan.Zero, "set a positive time" },
         { "AttemptTimeout is -00:01:00", sync => sync.AttemptTimeout = -_minute, "set a positive time" },
         { "AttemptTimeout is 50.00:00:00", sync => sync.AttemptTimeout = TimeSpan.FromDays(50), "of 49 days at most" },
-        { "MinBackoff is 00:00:00", sync => sync.MinBackoff = TimeSpan.Zero, "set a positive time" },
-        { "MinBackoff is -00:01:00", sync => sync.MinBackoff = -_minute, "set a positive time" },
-        { "MinBackoff is 00:06:00", sync => sync.MinBackoff = 6 * _minute, "set it to MaxBackoff (00:05:00) at most" },
-        { "MaxBackoff is -00:01:00", sync => sync.MaxBackoff = -_minute, "set a positive time" },
-        { "RetryDelays[0] is 00:00:00", sync => sync.RetryDelays.Add(TimeSpan.Zero), "set a positive time" },
-        { "RetryDelays[1] is 50.00:00:00", sync => AddDelays(sync, _minute, TimeSpan.FromDays(50)), "of 49 days at most" },
+        { "Retry.MinBackoff is 00:00:00", sync => sync.Retry.MinBackoff = TimeSpan.Zero, "set a positive time" },
+        { "Retry.MinBackoff is -00:01:00", sync => sync.Retry.MinBackoff = -_minute, "set a positive time" },
+        { "Retry.MinBackoff is 00:06:00", sync => sync.Retry.MinBackoff = 6 * _minute, "set it to Retry.MaxBackoff (00:05:00) at most" },
+        { "Retry.MaxBackoff is -00:01:00", sync => sync.Retry.MaxBackoff = -_minute, "set a positive time" },
+        { "Retry.Delays[0] is 00:00:00", sync => sync.Retry.Delays.Add(TimeSpan.Zero), "set a positive time" },
+        { "Retry.Delays[1] is 50.00:00:00", sync => AddDelays(sync, _minute, TimeSpan.FromDays(50)), "of 49 days at most" },
         {
-            "RetryDelays[0] is -00:00:00.0010000", sync => AddDelays(sync, Timeout.InfiniteTimeSpan, _minute),
+            "Retry.Delays[0] is -00:00:00.0010000", sync => AddDelays(sync, Timeout.InfiniteTimeSpan, _minute),
             "Timeout.InfiniteTimeSpan as the last one only"
         },
-        { "MaxRetryAfter is -00:01:00", sync => sync.MaxRetryAfter = -_minute, "set a positive time" },
-        { "ReplayInterval is 00:00:00", sync => sync.ReplayInterval = TimeSpan.Zero, "set a positive time" },
-        { "ReplayInterval is 50.00:00:00", sync => sync.ReplayInterval = TimeSpan.FromDays(50), "of 49 days at most" },
-        { "TriggerJitter is -00:01:00", sync => sync.TriggerJitter = -_minute, "set TimeSpan.Zero or a positive time" },
-        { "TriggerJitter is 50.00:00:00", sync => sync.TriggerJitter = TimeSpan.FromDays(50), "of 49 days at most" },
-        { "LeaseDuration is 00:00:00", sync => sync.LeaseDuration = TimeSpan.Zero, "set a positive time" },
-        { "ShutdownGrace is -00:01:00", sync => sync.ShutdownGrace = -_minute, "set TimeSpan.Zero or a positive time" },
+        { "Retry.MaxRetryAfter is -00:01:00", sync => sync.Retry.MaxRetryAfter = -_minute, "set a positive time" },
+        { "Replay.Interval is 00:00:00", sync => sync.Replay.Interval = TimeSpan.Zero, "set a positive time" },
+        { "Replay.Interval is 50.00:00:00", sync => sync.Replay.Interval = TimeSpan.FromDays(50), "of 49 days at most" },
+        { "Replay.TriggerJitter is -00:01:00", sync => sync.Replay.TriggerJitter = -_minute, "set TimeSpan.Zero or a positive time" },
+        { "Replay.TriggerJitter is 50.00:00:00", sync => sync.Replay.TriggerJitter = TimeSpan.FromDays(50), "of 49 days at most" },
+        { "Replay.LeaseDuration is 00:00:00", sync => sync.Replay.LeaseDuration = TimeSpan.Zero, "set a positive time" },
+        { "Replay.ShutdownGrace is -00:01:00", sync => sync.Replay.ShutdownGrace = -_minute, "set TimeSpan.Zero or a positive time" },
         { "EnqueueTimeout is -00:01:00", sync => sync.EnqueueTimeout = -_minute, "set a positive time" },
-        { "MaxAttempts is 0", sync => sync.MaxAttempts = 0, "set 1 or more" },
-        { "SkipAfterAttempts is 0", sync => sync.SkipAfterAttempts = 0, "set 1 or more, or null for never" },
-        { "SkipAfterAttempts is 1000", sync => sync.SkipAfterAttempts = 1000, "set it below MaxAttempts (1000)" },
-        { "MaxConcurrentLanes is 0", sync => sync.MaxConcurrentLanes = 0, "set 1 or more" },
-        { "InlineBodyLength is -1", sync => sync.InlineBodyLength = -1, "set a number of bytes from 0 to 1048576" },
-        { "InlineBodyLength is 1048577", sync => sync.InlineBodyLength = 1048577, "set a number of bytes from 0 to 1048576" },
-        { "MaxBodyLength is -1", sync => sync.MaxBodyLength = -1, "null for no limit" },
-        { "MaxEntries is 0", sync => sync.MaxEntries = 0, "null for no limit" },
-        { "MaxBytes is -1", sync => sync.MaxBytes = -1, "null for no limit" },
-        { "MaxDeadLetters is -1", sync => sync.MaxDeadLetters = -1, "null for no limit" },
-        { "DeadLetterRetention is 00:00:00", sync => sync.DeadLetterRetention = TimeSpan.Zero, "Timeout.InfiniteTimeSpan for ever" },
-        { "WhenFull is 7",
-            sync => sync.WhenFull = (WhenFull)7,
+        { "Retry.MaxAttempts is 0", sync => sync.Retry.MaxAttempts = 0, "set 1 or more" },
+        { "Retry.SkipAfterAttempts is 0", sync => sync.Retry.SkipAfterAttempts = 0, "set 1 or more, or null for never" },
+        { "Retry.SkipAfterAttempts is 1000", sync => sync.Retry.SkipAfterAttempts = 1000, "set it below Retry.MaxAttempts (1000)" },
+        { "Replay.MaxConcurrentLanes is 0", sync => sync.Replay.MaxConcurrentLanes = 0, "set 1 or more" },
+        { "Capture.InlineBodyLength is -1", sync => sync.Capture.InlineBodyLength = -1, "set a number of bytes from 0 to 1048576" },
+        {
+            "Capture.InlineBodyLength is 1048577", sync => sync.Capture.InlineBodyLength = 1048577,
+            "set a number of bytes from 0 to 1048576"
+        },
+        { "Limits.MaxBodyLength is -1", sync => sync.Limits.MaxBodyLength = -1, "null for no limit" },
+        { "Limits.MaxEntries is 0", sync => sync.Limits.MaxEntries = 0, "null for no limit" },
+        { "Limits.MaxBytes is -1", sync => sync.Limits.MaxBytes = -1, "null for no limit" },
+        { "DeadLetters.MaxCount is -1", sync => sync.DeadLetters.MaxCount = -1, "null for no limit" },
+        { "DeadLetters.Retention is 00:00:00", sync => sync.DeadLetters.Retention = TimeSpan.Zero, "Timeout.InfiniteTimeSpan for ever" },
+        { "Limits.WhenFull is 7",
+            sync => sync.Limits.WhenFull = (WhenFull)7,
             "set WhenFull.RefuseNew, WhenFull.DropOldest or WhenFull.DropFirstToExpire" },
         { "IdempotencyKeyHeader is ''", sync => sync.IdempotencyKeyHeader = "", "null to mint no key" },
         { "IdempotencyKeyHeader is 'My Key'", sync => sync.IdempotencyKeyHeader = "My Key", "set the name of a header" },
@@ -61,16 +61,19 @@ public sealed class OptionsValidationTests
             "set WhenQueued.Throw, WhenQueued.ReturnAccepted or WhenQueued.Wait" },
         { "WaitTimeout is 00:00:00", sync => sync.WaitTimeout = TimeSpan.Zero, "set a positive time" },
         { "WaitTimeout is 50.00:00:00", sync => sync.WaitTimeout = TimeSpan.FromDays(50), "of 49 days at most" },
-        { "ReceiptRetention is -00:01:00", sync => sync.ReceiptRetention = -_minute, "Timeout.InfiniteTimeSpan for ever" },
+        { "Receipts.Retention is -00:01:00", sync => sync.Receipts.Retention = -_minute, "Timeout.InfiniteTimeSpan for ever" },
         {
-            "ReceiptRetention is 00:01:59",
-            sync => (sync.WhenQueued, sync.ReceiptRetention) = (WhenQueued.Wait, TimeSpan.FromSeconds(119)),
-            "set it to twice ReplayInterval (00:01:00) at least"
+            "Receipts.Retention is 00:01:59",
+            sync => (sync.WhenQueued, sync.Receipts.Retention) = (WhenQueued.Wait, TimeSpan.FromSeconds(119)),
+            "set it to twice Replay.Interval (00:01:00) at least"
         },
-        { "ReplyBodyLength is -1", sync => sync.ReplyBodyLength = -1, "set a number of bytes from 0 to 1048576" },
-        { "ReplyBodyLength is 1048577", sync => sync.ReplyBodyLength = 1048577, "set a number of bytes from 0 to 1048576" },
+        { "Receipts.ResponseBodyLength is -1", sync => sync.Receipts.ResponseBodyLength = -1, "set a number of bytes from 0 to 1048576" },
+        {
+            "Receipts.ResponseBodyLength is 1048577", sync => sync.Receipts.ResponseBodyLength = 1048577,
+            "set a number of bytes from 0 to 1048576"
+        },
         { "Overtaking is 7", sync => sync.Overtaking = (Overtaking)7, "set Overtaking.Allowed or Overtaking.Never" },
-        { "SecretHeaders is 'X-Api Key'", sync => sync.SecretHeaders.Add("X-Api Key"), "set names of headers" },
+        { "Capture.SecretHeaders is 'X-Api Key'", sync => sync.Capture.SecretHeaders.Add("X-Api Key"), "set names of headers" },
         { "QueuedStatuses is 200", sync => sync.QueuedStatuses.Add(HttpStatusCode.OK), "set statuses of 400 or more" },
         { "ClassifyFailure is null", sync => sync.ClassifyFailure = null!, "set FailureClassifier.Classify, the default" },
     };
@@ -80,31 +83,31 @@ public sealed class OptionsValidationTests
         sync => sync.MaxRetentionTime = Timeout.InfiniteTimeSpan,
         sync => sync.MaxRetentionTime = TimeSpan.MaxValue,
         sync => sync.AttemptTimeout = Timeout.InfiniteTimeSpan,
-        sync => sync.MinBackoff = sync.MaxBackoff,
-        sync => sync.TriggerJitter = TimeSpan.Zero,
-        sync => sync.ShutdownGrace = TimeSpan.Zero,
+        sync => sync.Retry.MinBackoff = sync.Retry.MaxBackoff,
+        sync => sync.Replay.TriggerJitter = TimeSpan.Zero,
+        sync => sync.Replay.ShutdownGrace = TimeSpan.Zero,
         sync => AddDelays(sync, TimeSpan.FromTicks(1), TimeSpan.FromDays(49)),
         sync => AddDelays(sync, Timeout.InfiniteTimeSpan),
         sync => sync.UseWorkboxDefaults(),
-        sync => sync.MaxAttempts = 1,
-        sync => sync.SkipAfterAttempts = 1,
-        sync => (sync.SkipAfterAttempts, sync.MaxAttempts) = (6, 7),
+        sync => sync.Retry.MaxAttempts = 1,
+        sync => sync.Retry.SkipAfterAttempts = 1,
+        sync => (sync.Retry.SkipAfterAttempts, sync.Retry.MaxAttempts) = (6, 7),
         sync => sync.WaitTimeout = Timeout.InfiniteTimeSpan,
-        sync => sync.ReceiptRetention = TimeSpan.Zero,
-        sync => sync.ReceiptRetention = TimeSpan.MaxValue,
-        sync => (sync.WhenQueued, sync.ReceiptRetention) = (WhenQueued.Wait, 2 * sync.ReplayInterval),
-        sync => (sync.WhenQueued, sync.ReceiptRetention) = (WhenQueued.Wait, Timeout.InfiniteTimeSpan),
-        sync => sync.ReplyBodyLength = 0,
-        sync => sync.ReplyBodyLength = 1048576,
-        sync => sync.InlineBodyLength = 0,
-        sync => sync.InlineBodyLength = 1048576,
-        sync => sync.MaxBodyLength = 0,
-        sync => sync.MaxDeadLetters = 0,
-        sync => sync.DeadLetterRetention = TimeSpan.MaxValue,
-        sync => sync.MaxEntries = 1,
-        sync => sync.MaxBytes = 0,
+        sync => sync.Receipts.Retention = TimeSpan.Zero,
+        sync => sync.Receipts.Retention = TimeSpan.MaxValue,
+        sync => (sync.WhenQueued, sync.Receipts.Retention) = (WhenQueued.Wait, 2 * sync.Replay.Interval),
+        sync => (sync.WhenQueued, sync.Receipts.Retention) = (WhenQueued.Wait, Timeout.InfiniteTimeSpan),
+        sync => sync.Receipts.ResponseBodyLength = 0,
+        sync => sync.Receipts.ResponseBodyLength = 1048576,
+        sync => sync.Capture.InlineBodyLength = 0,
+        sync => sync.Capture.InlineBodyLength = 1048576,
+        sync => sync.Limits.MaxBodyLength = 0,
+        sync => sync.DeadLetters.MaxCount = 0,
+        sync => sync.DeadLetters.Retention = TimeSpan.MaxValue,
+        sync => sync.Limits.MaxEntries = 1,
+        sync => sync.Limits.MaxBytes = 0,
         sync => sync.IdempotencyKeyHeader = null,
-        sync => sync.SecretHeaders.Clear(),
+        sync => sync.Capture.SecretHeaders.Clear(),
         sync => sync.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable),
     };
 
@@ -147,7 +150,7 @@ public sealed class OptionsValidationTests
     [Fact]
     public async Task All_that_is_wrong_is_said_at_once()
     {
-        await using var provider = Build(sync => (sync.MaxAttempts, sync.MaxConcurrentLanes) = (0, 0));
+        await using var provider = Build(sync => (sync.Retry.MaxAttempts, sync.Replay.MaxConcurrentLanes) = (0, 0));
 
         var invalid = await Assert.ThrowsAsync<OptionsValidationException>(
             () => provider.GetRequiredService<IBackgroundSync>().StartAsync());
@@ -177,7 +180,7 @@ public sealed class OptionsValidationTests
     }
 
     private static void AddDelays(BackgroundSyncOptions options, params TimeSpan[] delays) =>
-        Array.ForEach(delays, options.RetryDelays.Add);
+        Array.ForEach(delays, options.Retry.Delays.Add);
 
     private static ServiceProvider Build(Action<BackgroundSyncOptions> configure)
     {

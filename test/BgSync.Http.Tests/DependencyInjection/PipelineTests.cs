@@ -1,7 +1,6 @@
 using System.Net.Http.Headers;
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.DependencyInjection;

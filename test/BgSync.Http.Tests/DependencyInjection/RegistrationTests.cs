@@ -1,10 +1,8 @@
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
 using BgSync.Http.Replay;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.DependencyInjection;
@@ -146,7 +144,7 @@ public sealed class RegistrationTests
         var wire = new FakeWire();
         var builder = new HostApplicationBuilder();
         builder.Services.AddHttpClient("api")
-            .AddBackgroundSync("orders", static sync => sync.TriggerJitter = TimeSpan.Zero)
+            .AddBackgroundSync("orders", static sync => sync.Replay.TriggerJitter = TimeSpan.Zero)
             .ConfigurePrimaryHttpMessageHandler(() => wire);
         builder.Services.AddBackgroundSyncMemory();
         using var host = builder.Build();
@@ -170,7 +168,7 @@ public sealed class RegistrationTests
         wire.IsOnline = true;
         var summary = await provider.GetRequiredService<IBackgroundSync>().ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal(new ReplaySummary(Delivered: 1, Dead: 0, Remaining: 0, Completed: true), summary);
+        Assert.Equal(new ReplaySummary(Delivered: 1, DeadLettered: 0, Remaining: 0, Completed: true), summary);
     }
 
     [Fact]

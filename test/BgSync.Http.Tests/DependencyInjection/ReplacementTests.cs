@@ -1,13 +1,10 @@
 using System.Reflection;
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
-using BgSync.Http.Replay;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
 using BgSync.Http.Storage.Sqlite;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.DependencyInjection;
@@ -84,7 +81,7 @@ public sealed class ReplacementTests
 
         Assert.Same(store, provider.GetRequiredService<IQueueStore>());
         await QueueOneAsync(provider);
-        Assert.Equal(1, (await store.CountAsync("orders", CancellationToken.None)).Live);
+        Assert.Equal(1, (await store.CountAsync("orders", CancellationToken.None)).Pending);
     }
 
     [Theory]

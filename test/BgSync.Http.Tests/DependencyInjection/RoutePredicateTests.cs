@@ -1,9 +1,7 @@
-using BgSync.Http.Queues;
-using BgSync.Http.Routing;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Options;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.DependencyInjection;

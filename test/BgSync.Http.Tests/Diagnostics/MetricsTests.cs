@@ -1,10 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Net;
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using RichardSzalay.MockHttp;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Diagnostics;
@@ -21,7 +20,7 @@ public sealed class MetricsTests : IDisposable
     [Fact]
     public async Task Every_end_of_a_request_is_measured_without_path_query_or_header()
     {
-        await using var app = new TestApplication(sync => sync.MaxBodyLength = 5, primary: () => _mock);
+        await using var app = new TestApplication(sync => sync.Limits.MaxBodyLength = 5, primary: () => _mock);
         Listen(app);
         await FailAsync<RequestQueuedException>(app, "first");
         await FailAsync<RequestQueuedException>(app, "next");

@@ -1,8 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
@@ -154,9 +153,9 @@ public sealed class FailureTableTests
         await using var proxy = new RawServer(Scripts.Respond(502));
         await using var app = new TestApplication(primary: () => new SocketsHttpHandler { Proxy = new WebProxy(proxy.Uri) });
 
-        using var reply = await PostAsync(app, new("http://127.0.0.1:9/orders"));
+        using var response = await PostAsync(app, new("http://127.0.0.1:9/orders"));
 
-        Assert.Equal(HttpStatusCode.BadGateway, reply.StatusCode);
+        Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
         Assert.Empty(await app.EntriesAsync());
     }
 
@@ -196,7 +195,7 @@ public sealed class FailureTableTests
 
         Assert.Equal(isQueued, failure is RequestQueuedException);
         Assert.Equal(isQueued ? 1 : 0, (await app.EntriesAsync()).Count);
-        Assert.Equal(isQueued, NotQueued.ReasonOf(failure) is null);
+        Assert.Equal(isQueued, failure.GetNotQueuedReason() is null);
         Assert.Single(server.Requests);
     }
 
@@ -238,7 +237,7 @@ public sealed class FailureTableTests
             () => app.Client.PostAsync(server.Uri, new ByteArrayContent(TestBytes.Random(LargeBody))));
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal((0, 1, 0), (summary.Delivered, summary.Dead, summary.Remaining));
+        Assert.Equal((0, 1, 0), (summary.Delivered, summary.DeadLettered, summary.Remaining));
         Assert.Equal(413, Assert.Single(await app.DeadLettersAsync()).StatusCode);
         Assert.Equal(2, server.Requests.Count);
     }
@@ -253,7 +252,7 @@ public sealed class FailureTableTests
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => PostAsync(app, server.Uri));
 
         Assert.Equal(error, failure.HttpRequestError);
-        Assert.NotNull(NotQueued.ReasonOf(failure));
+        Assert.NotNull(failure.GetNotQueuedReason());
         Assert.Empty(await app.EntriesAsync());
         Assert.Single(server.Requests);
         Assert.NotEmpty(situation);
@@ -281,9 +280,9 @@ public sealed class FailureTableTests
         await using var server = new RawServer(Scripts.Respond(status));
         await using var app = new TestApplication();
 
-        using var reply = await PostAsync(app, server.Uri);
+        using var response = await PostAsync(app, server.Uri);
 
-        Assert.Equal(status, (int)reply.StatusCode);
+        Assert.Equal(status, (int)response.StatusCode);
         Assert.Empty(await app.EntriesAsync());
         Assert.Single(server.Requests);
     }
@@ -312,9 +311,9 @@ public sealed class FailureTableTests
             sync.IdempotencyKeyHeader = null;
         });
 
-        using var reply = await PostAsync(app, server.Uri);
+        using var response = await PostAsync(app, server.Uri);
 
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, reply.StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.Empty(await app.EntriesAsync());
     }
 
@@ -361,7 +360,7 @@ public sealed class FailureTableTests
         await Assert.ThrowsAsync<RequestQueuedException>(() => PostAsync(app, server.Uri, http2: true));
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal((0, 0, 1), (summary.Delivered, summary.Dead, summary.Remaining));
+        Assert.Equal((0, 0, 1), (summary.Delivered, summary.DeadLettered, summary.Remaining));
         Assert.Equal(0, Assert.Single(await app.EntriesAsync()).Attempts);
         Assert.Empty(server.Requests);
     }
@@ -387,9 +386,9 @@ public sealed class FailureTableTests
         await using var app = new TestApplication();
         using var first = await app.Client.GetAsync(server.Uri);
 
-        using var reply = await app.Client.SendAsync(new HttpRequestMessage(new(method), server.Uri));
+        using var response = await app.Client.SendAsync(new HttpRequestMessage(new(method), server.Uri));
 
-        Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Empty(await app.EntriesAsync());
         Assert.Equal(3, server.Requests.Count);
         Assert.Equal(server.Requests[1].ValuesOf("Idempotency-Key"), server.Requests[2].ValuesOf("Idempotency-Key"));
@@ -420,7 +419,7 @@ public sealed class FailureTableTests
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(request));
 
         Assert.Equal(HttpRequestError.Unknown, failure.HttpRequestError);
-        Assert.NotNull(NotQueued.ReasonOf(failure));
+        Assert.NotNull(failure.GetNotQueuedReason());
         Assert.Empty(await app.EntriesAsync());
         Assert.Empty(server.Requests);
     }
@@ -461,7 +460,7 @@ public sealed class FailureTableTests
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.PostAsync(server.Uri, content));
 
         Assert.Equal(OneShotStream.FailureMessage, failure.InnerException?.Message);
-        Assert.Contains("body", NotQueued.ReasonOf(failure), StringComparison.Ordinal);
+        Assert.Contains("body", failure.GetNotQueuedReason(), StringComparison.Ordinal);
         Assert.Empty(await app.EntriesAsync());
     }
 

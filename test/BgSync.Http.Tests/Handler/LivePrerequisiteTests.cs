@@ -1,16 +1,15 @@
 using System.Net;
-using BgSync.Http.Queues;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
 
-/// <summary>Live requests that wait for an entry: only a replay can make them anew from its reply.</summary>
+/// <summary>Live requests that wait for an entry: only a replay can make them anew from its response.</summary>
 public sealed class LivePrerequisiteTests : ReplayFixture
 {
     [Theory]
@@ -54,10 +53,10 @@ public sealed class LivePrerequisiteTests : ReplayFixture
         await using var app = Create(sync => sync.WhenQueued = WhenQueued.ReturnAccepted);
         var first = await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Post, server.Uri));
 
-        using var reply = await SendAsync(app, server, "2", first);
+        using var response = await SendAsync(app, server, "2", first);
 
-        Assert.Equal(HttpStatusCode.Accepted, reply.StatusCode);
-        Assert.True(reply.RequestMessage!.TryGetBackgroundSyncEntryId(out var id));
+        Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
+        Assert.True(response.RequestMessage!.TryGetBackgroundSyncEntryId(out var id));
         Assert.Equal(first, (await app.Queue.FindAsync(id))!.Prerequisite);
     }
 
@@ -92,7 +91,7 @@ public sealed class LivePrerequisiteTests : ReplayFixture
 
         var failure = await Assert.ThrowsAnyAsync<HttpRequestException>(() => app.Client.SendAsync(request));
 
-        Assert.Equal("its deadline or retention has passed", NotQueued.ReasonOf(failure));
+        Assert.Equal("its deadline or retention has passed", failure.GetNotQueuedReason());
         Assert.Empty(server.Requests);
         Assert.Equal(first, Assert.Single(await app.EntriesAsync()).Id);
     }
@@ -115,7 +114,7 @@ public sealed class LivePrerequisiteTests : ReplayFixture
 
         var failure = await Assert.ThrowsAnyAsync<HttpRequestException>(() => SendAsync(app, server, "2", first));
 
-        Assert.Equal("The disk is asleep.", NotQueued.ReasonOf(failure));
+        Assert.Equal("The disk is asleep.", failure.GetNotQueuedReason());
         Assert.Empty(server.Requests);
     }
 

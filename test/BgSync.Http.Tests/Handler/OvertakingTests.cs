@@ -1,10 +1,9 @@
-using BgSync.Http.Queues;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
@@ -310,7 +309,7 @@ public sealed class OvertakingTests : ReplayFixture
         var failure = await Assert.ThrowsAnyAsync<HttpRequestException>(() => SendAsync(app, server, "live"));
 
         Assert.Equal(!takesNothing, failure is RequestQueuedException);
-        Assert.Equal(takesNothing ? "The disk is asleep." : null, NotQueued.ReasonOf(failure));
+        Assert.Equal(takesNothing ? "The disk is asleep." : null, failure.GetNotQueuedReason());
         Assert.Empty(server.Requests);
     }
 
@@ -331,7 +330,7 @@ public sealed class OvertakingTests : ReplayFixture
     private static async Task SendAsync(TestApplication app, RawServer server, HttpContent content, bool isAsync)
     {
         using var request = new HttpRequestMessage(HttpMethod.Put, server.Uri) { Content = content };
-        using var reply = await app.Client.SendAsync(request, isAsync);
-        reply.EnsureSuccessStatusCode();
+        using var response = await app.Client.SendAsync(request, isAsync);
+        response.EnsureSuccessStatusCode();
     }
 }

@@ -1,10 +1,6 @@
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
-using BgSync.Http.Requests;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
@@ -24,7 +20,7 @@ public sealed class RequestOptionsTests : ReplayFixture
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(request));
 
         Assert.Equal(HttpRequestError.ConnectionError, failure.HttpRequestError);
-        Assert.Null(NotQueued.ReasonOf(failure));
+        Assert.Null(failure.GetNotQueuedReason());
         Assert.False(request.Headers.Contains("Idempotency-Key"));
         Assert.Empty(await app.EntriesAsync());
     }
@@ -123,7 +119,7 @@ public sealed class RequestOptionsTests : ReplayFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         var letter = Assert.Single(await app.DeadLettersAsync());
-        Assert.Equal((entry.Id, DeadLetterReason.Expired), (letter.Id, letter.Reason));
+        Assert.Equal((entry.Id, DeadLetterCause.Expired), (letter.Id, letter.Cause));
     }
 
     [Fact]
@@ -135,7 +131,7 @@ public sealed class RequestOptionsTests : ReplayFixture
 
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(request));
 
-        Assert.Contains("deadline", NotQueued.ReasonOf(failure), StringComparison.Ordinal);
+        Assert.Contains("deadline", failure.GetNotQueuedReason(), StringComparison.Ordinal);
         Assert.Empty(await app.EntriesAsync());
     }
 
@@ -178,7 +174,7 @@ public sealed class RequestOptionsTests : ReplayFixture
     public async Task A_backoff_that_ends_before_its_time_does_not_shorten_the_wait()
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.CloseAfterRequest(), Scripts.Respond(200)));
-        await using var app = Create(sync => sync.MinBackoff = TimeSpan.FromSeconds(10));
+        await using var app = Create(sync => sync.Retry.MinBackoff = TimeSpan.FromSeconds(10));
         var notBefore = Clock.GetUtcNow().AddSeconds(5);
         await QueueAsync(app, request => request.SetBackgroundSyncNotBefore(notBefore), server.Uri);
 
@@ -230,7 +226,7 @@ public sealed class RequestOptionsTests : ReplayFixture
 
     private static Action<HttpRequestMessage> Until(DateTimeOffset deadline) => request => request.SetBackgroundSyncDeadline(deadline);
 
-    private static async Task<StoredEntry> QueueAsync(TestApplication app, Action<HttpRequestMessage> ask, Uri? uri = null)
+    private static async Task<QueuedEntry> QueueAsync(TestApplication app, Action<HttpRequestMessage> ask, Uri? uri = null)
     {
         using var request = Request(uri: uri);
         ask(request);

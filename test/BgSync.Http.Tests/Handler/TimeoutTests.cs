@@ -1,6 +1,5 @@
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
@@ -96,7 +95,7 @@ public sealed class TimeoutTests : IAsyncDisposable
         var timedOut = isQueued ? Assert.IsType<RequestQueuedException>(failure).InnerException! : failure;
         Assert.IsType<TimeoutException>(Assert.IsType<TaskCanceledException>(timedOut).InnerException);
         Assert.Contains("timeout of 10 seconds", timedOut.Message, StringComparison.Ordinal);
-        Assert.Equal(isQueued, NotQueued.ReasonOf(failure) is null);
+        Assert.Equal(isQueued, failure.GetNotQueuedReason() is null);
         Assert.Equal(isQueued ? 1 : 0, (await app.EntriesAsync()).Count);
         Assert.Single(_server.Requests);
     }

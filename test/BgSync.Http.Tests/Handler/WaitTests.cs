@@ -1,21 +1,20 @@
 using System.Net;
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
+using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
 
-/// <summary>A caller that waits for the reply to its queued request, and every way out of that.</summary>
+/// <summary>A caller that waits for the response to its queued request, and every way out of that.</summary>
 public sealed class WaitTests : ReplayFixture
 {
-    /// <summary>More than is kept of a reply.</summary>
+    /// <summary>More than is kept of a response.</summary>
     private static readonly string _body = string.Concat(Enumerable.Range(0, 10_000));
 
     [Theory]
@@ -26,17 +25,17 @@ public sealed class WaitTests : ReplayFixture
     public async Task The_caller_gets_the_servers_own_reply_when_the_entry_is_delivered(bool isAsync, int kept)
     {
         await using var server = new RawServer(Scripts.Respond(201, _body, ("Set-Cookie", "a=b"), ("Content-Language", "en")));
-        await using var app = await StartWaitingAsync(sync => sync.ReplyBodyLength = kept);
+        await using var app = await StartWaitingAsync(sync => sync.Receipts.ResponseBodyLength = kept);
         using var request = Post(server);
 
         var call = await SendWhileDownAsync(app, server, request, isAsync);
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
-        using var reply = await call;
+        using var response = await call;
 
-        Assert.Equal((HttpStatusCode.Created, "a=b"), (reply.StatusCode, Assert.Single(reply.Headers.GetValues("Set-Cookie"))));
-        Assert.Equal((_body, "en"), (await reply.Content.ReadAsStringAsync(), Assert.Single(reply.Content.Headers.ContentLanguage)));
-        Assert.Same(request, reply.RequestMessage);
+        Assert.Equal((HttpStatusCode.Created, "a=b"), (response.StatusCode, Assert.Single(response.Headers.GetValues("Set-Cookie"))));
+        Assert.Equal((_body, "en"), (await response.Content.ReadAsStringAsync(), Assert.Single(response.Content.Headers.ContentLanguage)));
+        Assert.Same(request, response.RequestMessage);
         Assert.True(request.TryGetBackgroundSyncEntryId(out var id));
         Assert.Equal(ReceiptState.Delivered, (await app.Queue.GetReceiptAsync(id))!.State);
         await EmptyAsync(app);
@@ -50,9 +49,9 @@ public sealed class WaitTests : ReplayFixture
         await using var app = await StartWaitingAsync(sync => sync.OnReplayed = async (context, token) =>
             seen = await context.Response.Content.ReadAsStringAsync(token));
 
-        using var reply = await DeliverAsync(app, server);
+        using var response = await DeliverAsync(app, server);
 
-        Assert.Equal((_body, _body), (seen, await reply.Content.ReadAsStringAsync()));
+        Assert.Equal((_body, _body), (seen, await response.Content.ReadAsStringAsync()));
     }
 
     [Theory]
@@ -81,8 +80,8 @@ public sealed class WaitTests : ReplayFixture
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
 
-        using var reply = await call;
-        await using var body = await reply.Content.ReadAsStreamAsync();
+        using var response = await call;
+        await using var body = await response.Content.ReadAsStreamAsync();
         var read = new byte[100_000];
         await body.ReadExactlyAsync(read);
 
@@ -96,10 +95,10 @@ public sealed class WaitTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(422, _body));
         await using var app = await StartWaitingAsync();
 
-        using var reply = await DeliverAsync(app, server);
+        using var response = await DeliverAsync(app, server);
 
-        Assert.Equal((HttpStatusCode.UnprocessableEntity, _body), (reply.StatusCode, await reply.Content.ReadAsStringAsync()));
-        Assert.Equal(DeadLetterReason.Rejected, Assert.Single(await app.DeadLettersAsync()).Reason);
+        Assert.Equal((HttpStatusCode.UnprocessableEntity, _body), (response.StatusCode, await response.Content.ReadAsStringAsync()));
+        Assert.Equal(DeadLetterCause.Rejected, Assert.Single(await app.DeadLettersAsync()).Cause);
     }
 
     [Fact]
@@ -121,11 +120,11 @@ public sealed class WaitTests : ReplayFixture
     public async Task An_entry_that_dies_without_an_answer_fails_with_the_reason()
     {
         await using var server = new RawServer(Scripts.Respond(500));
-        await using var app = await StartWaitingAsync(sync => sync.MaxAttempts = 1);
+        await using var app = await StartWaitingAsync(sync => sync.Retry.MaxAttempts = 1);
 
         var failed = await Assert.ThrowsAsync<RequestNotDeliveredException>(() => DeliverAsync(app, server));
 
-        Assert.Equal((TestApplication.QueueName, DeadLetterReason.Exhausted), (failed.Queue, failed.Reason));
+        Assert.Equal((TestApplication.QueueName, DeadLetterCause.Exhausted), (failed.Queue, failed.Cause));
         Assert.Equal(HttpStatusCode.InternalServerError, failed.StatusCode);
         Assert.Equal(Assert.Single(await app.DeadLettersAsync()).Id, failed.EntryId);
         Assert.Contains("The server answered 500.", failed.Message, StringComparison.Ordinal);
@@ -141,7 +140,7 @@ public sealed class WaitTests : ReplayFixture
 
         await AdvanceUntilAsync(() => call.IsCompleted, "the call returns");
 
-        Assert.Equal(DeadLetterReason.Expired, (await Assert.ThrowsAsync<RequestNotDeliveredException>(() => call)).Reason);
+        Assert.Equal(DeadLetterCause.Expired, (await Assert.ThrowsAsync<RequestNotDeliveredException>(() => call)).Cause);
     }
 
     [Theory]
@@ -170,7 +169,7 @@ public sealed class WaitTests : ReplayFixture
         }
 
         var failed = await Assert.ThrowsAsync<RequestNotDeliveredException>(() => call);
-        Assert.Equal((entry.Id, null), (failed.EntryId, failed.Reason));
+        Assert.Equal((entry.Id, null), (failed.EntryId, failed.Cause));
     }
 
     [Theory]
@@ -229,7 +228,7 @@ public sealed class WaitTests : ReplayFixture
 
         await caller.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
-        await AdvanceUntilAsync(() => app.Queue.CountAsync().AsTask().GetAwaiter().GetResult().Live == 0, "the entry is delivered");
+        await AdvanceUntilAsync(() => app.Queue.CountAsync().AsTask().GetAwaiter().GetResult().Pending == 0, "the entry is delivered");
 
         Assert.False(app.Services.GetRequiredService<EntryWaiters>().IsAwaited(1));
     }
@@ -319,7 +318,7 @@ public sealed class WaitTests : ReplayFixture
         using var directory = new TempDirectory();
         await using var server = new RawServer(Scripts.Respond(201, body, ("X-Trace", "7"), ("Content-Language", "en")));
         await using var app = Create(Wait, directory);
-        await using var other = Create(sync => sync.ReplyBodyLength = kept, directory);
+        await using var other = Create(sync => sync.Receipts.ResponseBodyLength = kept, directory);
         await server.StopAsync();
         using var request = Post(server);
         var call = EndsAsync(app.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead));
@@ -329,21 +328,21 @@ public sealed class WaitTests : ReplayFixture
 
         await AdvanceUntilAsync(() => call.IsCompleted, "the call returns");
 
-        using var reply = await call;
-        Assert.Equal((HttpStatusCode.Created, request), (reply.StatusCode, reply.RequestMessage));
+        using var response = await call;
+        Assert.Equal((HttpStatusCode.Created, request), (response.StatusCode, response.RequestMessage));
         if (kept > 0)
         {
-            Assert.Equal(["7"], reply.Headers.GetValues("X-Trace"));
-            Assert.Equal(["en"], reply.Content.Headers.ContentLanguage);
+            Assert.Equal(["7"], response.Headers.GetValues("X-Trace"));
+            Assert.Equal(["en"], response.Content.Headers.ContentLanguage);
         }
 
         if (told is not null)
         {
-            Assert.Equal(told, await reply.Content.ReadAsStringAsync());
+            Assert.Equal(told, await response.Content.ReadAsStringAsync());
             return;
         }
 
-        var cut = await Assert.ThrowsAsync<HttpRequestException>(() => reply.Content.LoadIntoBufferAsync());
+        var cut = await Assert.ThrowsAsync<HttpRequestException>(() => response.Content.LoadIntoBufferAsync());
         Assert.Equal(HttpRequestError.ResponseEnded, Assert.IsType<HttpIOException>(cut.InnerException).HttpRequestError);
     }
 
@@ -356,9 +355,9 @@ public sealed class WaitTests : ReplayFixture
         await server.StopAsync();
         sent.Before = server.Start;
 
-        using var reply = await EndsAsync(app.Client.SendAsync(Post(server)));
+        using var response = await EndsAsync(app.Client.SendAsync(Post(server)));
 
-        Assert.Equal("made", await reply.Content.ReadAsStringAsync());
+        Assert.Equal("made", await response.Content.ReadAsStringAsync());
         Assert.Single(server.Requests);
     }
 
@@ -403,7 +402,7 @@ public sealed class WaitTests : ReplayFixture
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
 
-        Assert.All(await Task.WhenAll(first, second), reply => Assert.Equal(HttpStatusCode.OK, reply.StatusCode));
+        Assert.All(await Task.WhenAll(first, second), response => Assert.Equal(HttpStatusCode.OK, response.StatusCode));
         Assert.Equal(2, server.Requests.Count);
     }
 
@@ -413,7 +412,7 @@ public sealed class WaitTests : ReplayFixture
         await using var server = new RawServer(async (connection, cancellationToken) =>
         {
             var request = await connection.ReadRequestAsync(cancellationToken);
-            await connection.RespondAsync(200, "reply to " + request.Text, [], cancellationToken);
+            await connection.RespondAsync(200, "response to " + request.Text, [], cancellationToken);
         });
         await using var app = await StartWaitingAsync(sync => sync.LaneBy(request => request.RequestUri!.Query));
         await server.StopAsync();
@@ -424,11 +423,11 @@ public sealed class WaitTests : ReplayFixture
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
 
-        var replies = await Task.WhenAll(calls);
+        var responses = await Task.WhenAll(calls);
 
         for (var i = 0; i < 50; i++)
         {
-            Assert.Equal($"reply to {i}", await replies[i].Content.ReadAsStringAsync());
+            Assert.Equal($"response to {i}", await responses[i].Content.ReadAsStringAsync());
         }
     }
 
@@ -454,7 +453,7 @@ public sealed class WaitTests : ReplayFixture
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
         var inner = app.Services.GetRequiredKeyedService<IBackgroundSyncQueue>("inner");
-        Assert.Equal((0, 1), ((await app.Queue.CountAsync()).Live, (await inner.CountAsync()).Live));
+        Assert.Equal((0, 1), ((await app.Queue.CountAsync()).Pending, (await inner.CountAsync()).Pending));
     }
 
     [Theory]

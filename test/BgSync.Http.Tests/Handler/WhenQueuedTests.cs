@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Net;
-using BgSync.Http.Queues;
-using BgSync.Http.Requests;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
@@ -35,16 +33,16 @@ public sealed class WhenQueuedTests
         await using var app = new TestApplication(sync => sync.WhenQueued = WhenQueued.ReturnAccepted);
         using var request = Post(_deadUri);
 
-        using var reply = await app.Client.SendAsync(request, isAsync);
+        using var response = await app.Client.SendAsync(request, isAsync);
 
         var entry = Assert.Single(await app.EntriesAsync());
-        Assert.Equal(HttpStatusCode.Accepted, reply.StatusCode);
+        Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
         Assert.Equal(
-            entry.Id.ToString(CultureInfo.InvariantCulture), Assert.Single(reply.Headers.GetValues(QueuedReply.EntryIdHeader)));
-        Assert.Same(request, reply.RequestMessage);
+            entry.Id.ToString(CultureInfo.InvariantCulture), Assert.Single(response.Headers.GetValues(BackgroundSyncHeaders.EntryId)));
+        Assert.Same(request, response.RequestMessage);
         Assert.True(request.TryGetBackgroundSyncEntryId(out var entryId));
         Assert.Equal(entry.Id, entryId);
-        Assert.Empty(await reply.Content.ReadAsByteArrayAsync());
+        Assert.Empty(await response.Content.ReadAsByteArrayAsync());
     }
 
     [Theory]
@@ -57,9 +55,9 @@ public sealed class WhenQueuedTests
         using var request = Post(server.Uri);
         var content = request.Content;
 
-        using var reply = await app.Client.SendAsync(request, isAsync);
+        using var response = await app.Client.SendAsync(request, isAsync);
 
-        Assert.False(reply.Headers.Contains(QueuedReply.EntryIdHeader));
+        Assert.False(response.Headers.Contains(BackgroundSyncHeaders.EntryId));
         Assert.False(request.TryGetBackgroundSyncEntryId(out _));
         Assert.Same(content, request.Content);
         Assert.Empty(await app.EntriesAsync());
@@ -75,7 +73,7 @@ public sealed class WhenQueuedTests
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = new TestApplication();
 
-        using var reply = await app.Client.SendAsync(new HttpRequestMessage(new(method), server.Uri));
+        using var response = await app.Client.SendAsync(new HttpRequestMessage(new(method), server.Uri));
 
         Assert.Equal(isMinted ? 1 : 0, Assert.Single(server.Requests).ValuesOf("Idempotency-Key").Count);
     }
@@ -90,7 +88,7 @@ public sealed class WhenQueuedTests
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = new TestApplication(sync => (sync.IdempotencyKeyHeader, sync.IdempotencyKeyFormat) = (header, format));
 
-        using var reply = await app.Client.SendAsync(Post(server.Uri));
+        using var response = await app.Client.SendAsync(Post(server.Uri));
 
         var key = Assert.Single(Assert.Single(server.Requests).ValuesOf(header));
         Assert.Equal(key, $"{quote}{Guid.Parse(key.Trim('"'))}{quote}");

@@ -1,16 +1,14 @@
 using System.Net;
-using BgSync.Http.Queues;
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
 using BgSync.Http.Storage.Sqlite;
-using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
@@ -18,7 +16,7 @@ namespace BgSync.Http.Tests.Handler;
 /// <summary>With WriteAhead a request stands in the store from before its first send until it is answered.</summary>
 public sealed class WriteAheadTests : ReplayFixture
 {
-    private const int NotHeld = 2050;
+    private const int NotWrittenAhead = 2050;
     private const int NotDropped = 2051;
 
     private static readonly byte[] _large = TestBytes.Random(1024 * 1024);
@@ -55,9 +53,9 @@ public sealed class WriteAheadTests : ReplayFixture
         await using var _ = app = Create(WriteAhead, inner: builder => builder.AddHttpMessageHandler(
             () => new ObservingHandler(_ => whileSent = (Count(app!, "held"), Count(app!, "body_chunk") > 0))));
 
-        using var reply = await app.Client.SendAsync(Post(server.Uri, content(_large)), isAsync);
+        using var response = await app.Client.SendAsync(Post(server.Uri, content(_large)), isAsync);
 
-        Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal((1, true), whileSent);
         Assert.Equal(_large, Assert.Single(server.Requests).Body.ToArray());
         Assert.Equal((0, 0, 0), (Count(app, "held"), Count(app, "body_chunk"), Count(app, "entry")));
@@ -124,13 +122,13 @@ public sealed class WriteAheadTests : ReplayFixture
         await using var app = Create(static sync =>
         {
             WriteAhead(sync);
-            sync.MaxEntries = 1;
+            sync.Limits.MaxEntries = 1;
         });
         await QueueAsync(app, _deadUri, "first");
 
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.PostAsync(_deadUri, new StringContent("second")));
 
-        Assert.Contains("MaxEntries is 1", NotQueued.ReasonOf(failure), StringComparison.Ordinal);
+        Assert.Contains("MaxEntries is 1", failure.GetNotQueuedReason(), StringComparison.Ordinal);
         Assert.Equal((0, 1), (Count(app, "held"), Count(app, "entry")));
     }
 
@@ -181,7 +179,7 @@ public sealed class WriteAheadTests : ReplayFixture
 
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(Post(server.Uri)));
 
-        Assert.Contains("may have processed it", NotQueued.ReasonOf(failure), StringComparison.Ordinal);
+        Assert.Contains("may have processed it", failure.GetNotQueuedReason(), StringComparison.Ordinal);
         Assert.Equal((0, 0), (Count(app, "held"), Count(app, "entry")));
     }
 
@@ -198,9 +196,9 @@ public sealed class WriteAheadTests : ReplayFixture
             sync.WhenQueued = WhenQueued.ReturnAccepted;
         });
 
-        using var reply = await app.Client.SendAsync(Post(server.Uri));
+        using var response = await app.Client.SendAsync(Post(server.Uri));
 
-        Assert.Equal(queued == 1 ? HttpStatusCode.Accepted : (HttpStatusCode)status, reply.StatusCode);
+        Assert.Equal(queued == 1 ? HttpStatusCode.Accepted : (HttpStatusCode)status, response.StatusCode);
         var entries = await app.EntriesAsync();
         Assert.Equal(queued, entries.Count);
         Assert.All(entries, entry => Assert.Equal((1, Clock.GetUtcNow().AddMinutes(1)), (entry.Attempts, entry.DueAt)));
@@ -255,7 +253,7 @@ public sealed class WriteAheadTests : ReplayFixture
             request.DoNotQueue();
         }
 
-        using var reply = await app.Client.SendAsync(request);
+        using var response = await app.Client.SendAsync(request);
 
         Assert.Empty(_operations);
     }
@@ -266,7 +264,7 @@ public sealed class WriteAheadTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = CreateOnFaultyStore(sync => sync.WriteAhead = false);
 
-        using var reply = await app.Client.SendAsync(Post(server.Uri));
+        using var response = await app.Client.SendAsync(Post(server.Uri));
 
         Assert.Empty(_operations);
     }
@@ -279,18 +277,18 @@ public sealed class WriteAheadTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = CreateOnFaultyStore();
         var update = FirstEventAsync(app);
-        Fail(nameof(IQueueStore.BeginBodyAsync), nameof(IQueueStore.HoldAsync));
+        Fail(nameof(IQueueStore.BeginBodyAsync), nameof(IQueueStore.BeginWriteAheadAsync));
 
-        using var reply = await app.Client.SendAsync(Post(server.Uri, content(_large)), isAsync);
+        using var response = await app.Client.SendAsync(Post(server.Uri, content(_large)), isAsync);
 
         Assert.Equal(_large, Assert.Single(server.Requests).Body.ToArray());
-        var warning = Assert.Single(app.Logs.Lines, line => line.EventId == NotHeld);
+        var warning = Assert.Single(app.Logs.Lines, line => line.EventId == NotWrittenAhead);
         Assert.Equal(LogLevel.Warning, warning.Level);
         Assert.EndsWith(": The disk is asleep.", warning.Message, StringComparison.Ordinal);
         var told = await update;
-        Assert.Equal((EntryEventKind.NotHeld, "The disk is asleep."), (told.Kind, told.Reason));
+        Assert.Equal((EntryEventKind.NotWrittenAhead, "The disk is asleep."), (told.Kind, told.Reason));
         Assert.Equal(server.Uri, told.Request!.Uri);
-        Assert.DoesNotContain(nameof(IQueueStore.DropAsync), _operations);
+        Assert.DoesNotContain(nameof(IQueueStore.DiscardWriteAheadAsync), _operations);
         Assert.NotEmpty(kind);
     }
 
@@ -298,7 +296,7 @@ public sealed class WriteAheadTests : ReplayFixture
     public async Task A_request_that_could_not_be_written_down_is_queued_when_it_fails()
     {
         await using var app = CreateOnFaultyStore();
-        Fail(nameof(IQueueStore.HoldAsync));
+        Fail(nameof(IQueueStore.BeginWriteAheadAsync));
 
         var queued = await Assert.ThrowsAsync<RequestQueuedException>(
             () => app.Client.SendAsync(Post(_deadUri, new StreamContent(new OneShotStream(_large)))));
@@ -313,13 +311,14 @@ public sealed class WriteAheadTests : ReplayFixture
         await using var app = Create(sync =>
         {
             WriteAhead(sync);
-            sync.MaxBodyLength = _large.Length - 1;
+            sync.Limits.MaxBodyLength = _large.Length - 1;
         });
 
-        using var reply = await app.Client.SendAsync(Post(server.Uri, new StreamContent(new OneShotStream(_large))));
+        using var response = await app.Client.SendAsync(Post(server.Uri, new StreamContent(new OneShotStream(_large))));
 
         Assert.Equal(_large, Assert.Single(server.Requests).Body.ToArray());
-        Assert.Contains("MaxBodyLength", Assert.Single(app.Logs.Lines, line => line.EventId == NotHeld).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "MaxBodyLength", Assert.Single(app.Logs.Lines, line => line.EventId == NotWrittenAhead).Message, StringComparison.Ordinal);
         Assert.Equal((0, 0), (Count(app, "held"), Count(app, "body_chunk")));
     }
 
@@ -336,7 +335,7 @@ public sealed class WriteAheadTests : ReplayFixture
 
         Assert.Equal(OneShotStream.FailureMessage, failure.GetBaseException().Message);
         await app.Queue.CountAsync();
-        Assert.NotNull(NotQueued.ReasonOf(failure));
+        Assert.NotNull(failure.GetNotQueuedReason());
         Assert.Equal((0, 0), (Count(app, "held"), Count(app, "entry")));
     }
 
@@ -353,11 +352,12 @@ public sealed class WriteAheadTests : ReplayFixture
         var sending = app.Client.SendAsync(Post(server.Uri, new StreamContent(body)));
         await Eventually.TrueAsync(() => body.IsStalled, "the body is read");
 
-        await AdvanceUntilAsync(() => app.Logs.Lines.Any(line => line.EventId == NotHeld), "it is sent without having been written down");
+        await AdvanceUntilAsync(
+            () => app.Logs.Lines.Any(line => line.EventId == NotWrittenAhead), "it is sent without having been written down");
         await AdvanceUntilAsync(() => sending.IsCompleted, "the attempt times out");
 
         var failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending);
-        Assert.Contains("EnqueueTimeout", NotQueued.ReasonOf(failure), StringComparison.Ordinal);
+        Assert.Contains("EnqueueTimeout", failure.GetNotQueuedReason(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -366,7 +366,7 @@ public sealed class WriteAheadTests : ReplayFixture
         await using var server = new RawServer(RawServer.Sequence(Scripts.CloseAfterRequest(), Scripts.Respond(200)));
         await using var app = Create(WriteAhead, inner: builder => builder.AddHttpMessageHandler(() => new SendingAgain()));
 
-        using var reply = await app.Client.SendAsync(Post(server.Uri, new StreamContent(new OneShotStream(_large))));
+        using var response = await app.Client.SendAsync(Post(server.Uri, new StreamContent(new OneShotStream(_large))));
 
         Assert.Equal(2, server.Requests.Count);
         Assert.All(server.Requests, read => Assert.Equal(_large, read.Body.ToArray()));
@@ -380,27 +380,27 @@ public sealed class WriteAheadTests : ReplayFixture
     {
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = CreateOnFaultyStore();
-        Fail(nameof(IQueueStore.DropAsync));
+        Fail(nameof(IQueueStore.DiscardWriteAheadAsync));
 
-        using var reply = await app.Client.SendAsync(Post(server.Uri), isAsync);
+        using var response = await app.Client.SendAsync(Post(server.Uri), isAsync);
 
-        Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Single(app.Logs.Lines, line => line.EventId == NotDropped && line.Level == LogLevel.Error);
         await AdvanceUntilAsync(() => Drops() == 3, "it is asked again and again");
         Fail();
         await AdvanceUntilAsync(() => Drops() == 4, "it is asked once more");
-        Assert.False(await _store!.DropAsync(1, CancellationToken.None));
+        Assert.False(await _store!.DiscardWriteAheadAsync(1, CancellationToken.None));
     }
 
     [Fact]
     public async Task A_failure_that_cannot_be_queued_goes_to_the_caller_and_is_forgotten()
     {
         await using var app = CreateOnFaultyStore();
-        Fail(nameof(IQueueStore.ReleaseAsync));
+        Fail(nameof(IQueueStore.CommitWriteAheadAsync));
 
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(Post(_deadUri)));
 
-        Assert.Equal("The disk is asleep.", NotQueued.ReasonOf(failure));
+        Assert.Equal("The disk is asleep.", failure.GetNotQueuedReason());
         Assert.Equal(1, Drops());
         Assert.Empty(await app.EntriesAsync());
     }
@@ -430,12 +430,12 @@ public sealed class WriteAheadTests : ReplayFixture
 
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal((1, 1), (summary.Delivered, summary.Dead));
+        Assert.Equal((1, 1), (summary.Delivered, summary.DeadLettered));
         Assert.Equal("order", Assert.Single(server.Requests).Text);
-        Assert.Equal(DeadLetterReason.MaybeProcessed, Assert.Single(await app.DeadLettersAsync()).Reason);
+        Assert.Equal(DeadLetterCause.MaybeProcessed, Assert.Single(await app.DeadLettersAsync()).Cause);
         var told = await events;
         Assert.Equal(
-            [EntryEventKind.Queued, EntryEventKind.Dead, EntryEventKind.Sending, EntryEventKind.Delivered],
+            [EntryEventKind.Queued, EntryEventKind.DeadLettered, EntryEventKind.Sending, EntryEventKind.Delivered],
             told.Select(happened => happened.Kind));
         Assert.All(told[..2], happened => Assert.Equal(ReclaimedWork.Interrupted, happened.Reason));
         Assert.Single(app.Logs.Lines, line => line.EventId == 2000);
@@ -517,8 +517,8 @@ public sealed class WriteAheadTests : ReplayFixture
             Body = EntryBody.FromBytes("order"u8.ToArray()),
             Timestamp = Clock.GetUtcNow(),
         };
-        await store.HoldAsync(entry, isRepeatable: true, CancellationToken.None);
-        await store.HoldAsync(entry, isRepeatable: false, CancellationToken.None);
+        await store.BeginWriteAheadAsync(entry, isRepeatable: true, CancellationToken.None);
+        await store.BeginWriteAheadAsync(entry, isRepeatable: false, CancellationToken.None);
     }
 
     private TestApplication CreateOnFaultyStore(Action<BackgroundSyncOptions>? configure = null)
@@ -551,7 +551,7 @@ public sealed class WriteAheadTests : ReplayFixture
     {
         lock (_operations)
         {
-            return _operations.Count(operation => operation == nameof(IQueueStore.DropAsync));
+            return _operations.Count(operation => operation == nameof(IQueueStore.DiscardWriteAheadAsync));
         }
     }
 

@@ -1,6 +1,4 @@
 using System.Net;
-using BgSync.Http.Queues;
-using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using RichardSzalay.MockHttp;
 using Xunit;
@@ -75,7 +73,7 @@ public sealed class MockHttpTests : IAsyncDisposable
         await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal((1, "The server answered 503."), (waiting.Attempts, waiting.LastError));
-        Assert.Equal(new QueueCounts(Live: 0, Dead: 0, Bytes: 0), await Queue.CountAsync());
+        Assert.Equal(new QueueCounts(Pending: 0, DeadLettered: 0, Bytes: 0), await Queue.CountAsync());
         _mock.VerifyNoOutstandingExpectation();
     }
 
@@ -88,7 +86,7 @@ public sealed class MockHttpTests : IAsyncDisposable
         await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         var letter = await Queue.GetDeadLettersAsync().SingleAsync();
-        Assert.Equal((DeadLetterReason.Rejected, 400), (letter.Reason, letter.StatusCode));
+        Assert.Equal((DeadLetterCause.Rejected, 400), (letter.Cause, letter.StatusCode));
     }
 
     [Fact]
@@ -100,7 +98,7 @@ public sealed class MockHttpTests : IAsyncDisposable
 
         var summary = await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal(new ReplaySummary(Delivered: 1, Dead: 1, Remaining: 0, Completed: true), summary);
+        Assert.Equal(new ReplaySummary(Delivered: 1, DeadLettered: 1, Remaining: 0, Completed: true), summary);
     }
 
     [Fact]
@@ -110,7 +108,7 @@ public sealed class MockHttpTests : IAsyncDisposable
         _mock.Expect(Orders).WithContent("second").Respond(HttpStatusCode.Created);
         _mock.Expect(Orders).WithContent("first").Respond(HttpStatusCode.Created);
 
-        using var reply = await Client.PostAsync(Orders, new StringContent("second"));
+        using var response = await Client.PostAsync(Orders, new StringContent("second"));
         await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         _mock.VerifyNoOutstandingExpectation();
@@ -156,8 +154,8 @@ public sealed class MockHttpTests : IAsyncDisposable
 
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => Client.PostAsync(Orders, new StringContent("order")));
 
-        Assert.Equal("sending it again would not help", NotQueued.ReasonOf(failure));
-        Assert.Equal(0, (await Queue.CountAsync()).Live);
+        Assert.Equal("sending it again would not help", failure.GetNotQueuedReason());
+        Assert.Equal(0, (await Queue.CountAsync()).Pending);
     }
 
     [Fact]
@@ -167,7 +165,7 @@ public sealed class MockHttpTests : IAsyncDisposable
 
         await Assert.ThrowsAsync<HttpRequestException>(() => Client.GetAsync(Orders));
 
-        Assert.Equal(0, (await Queue.CountAsync()).Live);
+        Assert.Equal(0, (await Queue.CountAsync()).Pending);
     }
 
     public ValueTask DisposeAsync() => _services.DisposeAsync();

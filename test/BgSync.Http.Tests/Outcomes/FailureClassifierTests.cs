@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using BgSync.Http.Outcomes;
 using Xunit;
 
 namespace BgSync.Http.Tests.Outcomes

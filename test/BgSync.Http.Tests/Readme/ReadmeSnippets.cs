@@ -5,19 +5,12 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using BgSync.Http.Connectivity;
-using BgSync.Http.Outcomes;
-using BgSync.Http.Queues;
-using BgSync.Http.Replay;
-using BgSync.Http.Requests;
-using BgSync.Http.Routing;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Maui.Networking;
 using RichardSzalay.MockHttp;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Readme;
@@ -42,7 +35,7 @@ public sealed class ReadmeSnippets : IDisposable
 
         try
         {
-            using var reply = await client.PostAsJsonAsync("orders", order);
+            using var response = await client.PostAsJsonAsync("orders", order);
         }
         catch (RequestQueuedException queued)
         {
@@ -84,14 +77,14 @@ public sealed class ReadmeSnippets : IDisposable
         builder.Services.AddHttpClient("api", static client => client.BaseAddress = new("https://api.example.com"))
             .AddBackgroundSync("orders", sync => sync.WhenQueued = WhenQueued.ReturnAccepted);
 
-        using var reply = await client.PostAsJsonAsync("orders", order);
-        if (reply.RequestMessage!.TryGetBackgroundSyncEntryId(out var entryId))
+        using var response = await client.PostAsJsonAsync("orders", order);
+        if (response.RequestMessage!.TryGetBackgroundSyncEntryId(out var entryId))
         {
             Show($"202 Accepted, by the queue: number {entryId}.");
         }
 
-        Assert.Equal((HttpStatusCode.Accepted, "202 Accepted, by the queue: number 1."), (reply.StatusCode, Assert.Single(_shown)));
-        Assert.Equal("1", Assert.Single(reply.Headers.GetValues("Background-Sync-Entry-Id")));
+        Assert.Equal((HttpStatusCode.Accepted, "202 Accepted, by the queue: number 1."), (response.StatusCode, Assert.Single(_shown)));
+        Assert.Equal("1", Assert.Single(response.Headers.GetValues("Background-Sync-Entry-Id")));
     }
 
     [Theory]
@@ -99,14 +92,14 @@ public sealed class ReadmeSnippets : IDisposable
     [InlineData(HttpStatusCode.BadRequest, 1000, "The server answered 400, sooner or later.")]
     [InlineData(HttpStatusCode.BadGateway, 1, "Number 1 will not arrive: Exhausted.")]
     [InlineData(null, 1000, "Not yet: number 1 stays queued.")]
-    public async Task Wait_for_the_reply(HttpStatusCode? status, int attempts, string shown)
+    public async Task Wait_for_the_response(HttpStatusCode? status, int attempts, string shown)
     {
         builder.Services.AddHttpClient("api", static client => client.BaseAddress = new("https://api.example.com"))
             .AddBackgroundSync("orders", sync =>
             {
                 sync.WhenQueued = WhenQueued.Wait;
                 sync.WaitTimeout = TimeSpan.FromMinutes(2);
-                sync.MaxAttempts = attempts;
+                sync.Retry.MaxAttempts = attempts;
             })
             .AddHttpMessageHandler(() => new AnsweringHandler(() => _wire.IsOnline ? status : null));
         var cancellationToken = TestContext.Current.CancellationToken;
@@ -123,14 +116,14 @@ public sealed class ReadmeSnippets : IDisposable
         await waiting;
         Assert.Equal(shown, Assert.Single(_shown));
 
-        async Task<long> CountAsync() => (await queue.CountAsync(cancellationToken)).Live;
+        async Task<long> CountAsync() => (await queue.CountAsync(cancellationToken)).Pending;
 
         async Task WaitAsync()
         {
             try
             {
-                using var reply = await client.PostAsJsonAsync("orders", order, cancellationToken);
-                Show($"The server answered {(int)reply.StatusCode}, sooner or later.");
+                using var response = await client.PostAsJsonAsync("orders", order, cancellationToken);
+                Show($"The server answered {(int)response.StatusCode}, sooner or later.");
             }
             catch (RequestQueuedException queued)
             {
@@ -138,7 +131,7 @@ public sealed class ReadmeSnippets : IDisposable
             }
             catch (RequestNotDeliveredException failed)
             {
-                Show($"Number {failed.EntryId} will not arrive: {failed.Reason}.");
+                Show($"Number {failed.EntryId} will not arrive: {failed.Cause}.");
             }
         }
     }
@@ -161,9 +154,10 @@ public sealed class ReadmeSnippets : IDisposable
         Show(receipt switch
         {
             { State: ReceiptState.Queued } => "It waits for its server.",
-            { State: ReceiptState.Delivered, Reply: { } reply } => $"{reply.StatusCode}: {Encoding.UTF8.GetString(reply.Body.Span)}",
+            { State: ReceiptState.Delivered, Response: { } response } =>
+                $"{response.StatusCode}: {Encoding.UTF8.GetString(response.Body.Span)}",
             { State: ReceiptState.Delivered } => $"{receipt.StatusCode}",
-            { State: ReceiptState.Dead } => $"{receipt.Reason}: {receipt.Error}",
+            { State: ReceiptState.DeadLettered } => $"{receipt.Cause}: {receipt.Error}",
             _ => "Nothing is known of it, or no longer.",
         });
 
@@ -247,7 +241,7 @@ public sealed class ReadmeSnippets : IDisposable
         {
             await foreach (var update in queue.WatchAsync(cancellationToken))
             {
-                Show($"{update.Counts.Live} waiting, {update.Counts.Dead} not delivered");
+                Show($"{update.Counts.Pending} waiting, {update.Counts.DeadLettered} not delivered");
                 foreach (var happened in update.Events)
                 {
                     Show($"{happened.Kind} {happened.EntryId} {happened.Reason}");
@@ -261,7 +255,7 @@ public sealed class ReadmeSnippets : IDisposable
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders", sync =>
         {
-            sync.TriggerJitter = TimeSpan.Zero;
+            sync.Replay.TriggerJitter = TimeSpan.Zero;
             sync.OnSync = async (pass, cancellationToken) =>
             {
                 if (IsOnWiFi())
@@ -289,7 +283,7 @@ public sealed class ReadmeSnippets : IDisposable
 
         await QueueOneAsync();
 
-        Assert.Equal(1, (await Queue("orders").CountAsync()).Live);
+        Assert.Equal(1, (await Queue("orders").CountAsync()).Pending);
     }
 
     [Fact]
@@ -298,11 +292,11 @@ public sealed class ReadmeSnippets : IDisposable
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
         {
             sync.LaneBy(request => request.RequestUri!.AbsolutePath);
-            sync.SecretHeaders.Add("X-Api-Key");
+            sync.Capture.SecretHeaders.Add("X-Api-Key");
             sync.ClassifyFailure = failure => failure is RadioOffException
                 ? FailureVerdict.NotSent
                 : FailureClassifier.Classify(failure);
-            sync.ClassifyReply = reply => reply.StatusCode == HttpStatusCode.Gone ? ReplyVerdict.Delivered : null;
+            sync.ClassifyResponse = response => response.StatusCode == HttpStatusCode.Gone ? ResponseVerdict.Delivered : null;
         }).AddHttpMessageHandler(static () => new RadioHandler());
         using var request = new HttpRequestMessage(HttpMethod.Put, "http://api.example.com/orders/7");
         request.Headers.Add("X-Api-Key", "secret");
@@ -326,7 +320,7 @@ public sealed class ReadmeSnippets : IDisposable
         await QueueOneAsync(HttpMethod.Put);
         _wire.IsOnline = true;
 
-        using var reply = await client.SendAsync(new(HttpMethod.Delete, "http://api.example.com/orders"));
+        using var response = await client.SendAsync(new(HttpMethod.Delete, "http://api.example.com/orders"));
 
         Assert.Equal([HttpMethod.Put, HttpMethod.Delete], _wire.Received.Select(request => request.Method));
     }
@@ -351,7 +345,7 @@ public sealed class ReadmeSnippets : IDisposable
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
         {
-            sync.SkipAfterAttempts = 10;
+            sync.Retry.SkipAfterAttempts = 10;
         }).AddHttpMessageHandler(() => new AnsweringHandler(() => _wire.IsOnline ? HttpStatusCode.BadGateway : null));
         await QueueOneAsync();
         _wire.IsOnline = true;
@@ -426,7 +420,7 @@ public sealed class ReadmeSnippets : IDisposable
         Assert.Equal(default, await Queue("orders").CountAsync());
         await QueueOneAsync(HttpMethod.Delete);
         await QueueOneAsync(HttpMethod.Delete);
-        Assert.Equal(2, (await Queue("orders").CountAsync()).Live);
+        Assert.Equal(2, (await Queue("orders").CountAsync()).Pending);
     }
 
     [Fact]
@@ -451,15 +445,15 @@ public sealed class ReadmeSnippets : IDisposable
     }
 
     [Fact]
-    public async Task A_request_that_needs_another_s_reply()
+    public async Task A_request_that_needs_another_s_response()
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
         {
             sync.OnReplaying = (replaying, _) =>
             {
-                if (replaying.Prerequisite?.Reply is { IsWhole: true } reply)
+                if (replaying.Prerequisite?.Response is { IsWhole: true } response)
                 {
-                    using var json = JsonDocument.Parse(reply.Body);
+                    using var json = JsonDocument.Parse(response.Body);
                     var serverId = json.RootElement.GetProperty("id").GetRawText();
                     var address = replaying.Request.RequestUri!.AbsoluteUri;
                     replaying.Request.RequestUri = new Uri(
@@ -565,7 +559,7 @@ public sealed class ReadmeSnippets : IDisposable
         }
 
         Assert.EndsWith(" https://new.example.com/orders, 0 attempts", Assert.Single(_shown), StringComparison.Ordinal);
-        Assert.Equal(1, (await queue.CountAsync()).Live);
+        Assert.Equal(1, (await queue.CountAsync()).Pending);
     }
 
     [Fact]
@@ -580,7 +574,7 @@ public sealed class ReadmeSnippets : IDisposable
 
         await foreach (var letter in queue.GetDeadLettersAsync())
         {
-            Show($"{letter.Entry?.Request.Uri}: {letter.Reason}, {letter.Error}");
+            Show($"{letter.Entry?.Request.Uri}: {letter.Cause}, {letter.Error}");
             foreach (var attempt in letter.History)             // the last 20, oldest first
             {
                 Show($"{attempt.At:u} {attempt.StatusCode} {attempt.Error}");
@@ -598,7 +592,7 @@ public sealed class ReadmeSnippets : IDisposable
 
         Assert.Equal("http://api.example.com/orders: Rejected, The server answered 409.", _shown[0]);
         Assert.EndsWith("Z 409 The server answered 409.", Assert.Single(_shown.Skip(1)), StringComparison.Ordinal);
-        Assert.Equal(new QueueCounts(Live: 1, Dead: 0, Bytes: 0), await queue.CountAsync());
+        Assert.Equal(new QueueCounts(Pending: 1, DeadLettered: 0, Bytes: 0), await queue.CountAsync());
     }
 
     [Fact]
@@ -647,22 +641,22 @@ public sealed class ReadmeSnippets : IDisposable
     {
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders", sync =>
         {
-            sync.MaxEntries = 1000;
-            sync.MaxBytes = 100 * 1024 * 1024;                      // the bodies together
-            sync.WhenFull = WhenFull.DropOldest;                    // or DropFirstToExpire, or RefuseNew, the default
+            sync.Limits.MaxEntries = 1000;
+            sync.Limits.MaxBytes = 100 * 1024 * 1024;               // the bodies together
+            sync.Limits.WhenFull = WhenFull.DropOldest;             // or DropFirstToExpire, or RefuseNew, the default
 
-            sync.MaxDeadLetters = 100;                              // the first to die go first
-            sync.DeadLetterRetention = TimeSpan.FromDays(30);
-            sync.DiscardExpired = true;                             // what expires is deleted and no dead letter, as in Workbox
+            sync.DeadLetters.MaxCount = 100;                        // the first to die go first
+            sync.DeadLetters.Retention = TimeSpan.FromDays(30);
+            sync.DeadLetters.DiscardExpired = true;                 // what expires is deleted and no dead letter, as in Workbox
 
-            sync.MaxEntries = 1;
+            sync.Limits.MaxEntries = 1;
         });
 
         await QueueOneAsync();
         await QueueOneAsync();
 
         Assert.Equal(2, (await Queue("orders").GetAllAsync().SingleAsync()).Id);
-        Assert.Equal(DeadLetterReason.DroppedForSpace, (await Queue("orders").GetDeadLettersAsync().SingleAsync()).Reason);
+        Assert.Equal(DeadLetterCause.DroppedForSpace, (await Queue("orders").GetDeadLettersAsync().SingleAsync()).Cause);
     }
 
     public void Dispose() => _host?.Dispose();
@@ -736,7 +730,7 @@ public sealed class TokenHandler(TokenSource tokens) : DelegatingHandler
 
 public sealed class Outbox([FromKeyedServices("orders")] IBackgroundSyncQueue queue)
 {
-    public async Task<long> CountAsync() => (await queue.CountAsync()).Live;
+    public async Task<long> CountAsync() => (await queue.CountAsync()).Pending;
 
     public async Task ShowAsync()
     {

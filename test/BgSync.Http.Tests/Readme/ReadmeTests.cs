@@ -3,10 +3,8 @@ using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
 using BgSync.Http.Outcomes;
-using BgSync.Http.Routing;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.Logging;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Readme;
@@ -28,11 +26,12 @@ public sealed partial class ReadmeTests
     public void Its_table_of_options_has_every_option_in_its_order_with_its_default()
     {
         var options = new BackgroundSyncOptions();
+        var groups = OptionsOf(options).Where(static option => IsGroup(option.Value));
 
         Assert.Equal(
-            typeof(BackgroundSyncOptions).GetProperties()
-                .OrderBy(static option => option.MetadataToken)
-                .Select(option => (option.Name, Describe(option.GetValue(options)))),
+            OptionsOf(options).Where(static option => !IsGroup(option.Value))
+                .Concat(groups.SelectMany(group => OptionsOf(group.Value!, $"{group.Name}.")))
+                .Select(static option => (option.Name, Describe(option.Value))),
             ReadmeText.Table("| Option | Default | What it says |")
                 .Where(static row => !row[0].StartsWith("**", StringComparison.Ordinal))
                 .Select(static row => (row[0].Trim('`'), row[1].Replace("`", "", StringComparison.Ordinal))));
@@ -49,13 +48,13 @@ public sealed partial class ReadmeTests
     }
 
     [Fact]
-    public void Its_table_of_replies_is_what_becomes_of_them()
+    public void Its_table_of_responses_is_what_becomes_of_them()
     {
-        var rows = ReadmeText.Table("| Reply to a replay | Verdict | What becomes of the entry |").ToArray();
+        var rows = ReadmeText.Table("| Response to a replay | Verdict | What becomes of the entry |").ToArray();
 
         Assert.All(Enumerable.Range(200, 400), status => Assert.Equal(
-            rows.First(row => Names(row[0], status))[1], ReplyClassifier.Classify((HttpStatusCode)status, hasKey: true).ToString()));
-        Assert.Equal(ReplyVerdict.Reject, ReplyClassifier.Classify(HttpStatusCode.Conflict, hasKey: false));
+            rows.First(row => Names(row[0], status))[1], ResponseClassifier.Classify((HttpStatusCode)status, hasKey: true).ToString()));
+        Assert.Equal(ResponseVerdict.Reject, ResponseClassifier.Classify(HttpStatusCode.Conflict, hasKey: false));
     }
 
     [Fact]
@@ -73,8 +72,8 @@ public sealed partial class ReadmeTests
     }
 
     [Fact]
-    public void It_names_every_reason_of_a_dead_letter() => Assert.All(
-        Enum.GetNames<DeadLetterReason>(), reason => Assert.Contains($"`{reason}`", ReadmeText.All, StringComparison.Ordinal));
+    public void It_names_every_cause_of_a_dead_letter() => Assert.All(
+        Enum.GetNames<DeadLetterCause>(), cause => Assert.Contains($"`{cause}`", ReadmeText.All, StringComparison.Ordinal));
 
     [GeneratedRegex("`(?:[A-Za-z]+\\.)?([A-Z][A-Za-z]+)[(`]")]
     private static partial Regex Name();
@@ -87,6 +86,13 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex(@"[^a-z0-9 _-]")]
     private static partial Regex Punctuation();
+
+    /// <summary>The options of a group in their order, with their defaults.</summary>
+    private static IEnumerable<(string Name, object? Value)> OptionsOf(object group, string path = "") => group.GetType().GetProperties()
+        .OrderBy(static option => option.MetadataToken)
+        .Select(option => (path + option.Name, option.GetValue(group)));
+
+    private static bool IsGroup(object? value) => value?.GetType().Name.EndsWith("Options", StringComparison.Ordinal) ?? false;
 
     /// <summary>The anchor that GitHub gives a heading.</summary>
     private static string Slug(string heading) =>

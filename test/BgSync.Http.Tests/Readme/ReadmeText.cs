@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using BgSync.Http.Testing;
+using TestKit;
 
 namespace BgSync.Http.Tests.Readme;
 

@@ -1,8 +1,8 @@
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -44,7 +44,7 @@ public sealed class GoingOnTests : ReplayFixture
         await using var app = Create(options =>
         {
             options.LaneBy(static request => request.RequestUri!.AbsolutePath);
-            options.MaxConcurrentLanes = places;
+            options.Replay.MaxConcurrentLanes = places;
         });
         await server.StopAsync();
         foreach (var round in Enumerable.Range(1, 5))

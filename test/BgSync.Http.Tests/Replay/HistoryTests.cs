@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 using System.Net;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -16,7 +16,7 @@ public sealed class HistoryTests : ReplayFixture
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503), Scripts.Respond(500), Scripts.Respond(422)));
         var told = new ConcurrentQueue<DeadLetter>();
-        await using var app = Create(sync => sync.OnEntryDead = (letter, _) =>
+        await using var app = Create(sync => sync.OnDeadLettered = (letter, _) =>
         {
             told.Enqueue(letter);
             return Task.CompletedTask;
@@ -100,7 +100,7 @@ public sealed class HistoryTests : ReplayFixture
             },
         };
         await using var app = Create(
-            sync => sync.OnEntryDead = (letter, _) =>
+            sync => sync.OnDeadLettered = (letter, _) =>
             {
                 told.Enqueue(letter);
                 return Task.CompletedTask;

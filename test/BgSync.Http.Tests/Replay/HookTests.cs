@@ -2,16 +2,13 @@ using System.Collections.Specialized;
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Web;
-using BgSync.Http.Queues;
-using BgSync.Http.Replay;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What the application may do just before an entry is sent, with its reply, and when it is dead.</summary>
+/// <summary>What the application may do just before an entry is sent, with its response, and when it is dead.</summary>
 /// <remarks>
 /// Those that begin with a number port workbox-google-analytics/sw/test-initialize.mjs (facts/workbox.md, B.7, no. 68), which
 /// defines what it means to change a request at replay time.
@@ -90,10 +87,10 @@ public sealed class HookTests : ReplayFixture
 
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal((1, 1, 0), (summary.Delivered, summary.Dead, summary.Remaining));
+        Assert.Equal((1, 1, 0), (summary.Delivered, summary.DeadLettered, summary.Remaining));
         Assert.Equal("public", Assert.Single(server.Requests).Text);
         var letter = Assert.Single(await app.DeadLettersAsync());
-        Assert.Equal((DeadLetterReason.Dropped, "It is private."), (letter.Reason, letter.Error));
+        Assert.Equal((DeadLetterCause.Dropped, "It is private."), (letter.Cause, letter.Error));
         Assert.Equal("private"u8.ToArray(), await app.BodyOfAsync(letter.Id));
     }
 
@@ -103,7 +100,7 @@ public sealed class HookTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = Create(sync => sync.OnReplaying = AddAgeAsync);
 
-        using var reply = await app.Client.PostAsync(server.Uri, new StringContent("v=1"));
+        using var response = await app.Client.PostAsync(server.Uri, new StringContent("v=1"));
 
         Assert.Equal("v=1", Assert.Single(server.Requests).Text);
     }
@@ -183,7 +180,7 @@ public sealed class HookTests : ReplayFixture
 
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal(DeadLetterReason.MaybeProcessed, Assert.Single(await app.DeadLettersAsync()).Reason);
+        Assert.Equal(DeadLetterCause.MaybeProcessed, Assert.Single(await app.DeadLettersAsync()).Cause);
     }
 
     [Fact]
@@ -193,7 +190,7 @@ public sealed class HookTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(500));
         await using var app = Create(sync =>
         {
-            sync.MaxAttempts = 3;
+            sync.Retry.MaxAttempts = 3;
             sync.OnReplaying = (context, _) =>
             {
                 attempts.Add((context.Attempt, context.IsLastAttempt));
@@ -286,7 +283,7 @@ public sealed class HookTests : ReplayFixture
         TestApplication? self = null;
         await using var server = new RawServer(Scripts.Respond(201, "made"));
         await using var app = self = Create(sync => sync.OnReplayed = async (context, token) =>
-            seen = (await context.Response.Content.ReadAsStringAsync(token), (await self!.Queue.CountAsync(token)).Live));
+            seen = (await context.Response.Content.ReadAsStringAsync(token), (await self!.Queue.CountAsync(token)).Pending));
         await QueueWhileDownAsync(app, server, "1");
 
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
@@ -327,7 +324,7 @@ public sealed class HookTests : ReplayFixture
             return Task.Delay(Timeout.InfiniteTimeSpan, token);
         });
         await QueueWhileDownAsync(app, server, "1");
-        await AdvanceUntilAsync(() => called, "the reply is shown");
+        await AdvanceUntilAsync(() => called, "the response is shown");
 
         await app.Sync.StopAsync(new CancellationToken(canceled: true));
 
@@ -338,14 +335,14 @@ public sealed class HookTests : ReplayFixture
     [Fact]
     public async Task Whoever_died_is_told_of_once_however_it_died()
     {
-        List<(long, DeadLetterReason)> dead = [];
+        List<(long, DeadLetterCause)> dead = [];
         await using var server = new RawServer(Scripts.Respond(400));
         await using var app = Create(sync =>
         {
             sync.MaxRetentionTime = TimeSpan.FromMinutes(1);
-            sync.OnEntryDead = (letter, _) =>
+            sync.OnDeadLettered = (letter, _) =>
             {
-                dead.Add((letter.Id, letter.Reason));
+                dead.Add((letter.Id, letter.Cause));
                 throw new InvalidOperationException("No.");
             };
         });
@@ -356,7 +353,7 @@ public sealed class HookTests : ReplayFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 2020) == 2, "both are told");
-        Assert.Equal([DeadLetterReason.Rejected, DeadLetterReason.Expired], dead.Select(letter => letter.Item2));
+        Assert.Equal([DeadLetterCause.Rejected, DeadLetterCause.Expired], dead.Select(letter => letter.Item2));
         Assert.Equal((await app.DeadLettersAsync()).Select(letter => letter.Id), dead.Select(letter => letter.Item1));
     }
 

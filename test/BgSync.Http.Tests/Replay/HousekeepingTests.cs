@@ -1,7 +1,5 @@
-using BgSync.Http.Queues;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -22,7 +20,7 @@ public sealed class HousekeepingTests : ReplayFixture
 
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal((1, 0), (summary.Dead, summary.Remaining));
+        Assert.Equal((1, 0), (summary.DeadLettered, summary.Remaining));
         await AssertDiscardedAsync(app);
         Assert.DoesNotContain(_observer.Events, told => told.Kind == EntryEventKind.Sending);
     }
@@ -58,27 +56,27 @@ public sealed class HousekeepingTests : ReplayFixture
     [Fact]
     public async Task A_dead_letter_is_deleted_when_it_is_older_than_its_retention_and_not_before()
     {
-        await using var app = Create(static sync => sync.DeadLetterRetention = TimeSpan.FromDays(1), services: Observe);
+        await using var app = Create(static sync => sync.DeadLetters.Retention = TimeSpan.FromDays(1), services: Observe);
         await DieAsync(app, 1);
 
         Clock.Advance(TimeSpan.FromDays(1));
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
-        Assert.Equal(1, (await app.Queue.CountAsync()).Dead);
+        Assert.Equal(1, (await app.Queue.CountAsync()).DeadLettered);
         Clock.Advance(TimeSpan.FromMinutes(2));
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal(default, await app.Queue.CountAsync());
         await _observer.ToldAsync(EntryEventKind.Deleted);
         var deleted = _observer.The(EntryEventKind.Deleted);
-        Assert.Equal((1, "It was older than 1.00:00:00 (DeadLetterRetention)."), (deleted.EntryId, deleted.Reason));
+        Assert.Equal((1, "It was older than 1.00:00:00 (Retention)."), (deleted.EntryId, deleted.Reason));
         Assert.Single(
-            app.Logs.Lines, line => line.EventId == 2010 && line.Message.Contains("DeadLetterRetention", StringComparison.Ordinal));
+            app.Logs.Lines, line => line.EventId == 2010 && line.Message.Contains("(Retention)", StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task More_dead_letters_than_are_kept_are_deleted_the_first_to_die_first_in_batches()
     {
-        await using var app = Create(static sync => sync.MaxDeadLetters = 2, services: Observe);
+        await using var app = Create(static sync => sync.DeadLetters.MaxCount = 2, services: Observe);
         await DieAsync(app, 205);
 
         Clock.Advance(TimeSpan.FromMinutes(2));
@@ -89,14 +87,14 @@ public sealed class HousekeepingTests : ReplayFixture
             () => _observer.Events.Count(told => told.Kind == EntryEventKind.Deleted) == 203, "every deletion is told");
         Assert.All(
             _observer.Events.Where(told => told.Kind == EntryEventKind.Deleted),
-            told => Assert.Equal("There were more than 2 (MaxDeadLetters).", told.Reason));
+            told => Assert.Equal("There were more than 2 (MaxCount).", told.Reason));
     }
 
     [Fact]
     public async Task House_is_kept_once_in_a_replay_interval_by_a_queue_that_is_paused_too()
     {
         var interval = TimeSpan.FromMinutes(1);
-        await using var app = Create(sync => (sync.MaxDeadLetters, sync.ReplayInterval) = (0, interval));
+        await using var app = Create(sync => (sync.DeadLetters.MaxCount, sync.Replay.Interval) = (0, interval));
         await app.Sync.StartAsync();
         await app.Queue.PauseAsync("Night.");
         // The house is kept now, and not again before the interval is over: else the dead letter could be gone before it is counted.
@@ -104,7 +102,8 @@ public sealed class HousekeepingTests : ReplayFixture
         var kept = Clock.GetUtcNow();
         await DieAsync(app, 1);
 
-        await AdvanceUntilAsync(() => app.Queue.CountAsync().AsTask().GetAwaiter().GetResult().Dead == 0, "the dead letter is deleted");
+        await AdvanceUntilAsync(
+            () => app.Queue.CountAsync().AsTask().GetAwaiter().GetResult().DeadLettered == 0, "the dead letter is deleted");
 
         Assert.True(Clock.GetUtcNow() - kept >= interval);
     }
@@ -118,7 +117,7 @@ public sealed class HousekeepingTests : ReplayFixture
         Clock.Advance(TimeSpan.FromDays(10_000));
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal(1, (await app.Queue.CountAsync()).Dead);
+        Assert.Equal(1, (await app.Queue.CountAsync()).DeadLettered);
     }
 
     /// <summary>Makes dead letters of requests that have expired already.</summary>
@@ -131,19 +130,19 @@ public sealed class HousekeepingTests : ReplayFixture
         }
 
         Assert.Null(await app.Queue.ShiftAsync());
-        Assert.Equal(count, (await app.Queue.CountAsync()).Dead);
+        Assert.Equal(count, (await app.Queue.CountAsync()).DeadLettered);
     }
 
     private static void DiscardAfterAMinute(BackgroundSyncOptions sync) =>
-        (sync.DiscardExpired, sync.MaxRetentionTime) = (true, TimeSpan.FromMinutes(1));
+        (sync.DeadLetters.DiscardExpired, sync.MaxRetentionTime) = (true, TimeSpan.FromMinutes(1));
 
     private void Observe(IServiceCollection services) => services.AddSingleton<IBackgroundSyncObserver>(_observer);
 
     private async Task AssertDiscardedAsync(TestApplication app)
     {
         Assert.Equal(default, await app.Queue.CountAsync());
-        await _observer.ToldAsync(EntryEventKind.Dead);
-        Assert.Equal(DeadLetterReason.Expired, _observer.The(EntryEventKind.Dead).DeadLetter!.Reason);
+        await _observer.ToldAsync(EntryEventKind.DeadLettered);
+        Assert.Equal(DeadLetterCause.Expired, _observer.The(EntryEventKind.DeadLettered).DeadLetter!.Cause);
         Assert.Single(app.Logs.Lines, line => line.EventId == 2030 && line.Message.Contains("Expired", StringComparison.Ordinal));
         Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 2005);
     }

@@ -1,10 +1,9 @@
-using BgSync.Http.Queues;
 using BgSync.Http.Replay;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -92,7 +91,7 @@ public sealed class LaneTests : ReplayFixture
         await using var app = Create(sync =>
         {
             LaneByPath(sync);
-            sync.MaxConcurrentLanes = 4;
+            sync.Replay.MaxConcurrentLanes = 4;
         });
         await server.StopAsync();
         for (var i = 0; i < 5; i++)
@@ -139,7 +138,7 @@ public sealed class LaneTests : ReplayFixture
         };
         loop.Wake();
 
-        Assert.Equal(new ReplaySummary(Delivered: 3, Dead: 0, Remaining: 0, Completed: true), await replaying);
+        Assert.Equal(new ReplaySummary(Delivered: 3, DeadLettered: 0, Remaining: 0, Completed: true), await replaying);
     }
 
     [Fact]
@@ -163,7 +162,7 @@ public sealed class LaneTests : ReplayFixture
         };
 
         Assert.Equal(
-            new ReplaySummary(Delivered: 2, Dead: 0, Remaining: 0, Completed: true),
+            new ReplaySummary(Delivered: 2, DeadLettered: 0, Remaining: 0, Completed: true),
             await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan));
     }
 
@@ -241,7 +240,7 @@ public sealed class LaneTests : ReplayFixture
         });
         await using var app = Create(sync =>
         {
-            sync.MaxConcurrentLanes = 1;
+            sync.Replay.MaxConcurrentLanes = 1;
             sync.LaneBy(request => request.RequestUri!.AbsoluteUri);
         });
         await busy.StopAsync();
@@ -294,7 +293,7 @@ public sealed class LaneTests : ReplayFixture
         var observer = new RecordingObserver();
         await using var server = BadServer();
         await using var app = Create(
-            sync => sync.SkipAfterAttempts = 3, services: services => services.AddSingleton<IBackgroundSyncObserver>(observer));
+            sync => sync.Retry.SkipAfterAttempts = 3, services: services => services.AddSingleton<IBackgroundSyncObserver>(observer));
         await QueueWhileDownAsync(app, server, "bad", "1", "2");
 
         await ReplayAsync(app, 2);
@@ -318,7 +317,7 @@ public sealed class LaneTests : ReplayFixture
     {
         using var directory = new TempDirectory();
         await using var server = BadServer();
-        static void Skip(BackgroundSyncOptions sync) => (sync.SkipAfterAttempts, sync.MaxAttempts) = (2, 4);
+        static void Skip(BackgroundSyncOptions sync) => (sync.Retry.SkipAfterAttempts, sync.Retry.MaxAttempts) = (2, 4);
         await using (var app = Create(Skip, directory))
         {
             await QueueWhileDownAsync(app, server, "bad", "1");
@@ -332,7 +331,7 @@ public sealed class LaneTests : ReplayFixture
         Assert.Equal(["1", "2"], server.Requests.Select(request => request.Text).Where(text => text != "bad"));
         Assert.Equal(4, server.Requests.Count(request => request.Text == "bad"));
         var letter = Assert.Single(await restarted.DeadLettersAsync());
-        Assert.Equal((DeadLetterReason.Exhausted, "#1"), (letter.Reason, letter.Entry!.Lane));
+        Assert.Equal((DeadLetterCause.Exhausted, "#1"), (letter.Cause, letter.Entry!.Lane));
         Assert.Single(restarted.Logs.Lines, line => line.EventId == 2005);
         Assert.DoesNotContain(restarted.Logs.Lines, line => line.EventId == 2031);
     }
@@ -340,7 +339,7 @@ public sealed class LaneTests : ReplayFixture
     [Fact]
     public async Task Being_offline_skips_nobody()
     {
-        await using var app = Create(static sync => sync.SkipAfterAttempts = 1);
+        await using var app = Create(static sync => sync.Retry.SkipAfterAttempts = 1);
         await QueueAsync(app, new Uri($"http://127.0.0.1:{RawServer.RefusedPort()}/"), "body");
 
         await ReplayAsync(app, 3);
@@ -352,12 +351,12 @@ public sealed class LaneTests : ReplayFixture
     public async Task A_skipped_entry_holds_back_no_live_request_of_its_lane()
     {
         await using var server = BadServer();
-        await using var app = Create(static sync => (sync.SkipAfterAttempts, sync.Overtaking) = (2, Overtaking.Never));
+        await using var app = Create(static sync => (sync.Retry.SkipAfterAttempts, sync.Overtaking) = (2, Overtaking.Never));
         await QueueWhileDownAsync(app, server, "bad", "1");
         await QueueAsync(app, server.Uri, "2");
 
         // The attempt that is made in its place is the one after which the lane goes on.
-        using var reply = await app.Client.PostAsync(server.Uri, new StringContent("3"));
+        using var response = await app.Client.PostAsync(server.Uri, new StringContent("3"));
 
         Assert.Equal(["bad", "bad", "1", "2", "3"], server.Requests.Select(request => request.Text));
         Assert.Equal("#1", Assert.Single(await app.EntriesAsync()).Lane);

@@ -1,8 +1,7 @@
-using BgSync.Http.Queues;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -23,7 +22,7 @@ public sealed class LeaseTests : ReplayFixture
         _answer.SetResult();
         await stopping;
 
-        Assert.Equal(0, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(0, (await app.Queue.CountAsync()).Pending);
         Assert.Contains(app.Logs.Lines, line => line.EventId == 2003);
     }
 
@@ -101,7 +100,7 @@ public sealed class LeaseTests : ReplayFixture
 
         await AdvanceUntilAsync(() => app.Logs.Lines.Any(line => line.EventId == 2006), "the lost lease is noticed");
 
-        Assert.Equal(1, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(1, (await app.Queue.CountAsync()).Pending);
         Assert.DoesNotContain(app.Logs.Lines, line => line.EventId is 2003 or 2004);
         _answer.SetResult();
     }
@@ -114,7 +113,7 @@ public sealed class LeaseTests : ReplayFixture
         var failures = 5;
         _store!.Before = operation =>
         {
-            if (operation == nameof(IQueueStore.CompleteAsync) && failures-- > 0)
+            if (operation == FaultyStore.Complete && failures-- > 0)
             {
                 throw new QueueStoreException(StoreFault.Full, "The disk is full.");
             }
@@ -165,9 +164,9 @@ public sealed class LeaseTests : ReplayFixture
             () => app.Client.PostAsync($"http://127.0.0.1:{RawServer.RefusedPort()}/", new StringContent("order")));
 
         Assert.Equal(HttpRequestError.ConnectionError, failure.HttpRequestError);
-        Assert.Equal("The disk is full. Make room.", NotQueued.ReasonOf(failure));
+        Assert.Equal("The disk is full. Make room.", failure.GetNotQueuedReason());
         Assert.Contains(app.Logs.Lines, line => line.EventId == 2001);
-        Assert.Equal(0, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(0, (await app.Queue.CountAsync()).Pending);
     }
 
     /// <summary>A server that answers when <see cref="_answer"/> is set.</summary>

@@ -1,11 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
-using BgSync.Http.Queues;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -28,7 +27,7 @@ public sealed class PrerequisiteTests : ReplayFixture
 
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
         Assert.Equal(["/orders", "/orders", "/orders", "/lines"], Targets(server));
-        Assert.Equal((2, 0, 0), (summary.Delivered, summary.Dead, summary.Remaining));
+        Assert.Equal((2, 0, 0), (summary.Delivered, summary.DeadLettered, summary.Remaining));
     }
 
     [Fact]
@@ -120,18 +119,18 @@ public sealed class PrerequisiteTests : ReplayFixture
 
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal((1, 3, 0), (summary.Delivered, summary.Dead, summary.Remaining));
+        Assert.Equal((1, 3, 0), (summary.Delivered, summary.DeadLettered, summary.Remaining));
         Assert.Equal(["/orders", "/notes"], Targets(server));
         var letters = await app.DeadLettersAsync();
         Assert.Equal(
             [
-                (order, DeadLetterReason.Rejected, "The server answered 422."),
-                (line, DeadLetterReason.PrerequisiteFailed,
+                (order, DeadLetterCause.Rejected, "The server answered 422."),
+                (line, DeadLetterCause.PrerequisiteFailed,
                     $"Entry {order}, which was to be delivered first, became a dead letter (Rejected): The server answered 422."),
-                (note, DeadLetterReason.PrerequisiteFailed,
+                (note, DeadLetterCause.PrerequisiteFailed,
                     $"Entry {line}, which was to be delivered first, became a dead letter (PrerequisiteFailed)."),
             ],
-            letters.Select(letter => (letter.Id, letter.Reason, letter.Error!)));
+            letters.Select(letter => (letter.Id, letter.Cause, letter.Error!)));
     }
 
     [Fact]
@@ -167,8 +166,8 @@ public sealed class PrerequisiteTests : ReplayFixture
 
         var letter = Assert.Single(await app.DeadLettersAsync(), letter => letter.Id == line);
         Assert.Equal(
-            (DeadLetterReason.PrerequisiteFailed, $"Entry {order}, which was to be delivered first, failed, and was put back since."),
-            (letter.Reason, letter.Error));
+            (DeadLetterCause.PrerequisiteFailed, $"Entry {order}, which was to be delivered first, failed, and was put back since."),
+            (letter.Cause, letter.Error));
         Assert.Equal(["/orders"], Targets(server));
     }
 
@@ -194,9 +193,9 @@ public sealed class PrerequisiteTests : ReplayFixture
 
         var letter = Assert.Single(await app.DeadLettersAsync());
         Assert.Equal(
-            (line, DeadLetterReason.PrerequisiteFailed,
+            (line, DeadLetterCause.PrerequisiteFailed,
                 $"Entry {order}, which was to be delivered first, was removed, or its receipt is gone."),
-            (letter.Id, letter.Reason, letter.Error));
+            (letter.Id, letter.Cause, letter.Error));
         Assert.Empty(server.Requests);
     }
 
@@ -212,7 +211,7 @@ public sealed class PrerequisiteTests : ReplayFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         var letter = Assert.Single(await app.DeadLettersAsync());
-        Assert.Equal((line, DeadLetterReason.Expired), (letter.Id, letter.Reason));
+        Assert.Equal((line, DeadLetterCause.Expired), (letter.Id, letter.Cause));
         Assert.Equal(order, Assert.Single(await app.EntriesAsync()).Id);
     }
 
@@ -228,8 +227,8 @@ public sealed class PrerequisiteTests : ReplayFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal(
-            [DeadLetterReason.Expired, DeadLetterReason.PrerequisiteFailed],
-            (await app.DeadLettersAsync()).Select(letter => letter.Reason));
+            [DeadLetterCause.Expired, DeadLetterCause.PrerequisiteFailed],
+            (await app.DeadLettersAsync()).Select(letter => letter.Cause));
         Assert.Empty(server.Requests);
     }
 
@@ -261,7 +260,7 @@ public sealed class PrerequisiteTests : ReplayFixture
 
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal((1001, 0, 0), (summary.Delivered, summary.Dead, summary.Remaining));
+        Assert.Equal((1001, 0, 0), (summary.Delivered, summary.DeadLettered, summary.Remaining));
         Assert.Equal("/orders", Targets(server).First());
         Assert.Equal(1001, Targets(server).Distinct().Count());
     }
@@ -416,9 +415,9 @@ public sealed class PrerequisiteTests : ReplayFixture
         LaneByPath(sync);
         sync.OnReplaying = (context, _) =>
         {
-            if (context.Prerequisite is { Reply: { } reply })
+            if (context.Prerequisite is { Response: { } response })
             {
-                var id = JsonDocument.Parse(reply.Body).RootElement.GetProperty("id").GetInt64();
+                var id = JsonDocument.Parse(response.Body).RootElement.GetProperty("id").GetInt64();
                 var address = context.Request.RequestUri!.AbsoluteUri;
                 context.Request.RequestUri = new(
                     address.Replace("tmp-17", id.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));

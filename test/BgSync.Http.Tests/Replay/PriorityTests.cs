@@ -1,6 +1,4 @@
-using BgSync.Http.Queues;
-using BgSync.Http.Requests;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -30,7 +28,7 @@ public sealed class PriorityTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = Create(sync =>
         {
-            sync.MaxConcurrentLanes = 1;
+            sync.Replay.MaxConcurrentLanes = 1;
             sync.LaneBy(request => request.RequestUri!.AbsolutePath);
         });
         await server.StopAsync();

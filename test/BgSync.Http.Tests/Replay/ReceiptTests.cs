@@ -1,12 +1,10 @@
 using System.Text;
-using BgSync.Http.Queues;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What can be asked of an entry that has ended, and what is kept of its reply.</summary>
+/// <summary>What can be asked of an entry that has ended, and what is kept of its response.</summary>
 public sealed class ReceiptTests : ReplayFixture
 {
     [Fact]
@@ -22,9 +20,9 @@ public sealed class ReceiptTests : ReplayFixture
 
         var receipt = await ReceiptAsync(app, id);
         Assert.Equal((id, TestApplication.QueueName, ReceiptState.Delivered), (receipt.Id, receipt.Queue, receipt.State));
-        Assert.Equal((Clock.GetUtcNow(), 201, null, null), (receipt.At, receipt.StatusCode, receipt.Reason, receipt.Error));
-        AssertKept("made", isWhole: true, receipt.Reply);
-        Assert.Equal([new("X-Many", "1"), new("X-Many", "2"), new("Content-Type", "text/plain")], receipt.Reply!.Headers);
+        Assert.Equal((Clock.GetUtcNow(), 201, null, null), (receipt.At, receipt.StatusCode, receipt.Cause, receipt.Error));
+        AssertKept("made", isWhole: true, receipt.Response);
+        Assert.Equal([new("X-Many", "1"), new("X-Many", "2"), new("Content-Type", "text/plain")], receipt.Response!.Headers);
     }
 
     [Fact]
@@ -41,7 +39,7 @@ public sealed class ReceiptTests : ReplayFixture
 
         await using var second = Create(directory: directory);
 
-        AssertKept("made", isWhole: true, (await ReceiptAsync(second, id)).Reply);
+        AssertKept("made", isWhole: true, (await ReceiptAsync(second, id)).Response);
     }
 
     [Fact]
@@ -51,12 +49,12 @@ public sealed class ReceiptTests : ReplayFixture
             200,
             ("Set-Cookie", "id=secret"), ("X-Token", "secret"), ("Authorization", "secret"), ("Keep-Alive", "timeout=5"),
             ("Proxy-Authenticate", "Basic"), ("ETag", "\"1\"")));
-        await using var app = Create(sync => sync.SecretHeaders.Add("x-token"));
+        await using var app = Create(sync => sync.Capture.SecretHeaders.Add("x-token"));
         var id = await QueueOneAsync(app, server);
 
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal([new("ETag", "\"1\"")], (await ReceiptAsync(app, id)).Reply!.Headers);
+        Assert.Equal([new("ETag", "\"1\"")], (await ReceiptAsync(app, id)).Response!.Headers);
     }
 
     [Theory]
@@ -66,27 +64,27 @@ public sealed class ReceiptTests : ReplayFixture
     public async Task A_body_is_kept_up_to_the_limit(int limit, string kept, bool isWhole)
     {
         await using var server = new RawServer(Scripts.Respond(200, "made"));
-        await using var app = Create(sync => sync.ReplyBodyLength = limit);
+        await using var app = Create(sync => sync.Receipts.ResponseBodyLength = limit);
         var id = await QueueOneAsync(app, server);
 
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        AssertKept(kept, isWhole, (await ReceiptAsync(app, id)).Reply);
+        AssertKept(kept, isWhole, (await ReceiptAsync(app, id)).Response);
     }
 
     [Fact]
     public async Task With_a_limit_of_zero_no_more_than_the_status_is_kept()
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(200, "made"), Scripts.Respond(422, "bad")));
-        await using var app = Create(sync => sync.ReplyBodyLength = 0);
+        await using var app = Create(sync => sync.Receipts.ResponseBodyLength = 0);
         var delivered = await QueueOneAsync(app, server);
         var dead = await QueueOneAsync(app, server);
 
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        var receipts = (Delivered: await ReceiptAsync(app, delivered), Dead: await ReceiptAsync(app, dead));
-        Assert.Equal((200, null), (receipts.Delivered.StatusCode, receipts.Delivered.Reply));
-        Assert.Equal((422, null), (receipts.Dead.StatusCode, receipts.Dead.Reply));
+        var receipts = (Delivered: await ReceiptAsync(app, delivered), DeadLettered: await ReceiptAsync(app, dead));
+        Assert.Equal((200, null), (receipts.Delivered.StatusCode, receipts.Delivered.Response));
+        Assert.Equal((422, null), (receipts.DeadLettered.StatusCode, receipts.DeadLettered.Response));
     }
 
     [Fact]
@@ -98,7 +96,7 @@ public sealed class ReceiptTests : ReplayFixture
 
         Assert.Equal(1, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
 
-        AssertKept("but ten", isWhole: false, (await ReceiptAsync(app, id)).Reply);
+        AssertKept("but ten", isWhole: false, (await ReceiptAsync(app, id)).Response);
         Assert.Single(server.Requests);
     }
 
@@ -111,7 +109,7 @@ public sealed class ReceiptTests : ReplayFixture
 
         Assert.Equal(1, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
 
-        AssertKept(new string('x', 4096), isWhole: false, (await ReceiptAsync(app, id)).Reply);
+        AssertKept(new string('x', 4096), isWhole: false, (await ReceiptAsync(app, id)).Response);
     }
 
     [Theory]
@@ -130,7 +128,7 @@ public sealed class ReceiptTests : ReplayFixture
         Assert.Equal(1, (await replaying).Delivered);
         var receipt = await ReceiptAsync(app, id);
         Assert.True(receipt.At - began >= TimeSpan.FromSeconds(seconds), $"{receipt.At - began}");
-        AssertKept("but ten", isWhole: false, receipt.Reply);
+        AssertKept("but ten", isWhole: false, receipt.Response);
         Assert.Single(server.Requests);
     }
 
@@ -142,7 +140,7 @@ public sealed class ReceiptTests : ReplayFixture
         var id = await QueueOneAsync(app, server);
         await AdvanceUntilAsync(() => server.Requests.Count == 1, "the entry is sent");
         await Eventually.TrueAsync(() => app.Logs.Lines.Any(line => line.Category.EndsWith("ClientHandler", StringComparison.Ordinal)
-            && line.Message.Contains("200", StringComparison.Ordinal)), "the reply has begun");
+            && line.Message.Contains("200", StringComparison.Ordinal)), "the response has begun");
 
         await app.Sync.StopAsync(new CancellationToken(canceled: true));
 
@@ -174,7 +172,7 @@ public sealed class ReceiptTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200, body, ("Content-Language", "en")));
         await using var app = Create(sync =>
         {
-            sync.ReplyBodyLength = limit;
+            sync.Receipts.ResponseBodyLength = limit;
             sync.OnReplayed = async (context, token) =>
             {
                 seen.Add(context.Response.Content.Headers.ContentLanguage.Single());
@@ -187,7 +185,7 @@ public sealed class ReceiptTests : ReplayFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal(["en", body, body], seen);
-        Assert.Equal(limit == 0 ? null : limit, (await ReceiptAsync(app, id)).Reply?.Body.Length);
+        Assert.Equal(limit == 0 ? null : limit, (await ReceiptAsync(app, id)).Response?.Body.Length);
     }
 
     [Theory]
@@ -201,7 +199,7 @@ public sealed class ReceiptTests : ReplayFixture
         await using var server = new RawServer(Scripts.TruncateBody(200));
         await using var app = Create(sync =>
         {
-            sync.ReplyBodyLength = limit;
+            sync.Receipts.ResponseBodyLength = limit;
             sync.OnReplayed = async (context, token) =>
             {
                 for (var i = 0; i < 2; i++)
@@ -235,8 +233,8 @@ public sealed class ReceiptTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(422, "no such product", ("X-Trace", "7")));
         await using var app = Create(sync =>
         {
-            sync.ReplyBodyLength = 7;
-            sync.OnEntryDead = (letter, _) =>
+            sync.Receipts.ResponseBodyLength = 7;
+            sync.OnDeadLettered = (letter, _) =>
             {
                 told = letter;
                 return Task.CompletedTask;
@@ -247,28 +245,28 @@ public sealed class ReceiptTests : ReplayFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         var receipt = await ReceiptAsync(app, id);
-        Assert.Equal((ReceiptState.Dead, DeadLetterReason.Rejected, 422), (receipt.State, receipt.Reason, receipt.StatusCode));
+        Assert.Equal((ReceiptState.DeadLettered, DeadLetterCause.Rejected, 422), (receipt.State, receipt.Cause, receipt.StatusCode));
         Assert.Equal("The server answered 422.", receipt.Error);
-        AssertKept("no such", isWhole: false, receipt.Reply);
-        AssertKept("no such", isWhole: false, Assert.Single(await app.DeadLettersAsync()).Reply);
-        Assert.Equal([new("X-Trace", "7")], Assert.Single(await app.DeadLettersAsync()).Reply!.Headers);
+        AssertKept("no such", isWhole: false, receipt.Response);
+        AssertKept("no such", isWhole: false, Assert.Single(await app.DeadLettersAsync()).Response);
+        Assert.Equal([new("X-Trace", "7")], Assert.Single(await app.DeadLettersAsync()).Response!.Headers);
         await Eventually.TrueAsync(() => told is not null, "the hook is told");
-        AssertKept("no such", isWhole: false, told!.Reply);
+        AssertKept("no such", isWhole: false, told!.Response);
     }
 
     [Fact]
     public async Task An_exhausted_entry_keeps_its_last_reply()
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(500, "first"), Scripts.Respond(503, "last")));
-        await using var app = Create(sync => sync.MaxAttempts = 2);
+        await using var app = Create(sync => sync.Retry.MaxAttempts = 2);
         var id = await QueueOneAsync(app, server);
 
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         var receipt = await ReceiptAsync(app, id);
-        Assert.Equal((DeadLetterReason.Exhausted, 503), (receipt.Reason, receipt.StatusCode));
-        AssertKept("last", isWhole: true, receipt.Reply);
+        Assert.Equal((DeadLetterCause.Exhausted, 503), (receipt.Cause, receipt.StatusCode));
+        AssertKept("last", isWhole: true, receipt.Response);
     }
 
     [Fact]
@@ -299,14 +297,15 @@ public sealed class ReceiptTests : ReplayFixture
         await app.Queue.DeleteDeadLetterAsync(id);
 
         Assert.Equal(
-            (ReceiptState.Dead, DeadLetterReason.Rejected), ((await ReceiptAsync(app, id)).State, (await ReceiptAsync(app, id)).Reason));
+            (ReceiptState.DeadLettered, DeadLetterCause.Rejected), (
+                (await ReceiptAsync(app, id)).State, (await ReceiptAsync(app, id)).Cause));
     }
 
     [Fact]
     public async Task Receipts_are_forgotten_when_they_are_older_than_their_retention_and_not_before()
     {
         await using var server = new RawServer(Scripts.Respond(200));
-        await using var app = Create(sync => sync.ReceiptRetention = TimeSpan.FromHours(1));
+        await using var app = Create(sync => sync.Receipts.Retention = TimeSpan.FromHours(1));
         List<long> old = [];
         for (var i = 0; i < 205; i++)
         {
@@ -336,8 +335,8 @@ public sealed class ReceiptTests : ReplayFixture
     public async Task Receipts_may_be_kept_for_ever_or_not_at_all()
     {
         await using var server = new RawServer(Scripts.Respond(200));
-        await using var ever = Create(sync => sync.ReceiptRetention = Timeout.InfiniteTimeSpan);
-        await using var never = Create(sync => sync.ReceiptRetention = TimeSpan.Zero);
+        await using var ever = Create(sync => sync.Receipts.Retention = Timeout.InfiniteTimeSpan);
+        await using var never = Create(sync => sync.Receipts.Retention = TimeSpan.Zero);
         var kept = await QueueOneAsync(ever, server);
         var dropped = await QueueOneAsync(never, server);
 
@@ -361,6 +360,6 @@ public sealed class ReceiptTests : ReplayFixture
 
     private static async Task<Receipt> ReceiptAsync(TestApplication app, long id) => (await app.Queue.GetReceiptAsync(id))!;
 
-    private static void AssertKept(string body, bool isWhole, StoredReply? kept) =>
+    private static void AssertKept(string body, bool isWhole, StoredResponse? kept) =>
         Assert.Equal((body, isWhole), (Encoding.UTF8.GetString(kept!.Body.Span), kept.IsWhole));
 }

@@ -1,7 +1,5 @@
-using BgSync.Http.Queues;
-using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -47,8 +45,8 @@ public abstract class ReplayFixture
     {
         var counts = default(QueueCounts);
         await Eventually.TrueAsync(
-            () => (counts = app.Queue.CountAsync().AsTask().GetAwaiter().GetResult()).Live == 0, "the queue is empty");
-        Assert.Equal(0, counts.Dead);
+            () => (counts = app.Queue.CountAsync().AsTask().GetAwaiter().GetResult()).Pending == 0, "the queue is empty");
+        Assert.Equal(0, counts.DeadLettered);
     }
 
     /// <summary>Waits until the loop sleeps, and lets time pass to when it wakes.</summary>

@@ -1,8 +1,6 @@
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -215,8 +213,8 @@ public sealed class RetryDelayTests : ReplayFixture
 
     private static void Wait(BackgroundSyncOptions options, params TimeSpan[] delays)
     {
-        options.ReplayInterval = TimeSpan.FromHours(1);
-        Array.ForEach(delays, options.RetryDelays.Add);
+        options.Replay.Interval = TimeSpan.FromHours(1);
+        Array.ForEach(delays, options.Retry.Delays.Add);
     }
 
     private static Task RaiseAsync(TestApplication app)
@@ -228,7 +226,7 @@ public sealed class RetryDelayTests : ReplayFixture
     private static bool IsNetworkLook(LogCollector.LogLine line) =>
         line.EventId == 3000 && line.Message.Contains("Network", StringComparison.Ordinal);
 
-    private static async Task<StoredEntry> FirstAsync(TestApplication app) => (await app.EntriesAsync())[0];
+    private static async Task<QueuedEntry> FirstAsync(TestApplication app) => (await app.EntriesAsync())[0];
 
     private async Task<TestApplication> StartOfflineAsync(Action<BackgroundSyncOptions> configure)
     {

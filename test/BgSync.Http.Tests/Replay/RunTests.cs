@@ -1,9 +1,9 @@
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -88,7 +88,7 @@ public sealed class RunTests : ReplayFixture
             () => app.Logs.Lines.Count(static line => line.EventId == 2003) == _bodies.Length - 1, "all others are delivered");
 
         Assert.Equal(_bodies, server.Requests.Select(static request => request.Text));
-        Assert.Equal(DeadLetterReason.Rejected, Assert.Single(await app.DeadLettersAsync()).Reason);
+        Assert.Equal(DeadLetterCause.Rejected, Assert.Single(await app.DeadLettersAsync()).Cause);
     }
 
     [Fact]
@@ -107,9 +107,9 @@ public sealed class RunTests : ReplayFixture
 
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal((_bodies.Length - 1, 1, 0), (summary.Delivered, summary.Dead, summary.Remaining));
+        Assert.Equal((_bodies.Length - 1, 1, 0), (summary.Delivered, summary.DeadLettered, summary.Remaining));
         Assert.Equal(_bodies.Where(static body => body != $"{Middle}"), server.Requests.Select(static request => request.Text));
-        Assert.Equal(DeadLetterReason.Unreadable, Assert.Single(await app.DeadLettersAsync()).Reason);
+        Assert.Equal(DeadLetterCause.Unreadable, Assert.Single(await app.DeadLettersAsync()).Cause);
     }
 
     [Fact]
@@ -168,7 +168,7 @@ public sealed class RunTests : ReplayFixture
         _store!.Before = operation =>
         {
             // The first ones lease the next one at one stroke.
-            if (operation == nameof(IQueueStore.CompleteAsync) && ++completions == 3)
+            if (operation == FaultyStore.Complete && ++completions == 3)
             {
                 stopping = app.Sync.StopAsync(new CancellationToken(canceled: true));
             }
@@ -189,7 +189,7 @@ public sealed class RunTests : ReplayFixture
         var failures = 5;
         _store!.Before = operation =>
         {
-            if (operation == nameof(IQueueStore.CompleteAsync) && server.Requests.Count >= Middle && failures-- > 0)
+            if (operation == FaultyStore.Complete && server.Requests.Count >= Middle && failures-- > 0)
             {
                 throw new QueueStoreException(StoreFault.Full, "The disk is full.");
             }
@@ -223,7 +223,7 @@ public sealed class RunTests : ReplayFixture
         await AdvanceUntilAsync(() => app.Logs.Lines.Any(static line => line.EventId == 2006), "the lost lease is noticed");
 
         Assert.Equal(Middle, server.Requests.Count);
-        Assert.Equal(_bodies.Length - Middle + 1, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(_bodies.Length - Middle + 1, (await app.Queue.CountAsync()).Pending);
         answer.SetResult();
     }
 
@@ -242,7 +242,7 @@ public sealed class RunTests : ReplayFixture
 
         Assert.Equal(Middle, server.Requests.Count);
         Assert.Single(app.Logs.Lines, static line => line.EventId == 2006);
-        Assert.InRange((await app.Queue.CountAsync()).Live, _bodies.Length - Middle + 1, _bodies.Length);
+        Assert.InRange((await app.Queue.CountAsync()).Pending, _bodies.Length - Middle + 1, _bodies.Length);
     }
 
     [Fact]
@@ -256,7 +256,7 @@ public sealed class RunTests : ReplayFixture
 
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal(_bodies.Length - Middle + 1, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(_bodies.Length - Middle + 1, (await app.Queue.CountAsync()).Pending);
         Assert.Contains(app.Logs.Lines, static line => line.EventId == 3010);
         Clock.Advance(TimeSpan.FromMinutes(1));
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);

@@ -1,7 +1,4 @@
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
-using BgSync.Http.Replay;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -64,7 +61,7 @@ public sealed class SyncTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = await StartAsync(sync =>
         {
-            sync.MinBackoff = TimeSpan.FromMinutes(1);
+            sync.Retry.MinBackoff = TimeSpan.FromMinutes(1);
             sync.OnSync = (context, _) =>
             {
                 Note(context);
@@ -90,14 +87,14 @@ public sealed class SyncTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = await StartAsync(sync =>
         {
-            sync.ReplayInterval = TimeSpan.FromDays(1);
-            sync.MinBackoff = sync.MaxBackoff = TimeSpan.FromMinutes(5);
-            sync.MaxAttempts = byMaxAttempts ? 3 : sync.MaxAttempts;
+            sync.Replay.Interval = TimeSpan.FromDays(1);
+            sync.Retry.MinBackoff = sync.Retry.MaxBackoff = TimeSpan.FromMinutes(5);
+            sync.Retry.MaxAttempts = byMaxAttempts ? 3 : sync.Retry.MaxAttempts;
             foreach (var delay in byMaxAttempts
                 ? []
                 : (TimeSpan[])[TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(5), Timeout.InfiniteTimeSpan])
             {
-                sync.RetryDelays.Add(delay);
+                sync.Retry.Delays.Add(delay);
             }
 
             sync.OnSync = (context, _) =>
@@ -134,8 +131,8 @@ public sealed class SyncTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = await StartAsync(sync =>
         {
-            sync.ReplayInterval = TimeSpan.FromDays(1);
-            sync.MinBackoff = TimeSpan.FromMinutes(1);
+            sync.Replay.Interval = TimeSpan.FromDays(1);
+            sync.Retry.MinBackoff = TimeSpan.FromMinutes(1);
             sync.OnSync = async (context, token) =>
             {
                 Note(context);
@@ -240,7 +237,7 @@ public sealed class SyncTests : ReplayFixture
         await app.Sync.StopAsync();
 
         await Eventually.TrueAsync(() => cancelled, "the hook has seen it");
-        Assert.Equal(1, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(1, (await app.Queue.CountAsync()).Pending);
         Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 3030);
     }
 

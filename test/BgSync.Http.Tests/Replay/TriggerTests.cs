@@ -1,10 +1,7 @@
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
@@ -87,9 +84,9 @@ public sealed class TriggerTests : ReplayFixture
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = await StartAsync(sync =>
         {
-            sync.TriggerJitter = TimeSpan.FromSeconds(30);
-            sync.MinBackoff = sync.MaxBackoff = TimeSpan.FromHours(1);
-            sync.ReplayInterval = TimeSpan.FromHours(2);
+            sync.Replay.TriggerJitter = TimeSpan.FromSeconds(30);
+            sync.Retry.MinBackoff = sync.Retry.MaxBackoff = TimeSpan.FromHours(1);
+            sync.Replay.Interval = TimeSpan.FromHours(2);
         });
         await AdvanceUntilAsync(() => app.Logs.Lines.Any(line => line.EventId == 3000), "the start is over");
         await QueueWhileDownAsync(app, server, "1");
@@ -133,7 +130,7 @@ public sealed class TriggerTests : ReplayFixture
 
         var summary = await app.Sync.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal(new ReplaySummary(Delivered: 1, Dead: 1, Remaining: 1, Completed: true), summary);
+        Assert.Equal(new ReplaySummary(Delivered: 1, DeadLettered: 1, Remaining: 1, Completed: true), summary);
     }
 
     [Fact]

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Storage;

@@ -1,10 +1,10 @@
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing.Storage;
+using TestKit.Storage;
 
 namespace BgSync.Http.Tests.Storage;
 
 public sealed class MemoryStoreContractTests : StoreContractTests
 {
-    protected override IQueueStore OpenStore() => new MemoryQueueStore(Clock);
+    private protected override IQueueStore OpenStore() => new MemoryQueueStore(Clock);
 }

@@ -1,5 +1,5 @@
 using BgSync.Http.Storage.Files;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Storage;

@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
-using BgSync.Http.Requests;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.Logging;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Storage;
@@ -189,9 +189,9 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         Assert.Equal(new QueueCounts(299, 1, 299 * 100), await store.CountAsync(Queue, Cancellation));
         var dead = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
         Assert.Equal("/entry-0-", dead.Entry!.Request.Uri.AbsolutePath);
-        Assert.Equal("no"u8.ToArray(), dead.Reply!.Body.ToArray());
+        Assert.Equal("no"u8.ToArray(), dead.Response!.Body.ToArray());
         await store.DeleteDeadLetterAsync(Queue, dead.Id, Cancellation);
-        Assert.Equal(DeadLetterReason.Rejected, (await store.GetReceiptAsync(Queue, dead.Id, Cancellation))!.Reason);
+        Assert.Equal(DeadLetterCause.Rejected, (await store.GetReceiptAsync(Queue, dead.Id, Cancellation))!.Cause);
         AssertMovedAside(damaged, "299 entries and 1 dead letters");
 
         var head = await LeaseOneAsync(store);
@@ -217,7 +217,7 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         Assert.Equal(paths.OrderBy(Number), paths);
         Assert.Equal(1, Number(paths[0]));
         Assert.Equal(299, Number(paths[^1]));
-        Assert.Equal(paths.Count, (await store.CountAsync(Queue, Cancellation)).Live);
+        Assert.Equal(paths.Count, (await store.CountAsync(Queue, Cancellation)).Pending);
         Assert.NotNull(await store.GetPauseAsync(Queue, Cancellation));
         AssertMovedAside(damaged, $"{paths.Count} entries and 1 dead letters");
         Assert.True((await store.AddAsync(Entry("/entry-300-"), Cancellation)).Id > 300);
@@ -240,7 +240,7 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
             await first.AddAsync(Entry("/alive", "alive"), Cancellation);
             dead = (await first.AddAsync(Entry("/dead", "dead"), Cancellation)).Id;
             var leased = await first.LeaseLaneAsync(Queue, "dead", LeaseTime, Cancellation);
-            await first.BuryAsync(leased!.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+            await first.SettleAsync(leased!.Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation);
         }
 
         BreakRootOf("sqlite_sequence");
@@ -320,7 +320,8 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         var first = Open();
         var failed = Entry() with { Attempts = 1, LastError = "HTTP 503", LastStatusCode = 503 };
         var dead = (await first.AddAsync(failed, Cancellation)).Id;
-        await first.BuryAsync((await LeaseOneAsync(first)).Lease, new DeathCertificate(DeadLetterReason.Rejected, "no", 422), Cancellation);
+        await first.SettleAsync(
+            (await LeaseOneAsync(first)).Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected, "no", 422), Cancellation);
         var live = (await first.AddAsync(failed, Cancellation)).Id;
         await first.AddAsync(failed with { Request = Entry("/marker-lost").Request }, Cancellation);
         await first.DisposeAsync();
@@ -367,9 +368,9 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         {
             await using var writer = await first.BeginBodyAsync(Cancellation);
             await writer.WriteAsync(new byte[100], Cancellation);
-            await first.HoldAsync(Entry("/held") with { Body = EntryBody.FromWriter(writer) }, isRepeatable: true, Cancellation);
+            await first.BeginWriteAheadAsync(Entry("/held") with { Body = EntryBody.FromWriter(writer) }, isRepeatable: true, Cancellation);
             await first.AddAsync(Entry("/after"), Cancellation);
-            await first.HoldAsync(Entry("/last"), isRepeatable: true, Cancellation);
+            await first.BeginWriteAheadAsync(Entry("/last"), isRepeatable: true, Cancellation);
         }
 
         BreakRootOf("queue");
@@ -400,7 +401,7 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
         await other.DisposeAsync();
         await store.AddAsync(Entry("/new"), Cancellation);
         Assert.Equal("/new", (await ReadPathsAsync(store))[^1]);
-        Assert.Equal(10, (await store.CountAsync(Queue, Cancellation)).Live);
+        Assert.Equal(10, (await store.CountAsync(Queue, Cancellation)).Pending);
     }
 
     [Fact]
@@ -437,11 +438,12 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
             await store.AddAsync(Entry($"/entry-{i}-") with { Body = EntryBody.FromBytes(new byte[100]) }, Cancellation);
         }
 
-        var death = new DeathCertificate(DeadLetterReason.Rejected, "HTTP 400", 400, new(400, [], "no"u8.ToArray(), IsWhole: true));
-        await store.BuryAsync((await LeaseOneAsync(store)).Lease, death, Cancellation);
+        var death = new Settlement.DeadLettered(DeadLetterCause.Rejected, "HTTP 400", 400, new(400, [], "no"u8.ToArray(), IsWhole: true));
+        await store.SettleAsync((await LeaseOneAsync(store)).Lease, death, Cancellation);
         for (var i = 0; i < 7; i++)
         {
-            await store.RescheduleAsync((await LeaseOneAsync(store)).Lease, new Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation);
+            await store.SettleAsync(
+                (await LeaseOneAsync(store)).Lease, new Settlement.Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation);
         }
 
         await store.SetPauseAsync(Queue, new QueuePause(PauseCause.Application, "lunch", Clock.GetUtcNow()), Cancellation);

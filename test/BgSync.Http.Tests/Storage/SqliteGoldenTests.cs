@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text;
-using BgSync.Http.Requests;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
 using Microsoft.Data.Sqlite;
@@ -158,11 +158,11 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         {
             if (leased.Lease.EntryId == 5)
             {
-                await store.BuryAsync(leased.Lease, new DeathCertificate(DeadLetterReason.Rejected, "HTTP 422", 422), Cancellation);
+                await store.SettleAsync(leased.Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected, "HTTP 422", 422), Cancellation);
             }
             else
             {
-                await store.RescheduleAsync(leased.Lease, new Retry(TimeSpan.Zero, CountsAsAttempt: false), Cancellation);
+                await store.SettleAsync(leased.Lease, new Settlement.Retry(TimeSpan.Zero, CountsAsAttempt: false), Cancellation);
             }
         }
 
@@ -179,14 +179,16 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         await store.AddAsync(New("/waits") with { Prerequisite = 6 }, Cancellation);
         await store.AddAsync(New("/delivered"), Cancellation);
         await store.AddAsync(New("/dead"), Cancellation);
-        await store.HoldAsync(New("/held"), isRepeatable: true, Cancellation);
+        await store.BeginWriteAheadAsync(New("/held"), isRepeatable: true, Cancellation);
         var delivered = await store.LeaseLaneAsync(Second, "/delivered", LeaseTime, Cancellation);
-        await store.CompleteAsync(delivered!.Lease, new Delivery(201, Reply(201, "yes", isWhole: true)), Cancellation);
+        await store.CompleteAsync(delivered!.Lease, new Settlement.Delivered(201, Response(201, "yes", isWhole: true)), Cancellation);
         var failed = await store.LeaseLaneAsync(Second, "/dead", LeaseTime, Cancellation);
-        await store.RescheduleAsync(failed!.Lease, new Retry(TimeSpan.Zero, true, "HTTP 503", StatusCode: 503), Cancellation);
+        await store.SettleAsync(failed!.Lease, new Settlement.Retry(TimeSpan.Zero, true, "HTTP 503", StatusCode: 503), Cancellation);
         var dead = await store.LeaseLaneAsync(Second, "/dead", LeaseTime, Cancellation);
-        await store.BuryAsync(
-            dead!.Lease, new DeathCertificate(DeadLetterReason.Rejected, "HTTP 422", 422, Reply(422, "no", isWhole: false)), Cancellation);
+        await store.SettleAsync(
+            dead!.Lease,
+            new Settlement.DeadLettered(DeadLetterCause.Rejected, "HTTP 422", 422, Response(422, "no", isWhole: false)),
+            Cancellation);
     }
 
     private async Task WriteThirdQueueAsync(SqliteQueueStore store)
@@ -198,10 +200,10 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
 
         var first = Assert.Single(await store.LeaseAsync(Third, Origin, 1, LeaseTime, Cancellation));
         var together = new NextLease(Origin, 2, long.MaxValue, LeaseTime);
-        Assert.Equal(2, (await store.CompleteAndLeaseNextAsync([new(first.Lease, null)], together, Cancellation)).Next.Count);
+        Assert.Equal(2, (await store.SettleAsync([new(first.Lease, null)], together, Cancellation)).Next.Count);
     }
 
-    private static StoredReply Reply(int status, string body, bool isWhole) =>
+    private static StoredResponse Response(int status, string body, bool isWhole) =>
         new(status, [new("ETag", "\"1\""), new("Content-Type", "text/plain")], Encoding.UTF8.GetBytes(body), isWhole);
 
     /// <summary>What the files have since version 2.</summary>
@@ -216,8 +218,8 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Equal(6, (await store.FindLastAsync(Second, "key", Cancellation))!.Id);
 
         var letter = Assert.Single(await store.ReadDeadLettersAsync(Second, Cancellation).ToListAsync(Cancellation));
-        Assert.Equal((9, DeadLetterReason.Rejected, 422), (letter.Id, letter.Reason, letter.StatusCode));
-        AssertReply(422, "no", isWhole: false, letter.Reply);
+        Assert.Equal((9, DeadLetterCause.Rejected, 422), (letter.Id, letter.Cause, letter.StatusCode));
+        AssertResponse(422, "no", isWhole: false, letter.Response);
         Assert.Equal(
             [new(_start + TimeSpan.FromSeconds(3), 503, "HTTP 503"), new(_start + TimeSpan.FromSeconds(3), 422, "HTTP 422")],
             letter.History);
@@ -225,8 +227,8 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         var delivered = await store.GetReceiptAsync(Second, 8, Cancellation);
         Assert.Equal(
             (ReceiptState.Delivered, 201, _start + TimeSpan.FromSeconds(3)), (delivered!.State, delivered.StatusCode, delivered.At));
-        AssertReply(201, "yes", isWhole: true, delivered.Reply);
-        Assert.Equal(ReceiptState.Dead, (await store.GetReceiptAsync(Second, 9, Cancellation))!.State);
+        AssertResponse(201, "yes", isWhole: true, delivered.Response);
+        Assert.Equal(ReceiptState.DeadLettered, (await store.GetReceiptAsync(Second, 9, Cancellation))!.State);
     }
 
     /// <summary>What the files of all versions have.</summary>
@@ -246,10 +248,10 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         var letter = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
         Assert.Equal(5, letter.Id);
         Assert.Equal(Queue, letter.Queue);
-        Assert.Equal(DeadLetterReason.Rejected, letter.Reason);
+        Assert.Equal(DeadLetterCause.Rejected, letter.Cause);
         Assert.Equal("HTTP 422", letter.Error);
         Assert.Equal(422, letter.StatusCode);
-        Assert.Equal(_start + TimeSpan.FromSeconds(3), letter.DiedAt);
+        Assert.Equal(_start + TimeSpan.FromSeconds(3), letter.DeadLetteredAt);
         AssertPlain(letter.Entry! with { Attempts = 0 }, 5, "/dead");
         Assert.Equal(1, letter.Entry!.Attempts);
         Assert.All(entries.Append(letter.Entry), entry => Assert.Equal(EntryPriority.Normal, entry.Priority));
@@ -268,14 +270,14 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         return Open();
     }
 
-    private static void AssertReply(int status, string body, bool isWhole, StoredReply? reply)
+    private static void AssertResponse(int status, string body, bool isWhole, StoredResponse? reply)
     {
         Assert.Equal((status, isWhole), (reply!.StatusCode, reply.IsWhole));
         Assert.Equal([new("ETag", "\"1\""), new("Content-Type", "text/plain")], reply.Headers);
         Assert.Equal(body, Encoding.UTF8.GetString(reply.Body.Span));
     }
 
-    private static void AssertFull(StoredEntry entry)
+    private static void AssertFull(QueuedEntry entry)
     {
         Assert.Equal(Queue, entry.Queue);
         Assert.Equal("photos", entry.Lane);
@@ -295,7 +297,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Null(entry.DueAt);
     }
 
-    private static void AssertPlain(StoredEntry entry, long id, string path)
+    private static void AssertPlain(QueuedEntry entry, long id, string path)
     {
         Assert.Equal(id, entry.Id);
         Assert.Equal(HttpMethod.Post, entry.Request.Method);
@@ -314,7 +316,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.False(entry.IsLeased);
     }
 
-    private static void AssertChunked(StoredEntry entry)
+    private static void AssertChunked(QueuedEntry entry)
     {
         Assert.Equal("photos", entry.Lane);
         Assert.Equal(Origin + "/chunked", entry.Request.Uri.OriginalString);
@@ -322,7 +324,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Equal(3000, entry.BodyLength);
     }
 
-    private static void AssertUnshifted(StoredEntry entry)
+    private static void AssertUnshifted(QueuedEntry entry)
     {
         Assert.Equal("photos", entry.Lane);
         Assert.Equal(Origin + "/unshifted", entry.Request.Uri.OriginalString);

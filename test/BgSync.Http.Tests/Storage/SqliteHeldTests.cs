@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
 using Xunit;
@@ -14,7 +15,7 @@ public sealed class SqliteHeldTests : SqliteStoreFixture
         {
             await using var body = await victim.BeginBodyAsync(Cancellation);
             await body.WriteAsync(new byte[300_000], Cancellation);
-            await HoldAsync(victim, Entry("/held") with { Body = EntryBody.FromWriter(body) });
+            await BeginWriteAheadAsync(victim, Entry("/held") with { Body = EntryBody.FromWriter(body) });
         }
 
         var store = Open();
@@ -33,8 +34,8 @@ public sealed class SqliteHeldTests : SqliteStoreFixture
     {
         await using (var victim = Open())
         {
-            await HoldAsync(victim, Entry("/flipped"));
-            await HoldAsync(victim, Entry("/whole"));
+            await BeginWriteAheadAsync(victim, Entry("/flipped"));
+            await BeginWriteAheadAsync(victim, Entry("/whole"));
         }
 
         Flip(DatabasePath, "/flipped"u8, offset: 3);
@@ -43,10 +44,10 @@ public sealed class SqliteHeldTests : SqliteStoreFixture
         Assert.Equal("/whole", Assert.Single((await store.ReclaimAsync(Cancellation)).Entries).Request.Uri.AbsolutePath);
         var damaged = await LeaseOneAsync(store);
         Assert.False(damaged.IsReadable);
-        await store.BuryAsync(damaged.Lease, new DeathCertificate(DeadLetterReason.Unreadable, damaged.Damage), Cancellation);
+        await store.SettleAsync(damaged.Lease, new Settlement.DeadLettered(DeadLetterCause.Unreadable, damaged.Damage), Cancellation);
         Assert.Equal("/whole", (await LeaseOneAsync(store)).Entry!.Request.Uri.AbsolutePath);
     }
 
-    private static async Task<long> HoldAsync(SqliteQueueStore store, NewEntry entry) =>
-        await store.HoldAsync(entry, isRepeatable: true, Cancellation);
+    private static async Task<long> BeginWriteAheadAsync(SqliteQueueStore store, NewEntry entry) =>
+        await store.BeginWriteAheadAsync(entry, isRepeatable: true, Cancellation);
 }

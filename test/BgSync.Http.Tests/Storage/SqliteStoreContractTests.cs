@@ -1,9 +1,9 @@
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.Storage;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
+using TestKit;
+using TestKit.Storage;
 
 namespace BgSync.Http.Tests.Storage;
 
@@ -19,10 +19,10 @@ public sealed class SqliteStoreContractTests : SharedStoreContractTests
         _directory.Dispose();
     }
 
-    protected override IQueueStore OpenStore() => new SqliteQueueStore(
+    private protected override IQueueStore OpenStore() => new SqliteQueueStore(
         new SqliteStoreOptions { Path = DatabasePath }, Clock, NullLogger<SqliteQueueStore>.Instance);
 
-    protected override async Task KillAsync(IQueueStore store)
+    private protected override async Task KillAsync(IQueueStore store)
     {
         var before = Directory.GetFiles(_directory.Path, "*.owner-*");
         await base.KillAsync(store);
@@ -37,7 +37,7 @@ public sealed class SqliteStoreContractTests : SharedStoreContractTests
     protected override async Task<long> CountBodiesAsync() =>
         (await ((SqliteQueueStore)Store).QueryWriterAsync("SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM body_chunk)"))!.Value;
 
-    protected override long CommitsOf(IQueueStore store) => ((SqliteQueueStore)store).Commits;
+    private protected override long CommitsOf(IQueueStore store) => ((SqliteQueueStore)store).Commits;
 
     protected override async Task<IAsyncDisposable> HoldCommitsAsync()
     {

@@ -1,8 +1,7 @@
-using BgSync.Http.Requests;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
-using BgSync.Http.Testing;
 using Microsoft.Data.Sqlite;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Storage;
@@ -22,7 +21,7 @@ public abstract class SqliteStoreFixture : IAsyncLifetime
 
     protected FakeTimeProvider Clock { get; } = new();
 
-    protected RecordingLogger<SqliteQueueStore> Logger { get; } = new();
+    private protected RecordingLogger<SqliteQueueStore> Logger { get; } = new();
 
     protected string DatabasePath => Directory.File("queues.db");
 
@@ -41,7 +40,7 @@ public abstract class SqliteStoreFixture : IAsyncLifetime
         GC.SuppressFinalize(this);
     }
 
-    protected SqliteQueueStore Open(string? path = null, TimeSpan? busyTimeout = null)
+    private protected SqliteQueueStore Open(string? path = null, TimeSpan? busyTimeout = null)
     {
         var options = new SqliteStoreOptions { Path = path ?? DatabasePath, BusyTimeout = busyTimeout ?? TimeSpan.FromSeconds(5) };
         var store = new SqliteQueueStore(options, Clock, Logger);
@@ -49,7 +48,7 @@ public abstract class SqliteStoreFixture : IAsyncLifetime
         return store;
     }
 
-    protected NewEntry Entry(string path = "/a", string lane = "") => new()
+    private protected NewEntry Entry(string path = "/a", string lane = "") => new()
     {
         Queue = Queue,
         Lane = lane,
@@ -57,10 +56,10 @@ public abstract class SqliteStoreFixture : IAsyncLifetime
         Timestamp = Clock.GetUtcNow(),
     };
 
-    protected static async Task<LeasedEntry> LeaseOneAsync(IQueueStore store) =>
+    private protected static async Task<LeasedEntry> LeaseOneAsync(IQueueStore store) =>
         Assert.Single(await store.LeaseAsync(Queue, Origin, 1, LeaseTime, Cancellation));
 
-    protected static async Task<List<string>> ReadPathsAsync(IQueueStore store) =>
+    private protected static async Task<List<string>> ReadPathsAsync(IQueueStore store) =>
         await store.ReadAsync(Queue, QueueEnd.Front, Cancellation)
             .Select(entry => entry.Request.Uri.AbsolutePath)
             .ToListAsync(Cancellation);

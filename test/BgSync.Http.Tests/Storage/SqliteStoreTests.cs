@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using BgSync.Http.Requests;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
 using Xunit;
@@ -19,7 +19,7 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
             Execute(connection, $"UPDATE entry SET uri = uri || 'x' WHERE id = {id}");
         }
 
-        Assert.True(await store.RescheduleAsync(lease, new Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation));
+        Assert.True(await store.SettleAsync(lease, new Settlement.Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation));
 
         var again = await LeaseOneAsync(store);
         Assert.Equal((id, null), (again.Lease.EntryId, again.Entry));
@@ -100,9 +100,10 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         await store.AddAsync(Entry(lane: "delivered"), Cancellation);
         await store.CompleteAsync(await FailAndLeaseAsync("delivered"), null, Cancellation);
         var dead = (await store.AddAsync(Entry(lane: "dead"), Cancellation)).Id;
-        await store.BuryAsync(await FailAndLeaseAsync("dead"), new DeathCertificate(DeadLetterReason.Rejected, "no"), Cancellation);
+        await store.SettleAsync(await FailAndLeaseAsync("dead"), new Settlement.DeadLettered(DeadLetterCause.Rejected, "no"), Cancellation);
         await store.AddAsync(Entry(lane: "trimmed"), Cancellation);
-        await store.BuryAsync(await FailAndLeaseAsync("trimmed"), new DeathCertificate(DeadLetterReason.Rejected, "no"), Cancellation);
+        await store.SettleAsync(
+            await FailAndLeaseAsync("trimmed"), new Settlement.DeadLettered(DeadLetterCause.Rejected, "no"), Cancellation);
         Assert.Equal(6, Scalar("SELECT count(*) FROM attempt"));
 
         await store.RemoveAsync(Queue, removed, null, Cancellation);
@@ -120,7 +121,7 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         async Task<Lease> FailAndLeaseAsync(string lane)
         {
             var leased = (await store.LeaseLaneAsync(Queue, lane, LeaseTime, Cancellation))!;
-            await store.RescheduleAsync(leased.Lease, new Retry(TimeSpan.Zero, true, "HTTP 503", StatusCode: 503), Cancellation);
+            await store.SettleAsync(leased.Lease, new Settlement.Retry(TimeSpan.Zero, true, "HTTP 503", StatusCode: 503), Cancellation);
             return (await store.LeaseLaneAsync(Queue, lane, LeaseTime, Cancellation))!.Lease;
         }
     }
@@ -198,9 +199,10 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         Assert.False(leased.IsReadable);
         Assert.Null(leased.Entry);
         Assert.Contains("checksum", leased.Damage, StringComparison.Ordinal);
-        Assert.True(await store.BuryAsync(leased.Lease, new DeathCertificate(DeadLetterReason.Unreadable, leased.Damage), Cancellation));
+        Assert.True(
+            await store.SettleAsync(leased.Lease, new Settlement.DeadLettered(DeadLetterCause.Unreadable, leased.Damage), Cancellation));
         var letter = Assert.Single(await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation));
-        Assert.Equal(DeadLetterReason.Unreadable, letter.Reason);
+        Assert.Equal(DeadLetterCause.Unreadable, letter.Cause);
         Assert.Null(letter.Entry);
         Assert.False(await store.RequeueAsync(Queue, letter.Id, DateTimeOffset.MaxValue, Cancellation));
         Assert.Equal("/two", (await LeaseOneAsync(store)).Entry!.Request.Uri.AbsolutePath);
@@ -278,15 +280,15 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         await store.RenewAsync(leased[0].Lease, LeaseTime, Cancellation);
         foreach (var lease in leased)
         {
-            await store.RescheduleAsync(lease.Lease, new Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation);
+            await store.SettleAsync(lease.Lease, new Settlement.Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation);
             await store.GetHistoryAsync(Queue, lease.Lease.EntryId, Cancellation);
         }
 
         Clock.Advance(TimeSpan.FromSeconds(1));
         await store.ExpireAsync(Queue, 10, keep: true, Cancellation);
-        await store.CompleteAsync((await LeaseOneAsync(store)).Lease, new Delivery(200), Cancellation);
+        await store.CompleteAsync((await LeaseOneAsync(store)).Lease, new Settlement.Delivered(200), Cancellation);
         var victim = await LeaseOneAsync(store);
-        await store.BuryAsync(victim.Lease, new DeathCertificate(DeadLetterReason.Rejected), Cancellation);
+        await store.SettleAsync(victim.Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation);
         await store.ReadDeadLettersAsync(Queue, Cancellation).ToListAsync(Cancellation);
         await store.RequeueAsync(Queue, victim.Lease.EntryId, DateTimeOffset.MaxValue, Cancellation);
         await store.DeleteDeadLetterAsync(Queue, 3, Cancellation);
@@ -320,7 +322,7 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         await store.AddAsync(Entry("/8", "left"), Cancellation);
         foreach (var lease in await store.LeaseAsync(Queue, Origin, 10, LeaseTime, Cancellation))
         {
-            await store.RescheduleAsync(lease.Lease, new Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation);
+            await store.SettleAsync(lease.Lease, new Settlement.Retry(TimeSpan.Zero, true, LeavesLane: true), Cancellation);
         }
 
         foreach (var policy in (WhenFull[])[WhenFull.DropOldest, WhenFull.DropFirstToExpire])
@@ -334,12 +336,13 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
 
     private async Task HoldAndReclaimAsync(SqliteQueueStore store)
     {
-        await store.ReleaseAsync(await store.HoldAsync(Entry("/held"), true, Cancellation), new(TimeSpan.Zero), Cancellation);
-        await store.DropAsync(await store.HoldAsync(Entry("/dropped"), true, Cancellation), Cancellation);
+        await store.CommitWriteAheadAsync(
+            await store.BeginWriteAheadAsync(Entry("/held"), true, Cancellation), new(TimeSpan.Zero), Cancellation);
+        await store.DiscardWriteAheadAsync(await store.BeginWriteAheadAsync(Entry("/dropped"), true, Cancellation), Cancellation);
         await using (var victim = Open())
         {
-            await victim.HoldAsync(Entry("/reclaimed"), true, Cancellation);
-            await victim.HoldAsync(Entry("/buried"), false, Cancellation);
+            await victim.BeginWriteAheadAsync(Entry("/reclaimed"), true, Cancellation);
+            await victim.BeginWriteAheadAsync(Entry("/buried"), false, Cancellation);
         }
 
         Assert.Single((await store.ReclaimAsync(Cancellation)).DeadLetters);

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Testing;

@@ -1,4 +1,4 @@
-using BgSync.Http.Testing.Trials;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.Tests.Trials;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.Trials;
+using TestKit;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.Tests.Trials;
@@ -53,7 +53,7 @@ public sealed class NetworkNamespaceTests(ITestOutputHelper output)
         await using var network = await NetworkPair.CreateAsync();
         await using var server = await StartServerAsync(network);
 
-        // The time of an attempt outlasts a flap, as TCP does: a reply that was under way still comes, and nothing is sent again.
+        // The time of an attempt outlasts a flap, as TCP does: a response that was under way still comes, and nothing is sent again.
         await using var application = await StartApplicationAsync(network, directory, attemptSeconds: 20);
 
         var posted = 0;

@@ -1,5 +1,5 @@
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.Trials;
+using TestKit;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.Tests.Trials;

@@ -1,10 +1,10 @@
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Sqlite;
-using BgSync.Http.Testing;
-using BgSync.Http.Testing.Trials;
 using BgSync.Http.Tests.Storage;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
+using TestKit;
+using TestKit.Trials;
 using Xunit;
 
 namespace BgSync.Http.Tests.Trials;
@@ -20,7 +20,7 @@ public sealed class SqliteManyEntriesTests : ManyEntriesTrials, IAsyncDisposable
         : base(output) =>
         _store = new(new() { Path = DatabasePath }, TimeProvider.System, NullLogger<SqliteQueueStore>.Instance);
 
-    protected override IQueueStore Store => _store;
+    private protected override IQueueStore Store => _store;
 
     protected override string Unit => "Pages";
 

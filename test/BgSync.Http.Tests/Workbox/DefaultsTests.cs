@@ -1,8 +1,5 @@
 using System.Net;
-using BgSync.Http.Connectivity;
-using BgSync.Http.Outcomes;
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
@@ -82,9 +79,9 @@ public sealed class DefaultsTests : WorkboxFixture
         await using var server = new RawServer(Scripts.Respond(503));
         await using var app = Open();
 
-        using var reply = await app.Client.PostAsync(server.Uri, null);
+        using var response = await app.Client.PostAsync(server.Uri, null);
 
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, reply.StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.Equal((0, 0), await CountAsync(app.Queue));
     }
 
@@ -125,28 +122,29 @@ public sealed class DefaultsTests : WorkboxFixture
     {
         var options = new BackgroundSyncOptions
         {
-            MaxAttempts = 3,
             MaxRetentionTime = TimeSpan.FromDays(1),
             WhenQueued = WhenQueued.ReturnAccepted,
         };
+        options.Retry.MaxAttempts = 3;
         options.LaneBy(static request => request.Method.Method);
         options.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable);
-        options.RetryDelays.Add(TimeSpan.FromSeconds(1));
+        options.Retry.Delays.Add(TimeSpan.FromSeconds(1));
         options.Overtaking = Overtaking.Never;
-        options.SkipAfterAttempts = 2;
+        options.Retry.SkipAfterAttempts = 2;
 
         options.UseWorkboxDefaults();
         options.UseWorkboxDefaults();
 
         Assert.Null(options.Lane);
         Assert.Empty(options.QueuedStatuses);
-        Assert.Equal([TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(15), Timeout.InfiniteTimeSpan], options.RetryDelays);
+        Assert.Equal([TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(15), Timeout.InfiniteTimeSpan], options.Retry.Delays);
         Assert.Equal(
-            (int.MaxValue, null, TimeSpan.FromDays(7)), (options.MaxAttempts, options.SkipAfterAttempts, options.MaxRetentionTime));
-        Assert.True(options.DiscardExpired);
+            (int.MaxValue, null, TimeSpan.FromDays(7)), (
+                options.Retry.MaxAttempts, options.Retry.SkipAfterAttempts, options.MaxRetentionTime));
+        Assert.True(options.DeadLetters.DiscardExpired);
         Assert.Equal((WhenQueued.Throw, Overtaking.Allowed), (options.WhenQueued, options.Overtaking));
-        options.ClassifyReply = static _ => ReplyVerdict.Retry;
-        Assert.Equal(ReplyVerdict.Retry, options.ClassifyReply(new()));
+        options.ClassifyResponse = static _ => ResponseVerdict.Retry;
+        Assert.Equal(ResponseVerdict.Retry, options.ClassifyResponse(new()));
     }
 
     private static async Task<DateTimeOffset?> DueAtAsync(TestApplication app) =>

@@ -1,12 +1,10 @@
 using System.Collections.Concurrent;
 using System.Net;
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
 using BgSync.Tool.Demo;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
@@ -30,7 +28,7 @@ public sealed class IntegrationTests
         app.Network.Raise(NetworkSignal.Available);
 
         await Eventually.TrueAsync(() => !hits.IsEmpty, "the server is hit");
-        await Eventually.TrueAsync(() => app.Queue.CountAsync().AsTask().GetAwaiter().GetResult().Live == 0, "the queue is empty");
+        await Eventually.TrueAsync(() => app.Queue.CountAsync().AsTask().GetAwaiter().GetResult().Pending == 0, "the queue is empty");
         Assert.Equal(["hit"], hits);
     }
 

@@ -1,8 +1,7 @@
 using System.Globalization;
 using System.Web;
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
@@ -62,7 +61,7 @@ public sealed class NeighbourTests : WorkboxFixture
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal(["v=1&qt=3000&cd=offline", "v=2&qt=3500&cd=offline"], server.Requests.Skip(1).Select(request => request.Text));
-        Assert.Equal(0, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(0, (await app.Queue.CountAsync()).Pending);
     }
 
     private sealed class FailureHandler(string name, List<string> seen) : DelegatingHandler

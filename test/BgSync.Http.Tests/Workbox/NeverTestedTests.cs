@@ -1,10 +1,8 @@
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
@@ -139,7 +137,7 @@ public sealed class NeverTestedTests : WorkboxFixture
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.PostAsync(uri, null));
 
         Assert.Equal(HttpRequestError.ConnectionError, failure.HttpRequestError);
-        Assert.Equal("No room.", NotQueued.ReasonOf(failure));
+        Assert.Equal("No room.", failure.GetNotQueuedReason());
     }
 
     [Fact]
@@ -204,7 +202,7 @@ public sealed class NeverTestedTests : WorkboxFixture
         await SyncFailedAsync(app, 2);
         await Eventually.TrueAsync(() => Clock.NextTimerAt == made.AddMinutes(20), "it waits for the third attempt");
         Assert.Equal([1, 2], attempts);
-        Assert.Equal(1, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(1, (await app.Queue.CountAsync()).Pending);
         Assert.NotEmpty(what);
     }
 

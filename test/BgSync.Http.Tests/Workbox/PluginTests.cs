@@ -1,5 +1,4 @@
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;

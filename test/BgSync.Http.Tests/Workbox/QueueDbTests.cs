@@ -1,5 +1,5 @@
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
@@ -35,7 +35,7 @@ public sealed class QueueDbTests : WorkboxFixture
         Assert.Equal([4, 1, 2, 3], entries.Select(entry => entry.Id));
 
         Assert.Equal(6, await app.Queue.PushAsync(Post("/one")));
-        Assert.Equal(4, (await app.Store.CountAsync("orders", CancellationToken.None)).Live);
+        Assert.Equal(4, (await app.Store.CountAsync("orders", CancellationToken.None)).Pending);
     }
 
     [Fact]
@@ -98,8 +98,8 @@ public sealed class QueueDbTests : WorkboxFixture
         Assert.Equal((0, 0), await CountAsync());
 
         async Task<(long, long)> CountAsync() => (
-            (await app.Store.CountAsync(TestApplication.QueueName, CancellationToken.None)).Live,
-            (await app.Store.CountAsync(OtherName, CancellationToken.None)).Live);
+            (await app.Store.CountAsync(TestApplication.QueueName, CancellationToken.None)).Pending,
+            (await app.Store.CountAsync(OtherName, CancellationToken.None)).Pending);
     }
 
     [Fact]

@@ -1,4 +1,4 @@
-using BgSync.Http.Testing;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
@@ -138,11 +138,11 @@ public sealed class QueueStoreTests : WorkboxFixture
         await using var app = Open();
         await PushInterleavedAsync(app);
 
-        Assert.Equal((3, 2), ((await app.Queue.CountAsync()).Live, (await Other(app).CountAsync()).Live));
+        Assert.Equal((3, 2), ((await app.Queue.CountAsync()).Pending, (await Other(app).CountAsync()).Pending));
         await app.Queue.ClearAsync();
         await Other(app).ClearAsync();
 
-        Assert.Equal((0, 0), ((await app.Queue.CountAsync()).Live, (await Other(app).CountAsync()).Live));
+        Assert.Equal((0, 0), ((await app.Queue.CountAsync()).Pending, (await Other(app).CountAsync()).Pending));
     }
 
     [Fact]

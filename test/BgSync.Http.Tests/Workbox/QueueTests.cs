@@ -1,9 +1,6 @@
-using BgSync.Http.Connectivity;
-using BgSync.Http.Queues;
-using BgSync.Http.Replay;
 using BgSync.Http.Storage;
-using BgSync.Http.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
@@ -135,7 +132,7 @@ public sealed class QueueTests : WorkboxFixture
 
         // Whatever the platform: to be made is no start here, and every start syncs what is there.
         await using var app = Open(Counting(static context => context.Queue.ClearAsync().AsTask()), directory: directory);
-        Assert.Equal(1, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(1, (await app.Queue.CountAsync()).Pending);
         Assert.Empty(_calls);
         await app.Sync.StartAsync();
 
@@ -389,7 +386,7 @@ public sealed class QueueTests : WorkboxFixture
 
         var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
-        Assert.Equal(new ReplaySummary(Delivered: 3, Dead: 0, Remaining: 2, Completed: true), summary);
+        Assert.Equal(new ReplaySummary(Delivered: 3, DeadLettered: 0, Remaining: 2, Completed: true), summary);
         Assert.Equal(["/1", "/2", "/3", "/4"], server.Requests.Select(request => request.Target));
         Assert.Equal("body 4", server.Requests[3].Text);
         var left = await app.EntriesAsync();
@@ -449,7 +446,7 @@ public sealed class QueueTests : WorkboxFixture
         Assert.Equal(
             [("/one", 1), ("/two", 0), ("/three", 0)], all.Select(entry => (entry.Request.Uri.AbsolutePath, entry.Metadata.Count)));
         Assert.Equal("meta", all[0].Metadata["name"]);
-        Assert.Equal(3, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(3, (await app.Queue.CountAsync()).Pending);
     }
 
     [Fact]
@@ -464,7 +461,7 @@ public sealed class QueueTests : WorkboxFixture
         var unexpired = app.Queue.GetAllAsync(new EntryFilter { Predicate = entry => entry.ExpiresAt >= Clock.GetUtcNow() });
 
         Assert.Equal(["/1", "/3"], await unexpired.Select(entry => entry.Request.Uri.AbsolutePath).ToListAsync());
-        Assert.Equal((3, 1), await app.Queue.CountAsync() is var counts ? (counts.Live, counts.Expired) : default);
+        Assert.Equal((3, 1), await app.Queue.CountAsync() is var counts ? (counts.Pending, counts.Expired) : default);
         (await app.Queue.ShiftAsync())!.Dispose();
         Assert.Equal(["/3"], await PathsAsync(app.Queue));
     }
@@ -476,7 +473,7 @@ public sealed class QueueTests : WorkboxFixture
 
         await PushAsync(app.Queue, "/1", "/2", "/3");
 
-        Assert.Equal(3, (await app.Queue.CountAsync()).Live);
+        Assert.Equal(3, (await app.Queue.CountAsync()).Pending);
     }
 
     private Action<BackgroundSyncOptions> Counting(Func<SyncContext, Task> onSync) => sync => sync.OnSync = (context, _) =>
@@ -509,7 +506,7 @@ public sealed class QueueTests : WorkboxFixture
         Assert.Equal([0, 1, 254, 255], await taken.Request.Content!.ReadAsByteArrayAsync());
     }
 
-    private void AssertAsAdded(StoredEntry entry)
+    private void AssertAsAdded(QueuedEntry entry)
     {
         Assert.Equal((HttpMethod.Put, Api + "/one?q=1"), (entry.Request.Method, entry.Request.Uri.AbsoluteUri));
         Assert.Equal([new("X-Foo", "bar")], entry.Request.Headers);

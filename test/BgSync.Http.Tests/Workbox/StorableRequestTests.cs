@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
-using BgSync.Http.Requests;
 using Microsoft.Data.Sqlite;
 using Xunit;
 

@@ -1,8 +1,7 @@
 using System.Text;
-using BgSync.Http.Queues;
-using BgSync.Http.Testing;
 using BgSync.Http.Tests.Replay;
 using Microsoft.Extensions.DependencyInjection;
+using TestKit;
 
 namespace BgSync.Http.Tests.Workbox;
 
@@ -102,7 +101,7 @@ public abstract class WorkboxFixture : ReplayFixture
     }
 
     protected static async Task<(long Live, long Dead)> CountAsync(IBackgroundSyncQueue queue) =>
-        await queue.CountAsync() is var counts ? (counts.Live, counts.Dead) : default;
+        await queue.CountAsync() is var counts ? (counts.Pending, counts.DeadLettered) : default;
 
     /// <summary>Waits until the loop sleeps for as long as only a trigger wakes it.</summary>
     protected Task IdleAsync() => Eventually.TrueAsync(
@@ -111,8 +110,8 @@ public abstract class WorkboxFixture : ReplayFixture
     private static void Configure(BackgroundSyncOptions sync, Action<BackgroundSyncOptions>? configure)
     {
         sync.UseWorkboxDefaults();
-        sync.ReplayInterval = TimeSpan.FromDays(1);
-        sync.TriggerJitter = TimeSpan.Zero;
+        sync.Replay.Interval = TimeSpan.FromDays(1);
+        sync.Replay.TriggerJitter = TimeSpan.Zero;
         sync.Randomizer = static () => 1;
         configure?.Invoke(sync);
     }

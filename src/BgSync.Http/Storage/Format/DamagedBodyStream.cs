@@ -1,4 +1,4 @@
-using BgSync.Http.Requests;
+using BgSync.Http.Capture;
 
 namespace BgSync.Http.Storage.Format;
 

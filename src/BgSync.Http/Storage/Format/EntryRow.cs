@@ -3,7 +3,6 @@ using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
-using BgSync.Http.Requests;
 
 namespace BgSync.Http.Storage.Format;
 
@@ -73,7 +72,7 @@ internal sealed record EntryRow
     }
 
     /// <summary>The same row as it is after an edit, with another body where one is given.</summary>
-    public EntryRow With(StoredEntry edited, EntryBody? body)
+    public EntryRow With(QueuedEntry edited, EntryBody? body)
     {
         var row = this with
         {
@@ -108,7 +107,7 @@ internal sealed record EntryRow
     public EntryRow Sealed() => this with { Checksum = ComputeChecksum() };
 
     /// <summary>Makes the entry of it, or says why that cannot be done.</summary>
-    public StoredEntry? Decode(long id, int attempts, string? lastError, out string? damage)
+    public QueuedEntry? Decode(long id, int attempts, string? lastError, out string? damage)
     {
         if (!IsWhole)
         {
@@ -119,7 +118,7 @@ internal sealed record EntryRow
         try
         {
             damage = null;
-            return new StoredEntry
+            return new QueuedEntry
             {
                 Id = id,
                 Revision = RevisionOf(Checksum, attempts),

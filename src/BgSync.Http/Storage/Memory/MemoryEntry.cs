@@ -1,11 +1,9 @@
-using BgSync.Http.Requests;
-
 namespace BgSync.Http.Storage.Memory;
 
 /// <summary>An entry, with the retry state that it has as the head of its lane, or will have.</summary>
-internal sealed class MemoryEntry(StoredEntry written, byte[] body)
+internal sealed class MemoryEntry(QueuedEntry written, byte[] body)
 {
-    private StoredEntry _written = written;
+    private QueuedEntry _written = written;
     private long _edits;
 
     public long Id => _written.Id;
@@ -48,14 +46,14 @@ internal sealed class MemoryEntry(StoredEntry written, byte[] body)
     }
 
     /// <param name="lostAttempts">Attempts under leases whose time is up, which nobody has counted yet.</param>
-    public StoredEntry Describe(int lostAttempts = 0) => _written with
+    public QueuedEntry Describe(int lostAttempts = 0) => _written with
     {
         Revision = (_edits << 32) + Attempts + lostAttempts,
         Attempts = Attempts + lostAttempts,
         LastError = LastError,
     };
 
-    public void Replace(StoredEntry edited, byte[]? body)
+    public void Replace(QueuedEntry edited, byte[]? body)
     {
         _edits++;
         Body = body ?? Body;

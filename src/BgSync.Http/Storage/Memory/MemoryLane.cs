@@ -27,7 +27,7 @@ internal sealed class MemoryLane
 
     public bool MayBeSentByHand(DateTimeOffset now) => VisibleAt <= now || _waitsForBackoff;
 
-    public StoredEntry Describe(MemoryEntry entry, DateTimeOffset now) =>
+    public QueuedEntry Describe(MemoryEntry entry, DateTimeOffset now) =>
         entry == Head
             ? entry.Describe(Token is not null && VisibleAt <= now ? 1 : 0) with { DueAt = VisibleAt, IsLeased = IsLeasing(entry, now) }
             : IsLeasing(entry, now) ? entry.Describe() with { DueAt = VisibleAt, IsLeased = true } : entry.Describe();

@@ -1,5 +1,3 @@
-using BgSync.Http.Requests;
-
 namespace BgSync.Http.Storage.Memory;
 
 /// <summary>A queue: its entries by position, its lanes by name, its dead letters in the order of dying, its receipts.</summary>
@@ -8,11 +6,11 @@ internal sealed class MemoryQueue
     private long _nextBack;
     private long _nextFront = -1;
 
-    public SortedDictionary<long, MemoryEntry> Live { get; } = [];
+    public SortedDictionary<long, MemoryEntry> Pending { get; } = [];
 
     public SortedDictionary<string, MemoryLane> Lanes { get; } = new(StringComparer.Ordinal);
 
-    public List<DeadLetter> Dead { get; } = [];
+    public List<DeadLetter> DeadLettered { get; } = [];
 
     /// <summary>How entries ended, by their id.</summary>
     public Dictionary<long, Receipt> Receipts { get; } = [];
@@ -26,8 +24,8 @@ internal sealed class MemoryQueue
         EntryPosition.At(priority, end == QueueEnd.Back ? _nextBack++ : _nextFront--);
 
     public QueueCounts Count(DateTimeOffset now) => new(
-        Live.Count,
-        Dead.Count,
-        Live.Values.Sum(static entry => (long)entry.Body.Length),
-        Live.Values.Count(entry => entry.ExpiresAt < now));
+        Pending.Count,
+        DeadLettered.Count,
+        Pending.Values.Sum(static entry => (long)entry.Body.Length),
+        Pending.Values.Count(entry => entry.ExpiresAt < now));
 }

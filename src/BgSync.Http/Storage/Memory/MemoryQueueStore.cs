@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using BgSync.Http.Outcomes;
 
 namespace BgSync.Http.Storage.Memory;
 
@@ -6,7 +7,7 @@ namespace BgSync.Http.Storage.Memory;
 /// Keeps queues in memory: for tests. It keeps the contract of <see cref="IQueueStore"/> but for the first of its promises, that what
 /// is queued outlives the process.
 /// </summary>
-public sealed class MemoryQueueStore : IQueueStore, IDisposable
+internal sealed class MemoryQueueStore : IQueueStore, IDisposable
 {
     private readonly Lock _lock = new();
     private readonly TimeProvider _timeProvider;
@@ -45,21 +46,21 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
+    public ValueTask<long> BeginWriteAheadAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(entry);
         return RunAsync(() => Hold(entry), cancellationToken);
     }
 
     /// <inheritdoc/>
-    public ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken)
+    public ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(release);
         return RunAsync(() => Release(heldId, release), cancellationToken);
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
+    public ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
         RunAsync(() => _held.Remove(heldId), cancellationToken);
 
     /// <inheritdoc/>
@@ -114,7 +115,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> CompleteAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
+    public ValueTask<bool> SettleAsync(IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(delivered);
         return SettleAsync(
@@ -134,7 +135,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<Completion> CompleteAndLeaseNextAsync(
+    public async ValueTask<Completion> SettleAsync(
         IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(delivered);
@@ -153,7 +154,12 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
+    public ValueTask<bool> SettleAsync(Lease lease, Settlement settlement, CancellationToken cancellationToken) =>
+        settlement is Settlement.DeadLettered deadLettered
+            ? DeadLetterAsync(lease, deadLettered, cancellationToken)
+            : RescheduleAsync(lease, settlement.AsRetry(), cancellationToken);
+
+    private ValueTask<bool> RescheduleAsync(Lease lease, Settlement.Retry retry, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(retry);
         return SettleAsync(
@@ -168,7 +174,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
                     entry.Failed(new FailedAttempt(Now, retry.StatusCode, retry.Error));
                 }
 
-                lane.Wait(After(retry.Delay), retry.OnlyTimeEndsDelay, Now);
+                lane.Wait(After(retry.Delay), retry.RequestedDelay, Now);
                 if (retry.LeavesLane && !OwnLane.Is(entry.Lane, entry.Id))
                 {
                     Move(entry, OwnLane.NameFor(entry.Lane, entry.Id));
@@ -182,10 +188,10 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    private ValueTask<bool> DeadLetterAsync(Lease lease, Settlement.DeadLettered deadLettered, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(death);
-        return SettleAsync(lease, lane => Bury(lane.Head, death), cancellationToken);
+        ArgumentNullException.ThrowIfNull(deadLettered);
+        return SettleAsync(lease, lane => MoveToDeadLetters(lane.Head, deadLettered), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -193,12 +199,12 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         RunAsync<IReadOnlyList<DeadLetter>>(
             () =>
             [
-                .. QueueOf(queue).Live.Values
+                .. QueueOf(queue).Pending.Values
                     .Where(entry => entry.ExpiresAt < Now && !LaneOf(entry).IsLeasing(entry, Now))
                     .OrderBy(static entry => entry.ExpiresAt)
                     .Take(limit)
                     .ToList()
-                    .Select(entry => Drop(entry, new DeathCertificate(DeadLetterReason.Expired, IsKept: keep))),
+                    .Select(entry => Drop(entry, new Settlement.DeadLettered(DeadLetterCause.Expired, IsKept: keep))),
             ],
             cancellationToken);
 
@@ -214,11 +220,11 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         RunAsync(static () => ReclaimedWork.None, cancellationToken);
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<StoredEntry> ReadAsync(
+    public async IAsyncEnumerable<QueuedEntry> ReadAsync(
         string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var entries = await RunAsync(
-            () => QueueOf(queue).Live.Values.Select(Describe).ToList(),
+            () => QueueOf(queue).Pending.Values.Select(Describe).ToList(),
             cancellationToken).ConfigureAwait(false);
         foreach (var entry in from == QueueEnd.Front ? entries : entries.AsEnumerable().Reverse())
         {
@@ -227,13 +233,13 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
+    public ValueTask<QueuedEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
         RunAsync(() => FindLive(queue, id) is { } entry ? Describe(entry) : null, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
+    public ValueTask<QueuedEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
         RunAsync(
-            () => QueueOf(queue).Live.Values.LastOrDefault(entry => entry.CoalesceKey == coalesceKey) is { } last
+            () => QueueOf(queue).Pending.Values.LastOrDefault(entry => entry.CoalesceKey == coalesceKey) is { } last
                 ? Describe(last)
                 : null,
             cancellationToken);
@@ -258,7 +264,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<EntryChange> ReplaceAsync(
-        StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
+        QueuedEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(edited);
         return ChangeAsync(edited.Queue, edited.Id, edited.Revision, entry => Replace(entry, edited, body, delay), cancellationToken);
@@ -269,7 +275,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         RunAsync(
             () =>
             {
-                var idle = QueueOf(queue).Live.Values.Where(entry => !LaneOf(entry).IsLeasing(entry, Now)).Take(limit).ToList();
+                var idle = QueueOf(queue).Pending.Values.Where(entry => !LaneOf(entry).IsLeasing(entry, Now)).Take(limit).ToList();
                 foreach (var entry in idle)
                 {
                     Remove(entry);
@@ -284,7 +290,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     public async IAsyncEnumerable<DeadLetter> ReadDeadLettersAsync(
         string queue, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var letters = await RunAsync(() => QueueOf(queue).Dead.ToList(), cancellationToken).ConfigureAwait(false);
+        var letters = await RunAsync(() => QueueOf(queue).DeadLettered.ToList(), cancellationToken).ConfigureAwait(false);
         foreach (var letter in letters)
         {
             yield return letter;
@@ -306,7 +312,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         RunAsync(
             () =>
             {
-                if (QueueOf(queue).Dead.RemoveAll(letter => letter.Id == id) == 0)
+                if (QueueOf(queue).DeadLettered.RemoveAll(letter => letter.Id == id) == 0)
                 {
                     return false;
                 }
@@ -324,7 +330,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         RunAsync(
             () =>
             {
-                var deleted = QueueOf(queue).Dead.RemoveAll(letter => letter.Id == id) > 0;
+                var deleted = QueueOf(queue).DeadLettered.RemoveAll(letter => letter.Id == id) > 0;
                 if (deleted)
                 {
                     Forget(_entries[id]);
@@ -340,9 +346,9 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         RunAsync<IReadOnlyList<long>>(
             () =>
             {
-                var dead = QueueOf(queue).Dead;
+                var dead = QueueOf(queue).DeadLettered;
                 var surplus = keep is null ? 0 : dead.Count - keep;
-                var trimmed = dead.TakeWhile((letter, index) => index < surplus || letter.DiedAt < diedBefore)
+                var trimmed = dead.TakeWhile((letter, index) => index < surplus || letter.DeadLetteredAt < diedBefore)
                     .Take(limit)
                     .Select(static letter => letter.Id)
                     .ToList();
@@ -446,7 +452,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             cancellationToken);
 
     private MemoryEntry? FindLive(string queue, long id) =>
-        _entries.TryGetValue(id, out var entry) && QueueOf(queue).Live.TryGetValue(entry.Position, out var live) && live == entry
+        _entries.TryGetValue(id, out var entry) && QueueOf(queue).Pending.TryGetValue(entry.Position, out var live) && live == entry
             ? entry
             : null;
 
@@ -455,7 +461,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     private MemoryLane LaneOf(MemoryEntry entry) => QueueOf(entry.Queue).Lanes[entry.Lane];
 
-    private StoredEntry Describe(MemoryEntry entry)
+    private QueuedEntry Describe(MemoryEntry entry)
     {
         var described = LaneOf(entry).Describe(entry, Now);
         return IsBlocked(entry) ? described with { DueAt = null } : described;
@@ -491,7 +497,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         return _lastHeldId;
     }
 
-    private AddedEntry? Release(long heldId, HeldRelease release)
+    private AddedEntry? Release(long heldId, WriteAheadCommit release)
     {
         if (!_held.TryGetValue(heldId, out var held))
         {
@@ -502,7 +508,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         {
             Limits = release.Limits,
             Delay = release.Delay,
-            OnlyTimeEndsDelay = release.OnlyTimeEndsDelay,
+            RequestedDelay = release.RequestedDelay,
             Attempts = release.Attempts,
             LastError = release.LastError,
             LastStatusCode = release.LastStatusCode,
@@ -514,9 +520,9 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     private AddedEntry Add(NewEntry added, byte[] body, long position, List<MemoryEntry> displaced)
     {
-        var dropped = displaced.ConvertAll(entry => Drop(entry, new DeathCertificate(DeadLetterReason.DroppedForSpace)));
+        var dropped = displaced.ConvertAll(entry => Drop(entry, new Settlement.DeadLettered(DeadLetterCause.DroppedForSpace)));
         var entry = new MemoryEntry(
-            new StoredEntry
+            new QueuedEntry
             {
                 Id = ++_lastId,
                 Queue = added.Queue,
@@ -536,7 +542,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             Attempts = added.Attempts,
             LastError = added.LastError,
             NotBefore = After(added.Delay),
-            AskedByServer = added.OnlyTimeEndsDelay,
+            AskedByServer = added.RequestedDelay,
         };
         if (added.HasFailedAttempt)
         {
@@ -557,9 +563,9 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             return displaced;
         }
 
-        var live = QueueOf(added.Queue).Live.Values;
+        var live = QueueOf(added.Queue).Pending.Values;
         var counts = QueueOf(added.Queue).Count(Now);
-        var excess = limits.ExcessOf(counts.Live, counts.Bytes, added.Body.Length);
+        var excess = limits.ExcessOf(counts.Pending, counts.Bytes, added.Body.Length);
         var left = excess;
         if (!left.IsNone && limits.MayDropFor(added.Body.Length))
         {
@@ -577,13 +583,13 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         return left.IsNone ? displaced : throw limits.Refuse(added.Queue, added.Body.Length, excess);
     }
 
-    private DeadLetter Drop(MemoryEntry entry, DeathCertificate death)
+    private DeadLetter Drop(MemoryEntry entry, Settlement.DeadLettered deadLettered)
     {
         LaneOf(entry).VoidLeaseOf(entry);
-        return Bury(entry, death);
+        return MoveToDeadLetters(entry, deadLettered);
     }
 
-    private void Replace(MemoryEntry entry, StoredEntry edited, EntryBody? body, TimeSpan delay)
+    private void Replace(MemoryEntry entry, QueuedEntry edited, EntryBody? body, TimeSpan delay)
     {
         if (edited.Prerequisite != entry.Prerequisite)
         {
@@ -615,7 +621,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         Remove(entry);
         entry.Replace(edited, bytes);
         entry.NotBefore = entry.AskedByServer ? entry.NotBefore : Now;
-        queue.Live.Add(entry.Position, entry);
+        queue.Pending.Add(entry.Position, entry);
         EnterLane(queue, entry);
     }
 
@@ -624,7 +630,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         var queue = QueueOf(entry.Queue);
         Remove(entry);
         entry.MoveTo(lane);
-        queue.Live.Add(entry.Position, entry);
+        queue.Pending.Add(entry.Position, entry);
         EnterLane(queue, entry);
     }
 
@@ -647,7 +653,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     {
         var queue = QueueOf(entry.Queue);
         entry.Position = position;
-        queue.Live.Add(position, entry);
+        queue.Pending.Add(position, entry);
         EnterLane(queue, entry);
     }
 
@@ -666,7 +672,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
     {
         var queue = QueueOf(entry.Queue);
         var lane = queue.Lanes[entry.Lane];
-        queue.Live.Remove(entry.Position);
+        queue.Pending.Remove(entry.Position);
         if (lane.Remove(entry, Now))
         {
             queue.Lanes.Remove(entry.Lane);
@@ -680,12 +686,12 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
     private void Forget(MemoryEntry entry) => _entries.Remove(entry.Id);
 
-    private DeadLetter Bury(MemoryEntry entry, DeathCertificate death)
+    private DeadLetter MoveToDeadLetters(MemoryEntry entry, Settlement.DeadLettered deadLettered)
     {
         Remove(entry);
-        if (death.IsOfAttempt)
+        if (deadLettered.IsOfAttempt)
         {
-            entry.Failed(new FailedAttempt(Now, death.StatusCode, death.Error));
+            entry.Failed(new FailedAttempt(Now, deadLettered.StatusCode, deadLettered.Error));
         }
 
         var letter = new DeadLetter
@@ -693,16 +699,16 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             Id = entry.Id,
             Queue = entry.Queue,
             Entry = entry.Describe(),
-            Reason = death.Reason,
-            Error = death.Error,
-            StatusCode = death.StatusCode,
-            Reply = death.Reply,
+            Cause = deadLettered.Cause,
+            Error = deadLettered.Error,
+            StatusCode = deadLettered.StatusCode,
+            Response = deadLettered.Response,
             History = [.. entry.History],
-            DiedAt = Now,
+            DeadLetteredAt = Now,
         };
-        if (death.IsKept)
+        if (deadLettered.IsKept)
         {
-            QueueOf(entry.Queue).Dead.Add(letter);
+            QueueOf(entry.Queue).DeadLettered.Add(letter);
         }
         else
         {
@@ -713,25 +719,25 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
         return letter;
     }
 
-    private Receipt ReceiptOf(MemoryEntry entry, Delivery? delivery) => new()
+    private Receipt ReceiptOf(MemoryEntry entry, Settlement.Delivered? delivery) => new()
     {
         Id = entry.Id,
         Queue = entry.Queue,
         State = ReceiptState.Delivered,
         At = Now,
         StatusCode = delivery?.StatusCode,
-        Reply = delivery?.Reply,
+        Response = delivery?.Response,
     };
 
     private static Receipt ReceiptOf(DeadLetter letter) => new()
     {
         Id = letter.Id,
         Queue = letter.Queue,
-        State = ReceiptState.Dead,
-        At = letter.DiedAt,
+        State = ReceiptState.DeadLettered,
+        At = letter.DeadLetteredAt,
         StatusCode = letter.StatusCode,
-        Reply = letter.Reply,
-        Reason = letter.Reason,
+        Response = letter.Response,
+        Cause = letter.Cause,
         Error = letter.Error,
     };
 
@@ -744,13 +750,13 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
 
         var queue = QueueOf(name);
         return queue.Receipts.TryGetValue(id, out var ended) ? ended
-            : queue.Dead.Find(letter => letter.Id == id) is { } dead ? ReceiptOf(dead)
+            : queue.DeadLettered.Find(letter => letter.Id == id) is { } dead ? ReceiptOf(dead)
             : null;
     }
 
     private static int ForgetReceipts(MemoryQueue queue, DateTimeOffset before, int limit)
     {
-        var awaited = queue.Live.Values.Select(static entry => entry.Describe().Prerequisite).ToHashSet();
+        var awaited = queue.Pending.Values.Select(static entry => entry.Describe().Prerequisite).ToHashSet();
         var old = queue.Receipts.Values
             .Where(receipt => receipt.At < before && !awaited.Contains(receipt.Id))
             .OrderBy(static receipt => receipt.At)
@@ -767,7 +773,7 @@ public sealed class MemoryQueueStore : IQueueStore, IDisposable
             var entry = _entries[lease.EntryId];
             Remove(entry);
             Forget(entry);
-            if (delivery is not null || QueueOf(entry.Queue).Live.Values.Any(dependent => dependent.Prerequisite == entry.Id))
+            if (delivery is not null || QueueOf(entry.Queue).Pending.Values.Any(dependent => dependent.Prerequisite == entry.Id))
             {
                 QueueOf(entry.Queue).Receipts[entry.Id] = ReceiptOf(entry, delivery);
             }

@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -7,16 +8,16 @@ internal static class DeadLetterTable
 {
     private const int PageRows = 64;
 
-    private const string Columns = "id, queue, reason, error, status_code, died_at, attempts, last_error, " + ReplyColumns.Names;
+    private const string Columns = "id, queue, reason, error, status_code, died_at, attempts, last_error, " + ResponseColumns.Names;
 
     /// <summary>Copies an entry as it is stored, readable or not; only its queue and lane are taken from the lane.</summary>
-    public static void Insert(SqliteSession session, LaneTable.Head head, DeathCertificate death, long now)
+    public static void Insert(SqliteSession session, LaneTable.Head head, Settlement.DeadLettered death, long now)
     {
         var copied = session.Execute(
             $"""
             INSERT INTO dead_letter
-                (id, reason, error, status_code, died_at, attempts, last_error, {ReplyColumns.Names}, {SqliteSchema.EntryColumns})
-            SELECT id, $reason, $error, $status_code, $now, $attempts, $last_error, {ReplyColumns.Parameters}, $queue, $lane,
+                (id, reason, error, status_code, died_at, attempts, last_error, {ResponseColumns.Names}, {SqliteSchema.EntryColumns})
+            SELECT id, $reason, $error, $status_code, $now, $attempts, $last_error, {ResponseColumns.Parameters}, $queue, $lane,
                 timestamp, expires_at, method, uri, origin, version, version_policy, headers, content_headers,
                 metadata, traceparent, body, body_id, body_length, checksum, coalesce_key, prerequisite, priority
             FROM entry WHERE id = $id
@@ -27,8 +28,9 @@ internal static class DeadLetterTable
             // The entry's row is gone: the letter says at least that there was one.
             session.Execute(
                 $"""
-                INSERT INTO dead_letter (id, reason, error, status_code, died_at, attempts, last_error, {ReplyColumns.Names}, queue, lane)
-                VALUES ($id, $reason, $error, $status_code, $now, $attempts, $last_error, {ReplyColumns.Parameters}, $queue, $lane)
+                INSERT INTO dead_letter (
+                    id, reason, error, status_code, died_at, attempts, last_error, {ResponseColumns.Names}, queue, lane)
+                VALUES ($id, $reason, $error, $status_code, $now, $attempts, $last_error, {ResponseColumns.Parameters}, $queue, $lane)
                 """,
                 Parameters(head, death, now));
         }
@@ -57,7 +59,7 @@ internal static class DeadLetterTable
     }
 
     /// <summary>The first dead letters of a queue to die: when, and which streamed body they have.</summary>
-    public static List<(long Id, long? BodyId, long DiedAt)> FindFirst(SqliteSession session, string queue, int limit)
+    public static List<(long Id, long? BodyId, long DeadLetteredAt)> FindFirst(SqliteSession session, string queue, int limit)
     {
         using var reader = session.Query(
             "SELECT id, body_id, died_at FROM dead_letter WHERE queue = $queue ORDER BY ordinal LIMIT $limit",
@@ -106,24 +108,24 @@ internal static class DeadLetterTable
             Id = id,
             Queue = reader.GetString(first + 1),
             Entry = EntryColumns.Read(reader, first + 11).Decode(id, reader.GetInt32(first + 6), lastError, out _),
-            Reason = (DeadLetterReason)reader.GetInt32(first + 2),
+            Cause = (DeadLetterCause)reader.GetInt32(first + 2),
             Error = reader.IsDBNull(first + 3) ? null : reader.GetString(first + 3),
             StatusCode = statusCode,
-            Reply = ReplyColumns.Read(reader, first + 8, statusCode),
-            DiedAt = UnixTime.ToTime(reader.GetInt64(first + 5)),
+            Response = ResponseColumns.Read(reader, first + 8, statusCode),
+            DeadLetteredAt = UnixTime.ToTime(reader.GetInt64(first + 5)),
         };
     }
 
-    private static (string Name, object? Value)[] Parameters(LaneTable.Head head, DeathCertificate death, long now) =>
+    private static (string Name, object? Value)[] Parameters(LaneTable.Head head, Settlement.DeadLettered death, long now) =>
     [
         ("$id", head.EntryId),
-        ("$reason", (long)death.Reason),
+        ("$reason", (long)death.Cause),
         ("$error", death.Error),
         ("$status_code", death.StatusCode),
         ("$now", now),
         ("$attempts", head.Attempts),
         ("$last_error", head.LastError),
-        .. ReplyColumns.ValuesOf(death.Reply),
+        .. ResponseColumns.ValuesOf(death.Response),
         ("$queue", head.Queue),
         ("$lane", head.Lane),
     ];

@@ -1,4 +1,3 @@
-using BgSync.Http.Requests;
 using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -17,7 +16,7 @@ internal static class EntryTable
     /// <param name="IsHead">Whether it is the head of its lane.</param>
     /// <param name="IsInFlight">Whether it is leased.</param>
     /// <param name="NotBefore">The end of a wait that the server asked for; zero if there is none.</param>
-    /// <param name="Revision">The <see cref="StoredEntry.Revision"/>.</param>
+    /// <param name="Revision">The <see cref="QueuedEntry.Revision"/>.</param>
     public sealed record Standing(LaneTable.Head Head, bool IsHead, bool IsInFlight, long NotBefore, long Revision);
 
     /// <summary>Writes an entry, under a new id unless one is given.</summary>
@@ -226,7 +225,7 @@ internal static class EntryTable
                 ("$asked_by_server", start.AskedByServer)));
 
     /// <summary>One entry of a queue; <see langword="null"/> when it is not there or cannot be read.</summary>
-    public static StoredEntry? Describe(SqliteSession session, string queue, long id, long now)
+    public static QueuedEntry? Describe(SqliteSession session, string queue, long id, long now)
     {
         using var reader = session.Query(
             $"{SelectDescribed} WHERE entry.id = $id AND entry.queue = $queue", ("$id", id), ("$queue", queue), ("$now", now));
@@ -234,12 +233,12 @@ internal static class EntryTable
     }
 
     /// <summary>The last entry of a queue that has a coalescing key and can be read.</summary>
-    public static StoredEntry? DescribeLast(SqliteSession session, string queue, string coalesceKey, long now)
+    public static QueuedEntry? DescribeLast(SqliteSession session, string queue, string coalesceKey, long now)
     {
         using var reader = session.Query(
             $"{SelectDescribed} WHERE entry.queue = $queue AND entry.coalesce_key = $key ORDER BY entry.position DESC",
             ("$queue", queue), ("$key", coalesceKey), ("$now", now));
-        StoredEntry? last = null;
+        QueuedEntry? last = null;
         while (last is null && reader.Read())
         {
             last = Decode(reader, EntryColumns.Read(reader, 6));
@@ -250,7 +249,7 @@ internal static class EntryTable
 
     /// <summary>The next entries of a queue beyond a position, without those that cannot be read.</summary>
     /// <returns>The entries, and the position to go on from; <see langword="null"/> at the end.</returns>
-    public static (List<StoredEntry> Entries, long? Next) ReadPage(
+    public static (List<QueuedEntry> Entries, long? Next) ReadPage(
         SqliteSession session, string queue, QueueEnd from, long after, int limit, long now)
     {
         using var reader = session.Query(
@@ -258,7 +257,7 @@ internal static class EntryTable
                 ? $"{SelectDescribed} WHERE entry.queue = $queue AND entry.position > $after ORDER BY entry.position LIMIT $limit"
                 : $"{SelectDescribed} WHERE entry.queue = $queue AND entry.position < $after ORDER BY entry.position DESC LIMIT $limit",
             ("$queue", queue), ("$after", after), ("$limit", limit), ("$now", now));
-        var entries = new List<StoredEntry>();
+        var entries = new List<QueuedEntry>();
         long? next = null;
         var rows = 0;
         var bytes = 0L;
@@ -314,7 +313,7 @@ internal static class EntryTable
         {LaneTable.JoinSending}
         """;
 
-    private static StoredEntry? Decode(SqliteRows reader, EntryRow row)
+    private static QueuedEntry? Decode(SqliteRows reader, EntryRow row)
     {
         var entry = row.Decode(
             reader.GetInt64(0), reader.GetInt32(4), reader.IsDBNull(5) ? null : reader.GetString(5), out _);

@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -54,14 +55,14 @@ internal static class HeldTable
     /// </summary>
     public static ReclaimedWork Reclaim(SqliteSession session, Guid owner, long now)
     {
-        var entries = new List<StoredEntry>();
+        var entries = new List<QueuedEntry>();
         var deadLetters = new List<DeadLetter>();
         while (FindFirst(session, owner) is var (id, isRepeatable, row, start))
         {
             Delete(session, id);
             if (!isRepeatable)
             {
-                deadLetters.Add(Bury(session, row, start, now));
+                deadLetters.Add(MoveToDeadLetters(session, row, start, now));
             }
             else
             {
@@ -77,11 +78,11 @@ internal static class HeldTable
         return new ReclaimedWork(0, entries, deadLetters);
     }
 
-    private static DeadLetter Bury(SqliteSession session, EntryRow row, EntryStart start, long now)
+    private static DeadLetter MoveToDeadLetters(SqliteSession session, EntryRow row, EntryStart start, long now)
     {
         var id = EntryTable.Insert(session, row, start);
         var head = new LaneTable.Head(row.Queue!, row.Lane!, id, start.Position, start.Attempts, start.LastError);
-        var death = new DeathCertificate(DeadLetterReason.MaybeProcessed, start.LastError);
+        var death = new Settlement.DeadLettered(DeadLetterCause.MaybeProcessed, start.LastError);
         AttemptTable.Insert(session, id, now, statusCode: null, start.LastError);
         DeadLetterTable.Insert(session, head, death, now);
         ReceiptTable.Insert(session, head.Queue, id, death, now);

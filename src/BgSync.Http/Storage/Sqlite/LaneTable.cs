@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -263,7 +264,7 @@ internal static class LaneTable
             ("$token", lease.Token.ToByteArray())) > 0;
 
     /// <summary>Ends the lease of a head and says when it is due again.</summary>
-    public static void Reschedule(SqliteSession session, Head head, Retry retry, long now)
+    public static void Reschedule(SqliteSession session, Head head, Settlement.Retry retry, long now)
     {
         session.Execute(
             $"""
@@ -278,7 +279,7 @@ internal static class LaneTable
             ("$queue", head.Queue),
             ("$lane", head.Lane),
             ("$visible_at", UnixTime.After(now, retry.Delay)),
-            ("$wait", WaitFor(retry.Delay, retry.OnlyTimeEndsDelay)),
+            ("$wait", WaitFor(retry.Delay, retry.RequestedDelay)),
             ("$attempt", retry.CountsAsAttempt ? 1 : 0),
             ("$error", retry.Error));
         YieldToFront(session, head, now);

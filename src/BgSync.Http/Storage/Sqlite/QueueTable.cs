@@ -1,4 +1,3 @@
-using BgSync.Http.Requests;
 using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;

@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;
@@ -5,13 +6,13 @@ namespace BgSync.Http.Storage.Sqlite;
 /// <summary>How the entries of all queues ended.</summary>
 internal static class ReceiptTable
 {
-    public const string Columns = "queue, state, at, reason, error, status_code, " + ReplyColumns.Names;
+    public const string Columns = "queue, state, at, reason, error, status_code, " + ResponseColumns.Names;
 
-    public const string Parameters = "$queue, $state, $at, $reason, $error, $status_code, " + ReplyColumns.Parameters;
+    public const string Parameters = "$queue, $state, $at, $reason, $error, $status_code, " + ResponseColumns.Parameters;
 
     /// <summary>Notes that an entry was delivered.</summary>
-    public static void Insert(SqliteSession session, string queue, long id, Delivery delivery, long now) =>
-        Insert(session, queue, id, ReceiptState.Delivered, now, null, null, delivery.StatusCode, delivery.Reply);
+    public static void Insert(SqliteSession session, string queue, long id, Settlement.Delivered delivery, long now) =>
+        Insert(session, queue, id, ReceiptState.Delivered, now, null, null, delivery.StatusCode, delivery.Response);
 
     /// <summary>Notes that an entry was delivered, and no more, if another one waits for it.</summary>
     public static void InsertIfAwaited(SqliteSession session, string queue, long id, long now)
@@ -23,8 +24,8 @@ internal static class ReceiptTable
     }
 
     /// <summary>Notes that an entry died.</summary>
-    public static void Insert(SqliteSession session, string queue, long id, DeathCertificate death, long now) =>
-        Insert(session, queue, id, ReceiptState.Dead, now, death.Reason, death.Error, death.StatusCode, death.Reply);
+    public static void Insert(SqliteSession session, string queue, long id, Settlement.DeadLettered death, long now) =>
+        Insert(session, queue, id, ReceiptState.DeadLettered, now, death.Cause, death.Error, death.StatusCode, death.Response);
 
     /// <summary>What became of an entry: the queue itself knows better than a receipt, and a dead letter no less.</summary>
     public static Receipt? Find(SqliteSession session, string queue, long id) =>
@@ -50,10 +51,10 @@ internal static class ReceiptTable
         long id,
         ReceiptState state,
         long now,
-        DeadLetterReason? reason,
+        DeadLetterCause? reason,
         string? error,
         int? statusCode,
-        StoredReply? reply) =>
+        StoredResponse? reply) =>
         session.Execute(
             $"INSERT OR REPLACE INTO receipt (id, {Columns}) VALUES ($id, {Parameters})",
             [
@@ -64,7 +65,7 @@ internal static class ReceiptTable
                 ("$reason", (long?)reason),
                 ("$error", error),
                 ("$status_code", statusCode),
-                .. ReplyColumns.ValuesOf(reply),
+                .. ResponseColumns.ValuesOf(reply),
             ]);
 
     private static Receipt? FindQueued(SqliteSession session, string queue, long id) =>
@@ -88,10 +89,10 @@ internal static class ReceiptTable
             Queue = queue,
             State = (ReceiptState)reader.GetInt32(1),
             At = UnixTime.ToTime(reader.GetInt64(2)),
-            Reason = reader.IsDBNull(3) ? null : (DeadLetterReason)reader.GetInt32(3),
+            Cause = reader.IsDBNull(3) ? null : (DeadLetterCause)reader.GetInt32(3),
             Error = reader.IsDBNull(4) ? null : reader.GetString(4),
             StatusCode = statusCode,
-            Reply = ReplyColumns.Read(reader, 6, statusCode),
+            Response = ResponseColumns.Read(reader, 6, statusCode),
         };
     }
 
@@ -101,12 +102,12 @@ internal static class ReceiptTable
             {
                 Id = id,
                 Queue = queue,
-                State = ReceiptState.Dead,
-                At = letter.DiedAt,
-                Reason = letter.Reason,
+                State = ReceiptState.DeadLettered,
+                At = letter.DeadLetteredAt,
+                Cause = letter.Cause,
                 Error = letter.Error,
                 StatusCode = letter.StatusCode,
-                Reply = letter.Reply,
+                Response = letter.Response,
             }
             : null;
 }

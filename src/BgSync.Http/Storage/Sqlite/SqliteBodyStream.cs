@@ -1,5 +1,5 @@
 using System.Buffers;
-using BgSync.Http.Requests;
+using BgSync.Http.Capture;
 using BgSync.Http.Storage.Format;
 using Microsoft.Data.Sqlite;
 

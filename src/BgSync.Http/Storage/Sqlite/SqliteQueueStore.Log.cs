@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Storage.Sqlite;
 
-public sealed partial class SqliteQueueStore
+internal sealed partial class SqliteQueueStore
 {
     internal static partial class Log
     {

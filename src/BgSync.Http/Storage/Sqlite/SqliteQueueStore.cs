@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using BgSync.Http.Requests;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage.Files;
 using BgSync.Http.Storage.Format;
 using Microsoft.Extensions.Logging;
@@ -12,7 +12,7 @@ namespace BgSync.Http.Storage.Sqlite;
 /// file on a local disk.</para>
 /// <para>Entries, and the chunks of their bodies, carry checksums, because SQLite's own pages do not.</para>
 /// </remarks>
-public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
+internal sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 {
     private readonly SqliteDatabase _database;
     private readonly SqliteReaders _readers;
@@ -73,7 +73,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<long> HoldAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
+    public async ValueTask<long> BeginWriteAheadAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(entry);
         var row = EntryRow.From(entry);
@@ -81,7 +81,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<AddedEntry?> ReleaseAsync(long heldId, HeldRelease release, CancellationToken cancellationToken)
+    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(release);
         var (added, refusal) = await WriteAsync(session => TryRelease(session, heldId, release), cancellationToken).ConfigureAwait(false);
@@ -89,7 +89,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> DropAsync(long heldId, CancellationToken cancellationToken) =>
+    public async ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
         await WriteAsync(session => Drop(session, heldId), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
@@ -126,7 +126,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public async ValueTask<bool> CompleteAsync(
+    public async ValueTask<bool> SettleAsync(
         IReadOnlyList<DeliveredEntry> delivered, Lease? rest, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(delivered);
@@ -135,7 +135,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<Completion> CompleteAndLeaseNextAsync(
+    public async ValueTask<Completion> SettleAsync(
         IReadOnlyList<DeliveredEntry> delivered, NextLease wanted, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(delivered);
@@ -146,7 +146,12 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> RescheduleAsync(Lease lease, Retry retry, CancellationToken cancellationToken)
+    public ValueTask<bool> SettleAsync(Lease lease, Settlement settlement, CancellationToken cancellationToken) =>
+        settlement is Settlement.DeadLettered deadLettered
+            ? DeadLetterAsync(lease, deadLettered, cancellationToken)
+            : RescheduleAsync(lease, settlement.AsRetry(), cancellationToken);
+
+    private async ValueTask<bool> RescheduleAsync(Lease lease, Settlement.Retry retry, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(retry);
         return await SettleAsync(
@@ -154,11 +159,13 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> BuryAsync(Lease lease, DeathCertificate death, CancellationToken cancellationToken)
+    private async ValueTask<bool> DeadLetterAsync(Lease lease, Settlement.DeadLettered deadLettered, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(death);
+        ArgumentNullException.ThrowIfNull(deadLettered);
         return await SettleAsync(
-            lease, (session, head) => Bury(session, head, isHead: true, death, Now), cancellationToken).ConfigureAwait(false);
+            lease,
+            (session, head) => MoveToDeadLetters(session, head, isHead: true, deadLettered, Now),
+            cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -184,7 +191,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<StoredEntry> ReadAsync(
+    public async IAsyncEnumerable<QueuedEntry> ReadAsync(
         string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // Who takes one entry reads few, and who reads all soon reads many at once.
@@ -203,11 +210,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<StoredEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
+    public async ValueTask<QueuedEntry?> FindAsync(string queue, long id, CancellationToken cancellationToken) =>
         await ReadAsync(session => EntryTable.Describe(session, queue, id, Now), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public async ValueTask<StoredEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
+    public async ValueTask<QueuedEntry?> FindLastAsync(string queue, string coalesceKey, CancellationToken cancellationToken) =>
         await ReadAsync(session => EntryTable.DescribeLast(session, queue, coalesceKey, Now), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
@@ -225,7 +232,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
     /// <inheritdoc/>
     public async ValueTask<EntryChange> ReplaceAsync(
-        StoredEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
+        QueuedEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(edited);
         return await ChangeAsync(
@@ -429,7 +436,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             return null;
         }
 
-        return displaced.ConvertAll(head => Drop(session, head, new DeathCertificate(DeadLetterReason.DroppedForSpace), now));
+        return displaced.ConvertAll(head => Drop(session, head, new Settlement.DeadLettered(DeadLetterCause.DroppedForSpace), now));
     }
 
     /// <summary>The entries that are to leave for a new one; <see langword="null"/> when they cannot make enough room.</summary>
@@ -449,7 +456,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             entry.Attempts,
             entry.LastError,
             UnixTime.After(now, entry.Delay),
-            entry.OnlyTimeEndsDelay);
+            entry.RequestedDelay);
         RequireBefore(session, row, start.Position);
         var id = EntryTable.Insert(session, row, start);
         LaneTable.Enter(session, row, id, start, now);
@@ -469,11 +476,11 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             0,
             null,
             UnixTime.After(Now, entry.Delay),
-            entry.OnlyTimeEndsDelay);
+            entry.RequestedDelay);
         return HeldTable.Insert(session, _database.Owner, isRepeatable, row, start);
     }
 
-    private (AddedEntry? Added, QueueStoreException? Refusal) TryRelease(SqliteSession session, long heldId, HeldRelease release)
+    private (AddedEntry? Added, QueueStoreException? Refusal) TryRelease(SqliteSession session, long heldId, WriteAheadCommit release)
     {
         var now = Now;
         if (HeldTable.Find(session, _database.Owner, heldId) is not var (row, position))
@@ -488,7 +495,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
 
         HeldTable.Delete(session, heldId);
         var start = new EntryStart(
-            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.OnlyTimeEndsDelay);
+            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.RequestedDelay);
         var id = HeldTable.Enter(session, row, start, now);
         if (release.HasFailedAttempt)
         {
@@ -596,7 +603,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         return (true, head is null || QueueTable.GetPause(session, done.Queue) is not null ? [] : LeaseRun(session, head, wanted, now));
     }
 
-    private static void Reschedule(SqliteSession session, LaneTable.Head head, Retry retry, long now)
+    private static void Reschedule(SqliteSession session, LaneTable.Head head, Settlement.Retry retry, long now)
     {
         if (retry.IsFailedAttempt)
         {
@@ -618,7 +625,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             head.Attempts + (retry.CountsAsAttempt ? 1 : 0),
             retry.Error ?? head.LastError,
             UnixTime.After(now, retry.Delay),
-            retry.OnlyTimeEndsDelay);
+            retry.RequestedDelay);
         EntryTable.Update(session, head.EntryId, moved, start);
         LaneTable.Enter(session, moved, head.EntryId, start, now);
         LaneTable.Promote(session, head.Queue, head.Lane, now);
@@ -648,7 +655,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         return body;
     }
 
-    private void Replace(SqliteSession session, EntryTable.Standing standing, StoredEntry edited, EntryBody? body, TimeSpan delay)
+    private void Replace(SqliteSession session, EntryTable.Standing standing, QueuedEntry edited, EntryBody? body, TimeSpan delay)
     {
         var now = Now;
         var head = standing.Head;
@@ -696,19 +703,20 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         return idle.Count;
     }
 
-    private static void Bury(SqliteSession session, LaneTable.Head head, bool isHead, DeathCertificate death, long now)
+    private static void MoveToDeadLetters(
+        SqliteSession session, LaneTable.Head head, bool isHead, Settlement.DeadLettered deadLettered, long now)
     {
-        ReceiptTable.Insert(session, head.Queue, head.EntryId, death, now);
-        if (!death.IsKept)
+        ReceiptTable.Insert(session, head.Queue, head.EntryId, deadLettered, now);
+        if (!deadLettered.IsKept)
         {
             Remove(session, head, isHead, now);
             return;
         }
 
-        DeadLetterTable.Insert(session, head, death, now);
-        if (death.IsOfAttempt)
+        DeadLetterTable.Insert(session, head, deadLettered, now);
+        if (deadLettered.IsOfAttempt)
         {
-            AttemptTable.Insert(session, head.EntryId, now, death.StatusCode, death.Error);
+            AttemptTable.Insert(session, head.EntryId, now, deadLettered.StatusCode, deadLettered.Error);
         }
 
         QueueTable.Leave(session, head.Queue, 1, TakeOut(session, head.EntryId, now).BodyLength);
@@ -719,25 +727,25 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     {
         var now = Now;
         return EntryTable.FindExpired(session, queue, limit, now)
-            .ConvertAll(head => Drop(session, head, new DeathCertificate(DeadLetterReason.Expired, IsKept: keep), now));
+            .ConvertAll(head => Drop(session, head, new Settlement.DeadLettered(DeadLetterCause.Expired, IsKept: keep), now));
     }
 
-    private static DeadLetter Drop(SqliteSession session, LaneTable.Head head, DeathCertificate death, long now)
+    private static DeadLetter Drop(SqliteSession session, LaneTable.Head head, Settlement.DeadLettered deadLettered, long now)
     {
         var letter = new DeadLetter
         {
             Id = head.EntryId,
             Queue = head.Queue,
             Entry = EntryTable.Find(session, head.EntryId)?.Decode(head.EntryId, head.Attempts, head.LastError, out _),
-            Reason = death.Reason,
-            Error = death.Error,
-            StatusCode = death.StatusCode,
+            Cause = deadLettered.Cause,
+            Error = deadLettered.Error,
+            StatusCode = deadLettered.StatusCode,
             History = AttemptTable.Read(session, head.Queue, head.EntryId),
-            DiedAt = UnixTime.ToTime(now),
+            DeadLetteredAt = UnixTime.ToTime(now),
         };
 
         // Asked now: one that was dropped before may have made this one the head of its lane.
-        Bury(session, head, LaneTable.IsHead(session, head), death, now);
+        MoveToDeadLetters(session, head, LaneTable.IsHead(session, head), deadLettered, now);
         return letter;
     }
 
@@ -782,7 +790,7 @@ public sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     {
         var surplus = keep is null ? 0 : QueueTable.CountDead(session, queue) - keep.Value;
         return DeadLetterTable.FindFirst(session, queue, limit)
-            .TakeWhile((letter, index) => index < surplus || letter.DiedAt < diedBefore)
+            .TakeWhile((letter, index) => index < surplus || letter.DeadLetteredAt < diedBefore)
             .Select(letter =>
             {
                 DeleteDeadLetter(session, queue, letter.Id, letter.BodyId);

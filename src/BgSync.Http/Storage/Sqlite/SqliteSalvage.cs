@@ -26,8 +26,8 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
     public Result Run(long now)
     {
         var (entryColumns, replyColumns) = Try(() => damaged.QueryInt64("SELECT prerequisite FROM entry LIMIT 0"), out _)
-            ? (SqliteSchema.EntryColumns, ReplyColumns.Names)
-            : (SqliteSchema.EntryColumnsOfVersion1, ReplyColumns.NamesOfVersion1);
+            ? (SqliteSchema.EntryColumns, ResponseColumns.Names)
+            : (SqliteSchema.EntryColumnsOfVersion1, ResponseColumns.NamesOfVersion1);
         fresh.Execute("BEGIN IMMEDIATE");
         Copy("entry", "id", $"position, attempts, last_error, not_before, asked_by_server, {entryColumns}", CopyEntry);
         Copy(
@@ -136,9 +136,9 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
             fresh.Execute(
                 $"""
                 INSERT INTO dead_letter
-                    (ordinal, id, reason, error, status_code, died_at, attempts, last_error, {ReplyColumns.Names},
+                    (ordinal, id, reason, error, status_code, died_at, attempts, last_error, {ResponseColumns.Names},
                      {SqliteSchema.EntryColumns})
-                VALUES ($ordinal, $id, $reason, $error, $status_code, $died_at, $attempts, $last_error, {ReplyColumns.Parameters},
+                VALUES ($ordinal, $id, $reason, $error, $status_code, $died_at, $attempts, $last_error, {ResponseColumns.Parameters},
                     {SqliteSchema.EntryParameters})
                 """,
                 row.Parameters(
@@ -151,7 +151,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
                     ("$died_at", reader.GetInt64(5)),
                     ("$attempts", reader.GetInt64(6)),
                     ("$last_error", reader.GetValue(7)),
-                    .. ReplyColumns.Copy(reader, 8),
+                    .. ResponseColumns.Copy(reader, 8),
                 ]));
             _deadLetters++;
         }
@@ -168,7 +168,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
                 ("$reason", reader.GetValue(4)),
                 ("$error", reader.GetValue(5)),
                 ("$status_code", reader.GetValue(6)),
-                .. ReplyColumns.Copy(reader, 7),
+                .. ResponseColumns.Copy(reader, 7),
             ]);
 
     private void CopyHeld(SqliteRows reader)

@@ -1,0 +1,19 @@
+namespace BgSync.Http;
+
+/// <summary>What a queue keeps of a request (<see cref="BackgroundSyncOptions.Capture"/>).</summary>
+/// <remarks>Bound from the nested configuration section <c>Capture</c>. Not to be changed once the application runs.</remarks>
+public sealed class BackgroundSyncCaptureOptions
+{
+    /// <summary>
+    /// The headers that are never written down. Default: <c>Authorization</c>, <c>Cookie</c> and <c>Proxy-Authorization</c>. On
+    /// replay the client's default headers, the handlers inside this one and <see cref="BackgroundSyncOptions.OnReplaying"/> supply them.
+    /// </summary>
+    public ISet<string> SecretHeaders { get; } =
+        new HashSet<string>(["Authorization", "Cookie", "Proxy-Authorization"], StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>
+    /// The largest body, in bytes, that is kept in memory and beside its entry; a larger one goes to and from the disk in chunks.
+    /// Default: 64 KiB. Range: 0 to 1 MiB.
+    /// </summary>
+    public int InlineBodyLength { get; set; } = 64 * 1024;
+}

@@ -1,0 +1,42 @@
+namespace BgSync.Http.Capture;
+
+/// <summary>Makes a new message of what was kept of a request. A message is sent once, so each attempt needs its own.</summary>
+internal static class RequestRestorer
+{
+    /// <param name="snapshot">What was kept.</param>
+    /// <param name="content">The body, to be given the content headers; <see langword="null"/> for a request without content.</param>
+    /// <exception cref="FormatException">
+    /// A header cannot be sent: its name or value would end the line, and begin another header.
+    /// </exception>
+    public static HttpRequestMessage Restore(RequestSnapshot snapshot, HttpContent? content)
+    {
+        var request = new HttpRequestMessage(snapshot.Method, snapshot.Uri)
+        {
+            Version = snapshot.Version,
+            VersionPolicy = snapshot.VersionPolicy,
+            Content = content,
+        };
+        foreach (var (name, value) in snapshot.Headers)
+        {
+            Restore(name, value, request.Headers.TryAddWithoutValidation);
+        }
+
+        foreach (var (name, value) in snapshot.ContentHeaders ?? [])
+        {
+            Restore(name, value, content!.Headers.TryAddWithoutValidation);
+        }
+
+        return request;
+    }
+
+    private static void Restore(string name, string value, Func<string, string?, bool> add)
+    {
+        // The framework lets a line break through to the wire: a tampered store would become header injection.
+        if (BreaksLine(name) || BreaksLine(value) || !add(name, value))
+        {
+            throw new FormatException("A stored header is not one that can be sent.");
+        }
+    }
+
+    private static bool BreaksLine(string text) => text.AsSpan().ContainsAny('\r', '\n', '\0');
+}

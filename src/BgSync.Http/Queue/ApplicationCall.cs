@@ -1,0 +1,25 @@
+using BgSync.Http.Outcomes;
+
+namespace BgSync.Http.Queue;
+
+/// <summary>Calls code of the application that may throw, block, or never return.</summary>
+internal static class ApplicationCall
+{
+    /// <summary>Waits for the code no longer than is allowed; what goes on after that is left to itself.</summary>
+    /// <exception cref="TimeoutException">It did not return in time.</exception>
+    /// <exception cref="OperationCanceledException">It was broken off by the caller.</exception>
+    public static async Task RunAsync(
+        Func<CancellationToken, Task> code, TimeSpan limit, TimeProvider timeProvider, CancellationToken cancellationToken)
+    {
+        using var attempt = new Attempt(limit, timeProvider, cancellationToken);
+        var token = attempt.Token;
+        try
+        {
+            await Task.Run(() => code(token), CancellationToken.None).WaitAsync(token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (attempt.IsTimedOut)
+        {
+            throw new TimeoutException($"It did not return in {limit.TotalSeconds} seconds.");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace BgSync.Http.Queue;
+
+/// <summary>The queues that were registered.</summary>
+internal sealed class BackgroundSyncQueues(QueueRegistrations registrations, IServiceProvider services) : IBackgroundSyncQueues
+{
+    public IReadOnlyCollection<string> Names { get; } = [.. registrations.Queues];
+
+    public IBackgroundSyncQueue this[string name]
+    {
+        get
+        {
+            ArgumentNullException.ThrowIfNull(name);
+            return services.GetKeyedService<IBackgroundSyncQueue>(name)
+                ?? throw new KeyNotFoundException(
+                    $"There is no queue '{name}'. AddBackgroundSync has added these: {string.Join(", ", Names)}.");
+        }
+    }
+}

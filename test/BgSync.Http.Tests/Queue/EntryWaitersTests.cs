@@ -1,0 +1,104 @@
+using System.Net;
+using BgSync.Http.Queue;
+using TestKit;
+using Xunit;
+
+namespace BgSync.Http.Tests.Queue;
+
+/// <summary>Who gets a response that is handed over, and who disposes of one that nobody wants.</summary>
+public sealed class EntryWaitersTests
+{
+    private readonly EntryWaiters _waiters = new();
+
+    [Fact]
+    public void A_reply_goes_to_the_last_who_waits_for_its_entry()
+    {
+        using var first = _waiters.Add("test", 1);
+        using var last = _waiters.Add("test", 1);
+        using var other = _waiters.Add("test", 2);
+        var response = new HttpResponseMessage();
+
+        Assert.True(_waiters.TryOffer(1, response));
+
+        Assert.Null(first.TakeResponse(200));
+        Assert.Null(other.TakeResponse(200));
+        Assert.Same(response, last.TakeResponse(200));
+        Assert.Null(last.TakeResponse(200));
+    }
+
+    [Fact]
+    public void A_reply_is_not_taken_that_nobody_waits_for()
+    {
+        var waiter = _waiters.Add("test", 1);
+        waiter.Dispose();
+
+        Assert.False(_waiters.IsAwaited(1));
+        Assert.False(_waiters.TryOffer(1, new()));
+        Assert.False(waiter.TryOffer(new()));
+    }
+
+    [Fact]
+    public void A_reply_is_not_given_for_another_than_the_receipt_speaks_of()
+    {
+        using var waiter = _waiters.Add("test", 1);
+        _waiters.TryOffer(1, new(HttpStatusCode.UnprocessableEntity));
+
+        Assert.Null(waiter.TakeResponse(200));
+    }
+
+    [Fact]
+    public async Task A_reply_that_is_left_or_followed_by_another_is_disposed_of()
+    {
+        var waiter = _waiters.Add("test", 1);
+        var followed = new HttpResponseMessage { Content = new StringContent("1") };
+        var left = new HttpResponseMessage { Content = new StringContent("2") };
+        _waiters.TryOffer(1, followed);
+        _waiters.TryOffer(1, left);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => followed.Content.ReadAsStringAsync());
+
+        waiter.Dispose();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => left.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
+    [InlineData(EntryEventKind.Delivered, 1L, true)]
+    [InlineData(EntryEventKind.DeadLettered, 1L, true)]
+    [InlineData(EntryEventKind.Removed, 1L, true)]
+    [InlineData(EntryEventKind.Taken, 1L, true)]
+    [InlineData(EntryEventKind.Delivered, 2L, false)]
+    [InlineData(EntryEventKind.WillRetry, 1L, false)]
+    [InlineData(EntryEventKind.Cleared, null, true)]
+    public void Those_look_whose_entries_may_have_ended(EntryEventKind kind, long? id, bool looks)
+    {
+        using var waiter = _waiters.Add("test", 1);
+        var waiting = waiter.WaitAsync(Timeout.InfiniteTimeSpan, new FakeTimeProvider(), TestContext.Current.CancellationToken);
+
+        _waiters.Tell(new() { Kind = kind, Queue = "other", EntryId = kind == EntryEventKind.Cleared ? null : 3, At = default });
+        Assert.False(waiting.IsCompleted);
+        _waiters.Tell(new() { Kind = kind, Queue = "test", EntryId = id, At = default });
+
+        Assert.Equal(looks, SpinWait.SpinUntil(() => waiting.IsCompleted, looks ? TimeSpan.FromSeconds(30) : TimeSpan.Zero));
+    }
+
+    [Fact]
+    public async Task A_signal_that_came_before_the_wait_ends_it()
+    {
+        using var waiter = _waiters.Add("test", 1);
+        waiter.Signal();
+
+        await waiter.WaitAsync(Timeout.InfiniteTimeSpan, new FakeTimeProvider(), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public void Once_closed_nobody_waits_until_it_is_open_again()
+    {
+        using var before = _waiters.Add("test", 1);
+        _waiters.Close();
+        using var after = _waiters.Add("test", 1);
+        _waiters.Open();
+        using var again = _waiters.Add("test", 1);
+
+        Assert.Equal((true, true, false), (before.IsEnded, after.IsEnded, again.IsEnded));
+    }
+}
