@@ -73,20 +73,22 @@ internal sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     {
         ArgumentNullException.ThrowIfNull(entry);
         var row = EntryRow.From(entry);
-        return await RunAsync(session => Hold(session, entry, isRepeatable, row), cancellationToken).ConfigureAwait(false);
+        return await RunAsync(session => BeginWriteAhead(session, entry, isRepeatable, row), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken)
+    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(
+        long writeAheadId, WriteAheadCommit commit, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(release);
-        var (added, refusal) = await RunAsync(session => TryRelease(session, heldId, release), cancellationToken).ConfigureAwait(false);
+        ArgumentNullException.ThrowIfNull(commit);
+        var (added, refusal) = await RunAsync(session => TryCommitWriteAhead(session, writeAheadId, commit), cancellationToken)
+            .ConfigureAwait(false);
         return refusal is null ? added : throw refusal;
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
-        await RunAsync(session => Drop(session, heldId), cancellationToken).ConfigureAwait(false);
+    public async ValueTask<bool> DiscardWriteAheadAsync(long writeAheadId, CancellationToken cancellationToken) =>
+        await RunAsync(session => DiscardWriteAhead(session, writeAheadId), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
@@ -577,7 +579,7 @@ internal sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         return id;
     }
 
-    private long Hold(LiteSession session, NewEntry entry, bool isRepeatable, EntryRow row)
+    private long BeginWriteAhead(LiteSession session, NewEntry entry, bool isRepeatable, EntryRow row)
     {
         Adopt(session, row.BodyId);
         var start = new EntryStart(
@@ -586,43 +588,44 @@ internal sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
             null,
             UnixTime.After(Now, entry.Delay),
             entry.RequestedDelay);
-        return HeldCollection.Insert(session, isRepeatable, row, start);
+        return WriteAheadCollection.Insert(session, isRepeatable, row, start);
     }
 
-    private (AddedEntry? Added, QueueStoreException? Refusal) TryRelease(LiteSession session, long heldId, WriteAheadCommit release)
+    private (AddedEntry? Added, QueueStoreException? Refusal) TryCommitWriteAhead(
+        LiteSession session, long writeAheadId, WriteAheadCommit commit)
     {
         var now = Now;
-        if (HeldCollection.Find(session, heldId) is not var (row, position))
+        if (WriteAheadCollection.Find(session, writeAheadId) is not var (row, position))
         {
             return (null, null);
         }
 
         var queue = session.Changes.Queues.Open(session, row.Queue!);
-        if (TryMakeRoom(session, queue, row, release.Limits, now, out var refusal) is not { } dropped)
+        if (TryMakeRoom(session, queue, row, commit.Limits, now, out var refusal) is not { } dropped)
         {
             return (null, refusal);
         }
 
-        HeldCollection.Delete(session, heldId);
+        WriteAheadCollection.Delete(session, writeAheadId);
         var start = new EntryStart(
-            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.RequestedDelay);
-        var id = HeldCollection.Enter(session, queue, row, start, now);
-        if (release.HasFailedAttempt)
+            position, commit.Attempts, commit.LastError, UnixTime.After(now, commit.Delay), commit.RequestedDelay);
+        var id = WriteAheadCollection.Enter(session, queue, row, start, now);
+        if (commit.HasFailedAttempt)
         {
-            AttemptCollection.Insert(session, id, now, release.LastStatusCode, release.LastError);
+            AttemptCollection.Insert(session, id, now, commit.LastStatusCode, commit.LastError);
         }
 
         return (new AddedEntry(id, dropped), null);
     }
 
-    private static bool Drop(LiteSession session, long heldId)
+    private static bool DiscardWriteAhead(LiteSession session, long writeAheadId)
     {
-        if (HeldCollection.Find(session, heldId) is not var (row, _))
+        if (WriteAheadCollection.Find(session, writeAheadId) is not var (row, _))
         {
             return false;
         }
 
-        HeldCollection.Delete(session, heldId);
+        WriteAheadCollection.Delete(session, writeAheadId);
         BodyCollection.Delete(session, row.BodyId);
         return true;
     }

@@ -98,7 +98,7 @@ internal sealed class LiteRestore(LiteSession session, long now)
         }
         else if (document.ContainsKey("repeatable"))
         {
-            session.Upsert(LiteSchema.Held, document);
+            session.Upsert(LiteSchema.WriteAheads, document);
         }
         else if (document.Number("position") is { } position && document.Text("origin") is not null)
         {

@@ -31,7 +31,7 @@ internal sealed class LiteSchema(Guid owner, TimeProvider timeProvider) : ILiteS
 
     public const string Attempts = "bgsync$attempts";
 
-    public const string Held = "bgsync$held";
+    public const string WriteAheads = "bgsync$held";
 
     public const string Bodies = "bgsync$bodies";
 
@@ -81,7 +81,7 @@ internal sealed class LiteSchema(Guid owner, TimeProvider timeProvider) : ILiteS
     private ReclaimedWork Reclaim(LiteSession session)
     {
         BodyCollection.Disown(session);
-        return HeldCollection.Reclaim(session, Now) with { Leases = LeaseCollection.Void(session, owner, Now) };
+        return WriteAheadCollection.Reclaim(session, Now) with { Leases = LeaseCollection.Void(session, owner, Now) };
     }
 
     private static void Make(LiteSession session)
@@ -91,7 +91,7 @@ internal sealed class LiteSchema(Guid owner, TimeProvider timeProvider) : ILiteS
             session.EnsureIndex(collection, index);
         }
 
-        foreach (var collection in (ReadOnlySpan<string>)[Store, Queues, Leases, Attempts, Held, Bodies, Chunks])
+        foreach (var collection in (ReadOnlySpan<string>)[Store, Queues, Leases, Attempts, WriteAheads, Bodies, Chunks])
         {
             session.EnsureCollection(collection);
         }

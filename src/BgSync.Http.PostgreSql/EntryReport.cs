@@ -26,7 +26,7 @@ internal sealed record EntryReport
 
     public int Edits { get; init; }
 
-    public DeadLetterCause Reason { get; init; }
+    public DeadLetterCause Cause { get; init; }
 
     /// <summary>When it died, or when its lease ends; the length of the body of one that was refused.</summary>
     public long At { get; init; }
@@ -48,7 +48,7 @@ internal sealed record EntryReport
         Attempts = reader.IsDBNull(3) ? 0 : reader.GetInt32(3),
         LastError = reader.IsDBNull(4) ? null : reader.GetString(4),
         Edits = reader.IsDBNull(5) ? 0 : reader.GetInt32(5),
-        Reason = reader.IsDBNull(6) ? default : (DeadLetterCause)reader.GetInt32(6),
+        Cause = reader.IsDBNull(6) ? default : (DeadLetterCause)reader.GetInt32(6),
         At = reader.IsDBNull(7) ? 0 : reader.GetInt64(7),
         Token = reader.IsDBNull(8) ? default : reader.GetGuid(8),
         Excess = reader.IsDBNull(9) ? default : new QueueExcess(reader.GetInt64(9), reader.GetInt64(10)),
@@ -89,7 +89,7 @@ internal sealed record EntryReport
         Id = Id,
         Queue = Queue,
         Entry = Decode(),
-        Cause = Reason,
+        Cause = Cause,
         Error = error,
         History = History,
         DeadLetteredAt = UnixTime.ToTime(At),

@@ -51,11 +51,11 @@ internal sealed class FunctionCall
         ? Add((ReadOnlyMemory<byte>?)body.Inline).Add((long?)ChunkedBody.Checksum(body.Inline.Span, id, 0))
         : Add((byte[]?)null).Add((long?)null);
 
-    public FunctionCall Add(StoredResponse? reply, int? statusCode)
+    public FunctionCall Add(StoredResponse? response, int? statusCode)
     {
         Begin();
-        Add(statusCode).Add(reply is null ? null : HeaderJson.Write(reply.Headers)).Add((ReadOnlyMemory<byte>?)reply?.Body);
-        Append(NpgsqlDbType.Boolean, reply?.IsWhole);
+        Add(statusCode).Add(response is null ? null : HeaderJson.Write(response.Headers)).Add((ReadOnlyMemory<byte>?)response?.Body);
+        Append(NpgsqlDbType.Boolean, response?.IsWhole);
         return End("reply");
     }
 
@@ -63,13 +63,13 @@ internal sealed class FunctionCall
     public FunctionCall Add(IReadOnlyList<DeliveredEntry> delivered)
     {
         Add([.. delivered.Select(static one => one.Lease.EntryId)]).Add(delivered[0].Lease.Token);
-        var replies = delivered.Select(static one => one.Delivery?.Response).ToArray();
+        var responses = delivered.Select(static one => one.Delivery?.Response).ToArray();
         Append(NpgsqlDbType.Array | NpgsqlDbType.Integer, delivered.Select(static one => one.Delivery?.StatusCode).ToArray());
         Append(
             NpgsqlDbType.Array | NpgsqlDbType.Text,
-            Array.ConvertAll(replies, static reply => reply is null ? null : HeaderJson.Write(reply.Headers)));
-        Append(NpgsqlDbType.Array | NpgsqlDbType.Bytea, Array.ConvertAll(replies, static reply => reply?.Body.ToArray()));
-        return Append(NpgsqlDbType.Array | NpgsqlDbType.Boolean, Array.ConvertAll(replies, static reply => reply?.IsWhole));
+            Array.ConvertAll(responses, static response => response is null ? null : HeaderJson.Write(response.Headers)));
+        Append(NpgsqlDbType.Array | NpgsqlDbType.Bytea, Array.ConvertAll(responses, static response => response?.Body.ToArray()));
+        return Append(NpgsqlDbType.Array | NpgsqlDbType.Boolean, Array.ConvertAll(responses, static response => response?.IsWhole));
     }
 
     public FunctionCall Add(EntryRow row)

@@ -3,7 +3,7 @@ namespace BgSync.Http.PostgreSql;
 /// <summary>What an operation is known to lock.</summary>
 /// <param name="LimitedQueue">The queue whose limits it keeps.</param>
 /// <param name="Lane">A lane.</param>
-/// <param name="Id">The entry or held request whose lane it is.</param>
+/// <param name="Id">The entry or request written ahead whose lane it is.</param>
 /// <param name="LeaseToken">The token of the lease that a lane is under.</param>
 /// <param name="AreWide">Whether it locks lanes that nobody knows beforehand, so that it is sent alone.</param>
 internal readonly record struct OperationLocks(

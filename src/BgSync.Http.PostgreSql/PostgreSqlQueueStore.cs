@@ -63,7 +63,7 @@ internal sealed partial class PostgreSqlQueueStore : IQueueStore
     /// <summary>Raised with a queue's name when there is something in it that others could send, once it is committed.</summary>
     internal event Action<string>? Changed;
 
-    /// <summary>By whom leases and held requests are owned.</summary>
+    /// <summary>By whom leases and requests written ahead are owned.</summary>
     internal Guid Owner { get; } = Guid.NewGuid();
 
     /// <summary>How many transactions were committed: less than the operations when callers share them.</summary>
@@ -114,24 +114,25 @@ internal sealed partial class PostgreSqlQueueStore : IQueueStore
     }
 
     /// <inheritdoc/>
-    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken)
+    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(
+        long writeAheadId, WriteAheadCommit commit, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(release);
+        ArgumentNullException.ThrowIfNull(commit);
         ThrowIfDisposed();
         var id = await _ids.NextAsync(cancellationToken).ConfigureAwait(false);
         var reports = await ReportAsync(
             Call("release", EntryReport.Columns)
-                .Add((long?)heldId).Add(Owner).Add((long?)id)
-                .Add((int?)release.Attempts).Add(StoreText.Readable(release.LastError)).Add(release.LastStatusCode)
-                .Add(release.HasFailedAttempt).Add(Milliseconds(release.Delay)).Add(release.RequestedDelay).Add(release.Limits),
+                .Add((long?)writeAheadId).Add(Owner).Add((long?)id)
+                .Add((int?)commit.Attempts).Add(StoreText.Readable(commit.LastError)).Add(commit.LastStatusCode)
+                .Add(commit.HasFailedAttempt).Add(Milliseconds(commit.Delay)).Add(commit.RequestedDelay).Add(commit.Limits),
             cancellationToken,
-            new OperationLocks(Id: heldId)).ConfigureAwait(false);
-        return reports is [] ? null : Added(reports, release.Limits);
+            new OperationLocks(Id: writeAheadId)).ConfigureAwait(false);
+        return reports is [] ? null : Added(reports, commit.Limits);
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
-        AskAsync(Call("drop_held").Add((long?)heldId).Add(Owner), cancellationToken);
+    public ValueTask<bool> DiscardWriteAheadAsync(long writeAheadId, CancellationToken cancellationToken) =>
+        AskAsync(Call("drop_held").Add((long?)writeAheadId).Add(Owner), cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken)

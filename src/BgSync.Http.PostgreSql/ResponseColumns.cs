@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace BgSync.Http.PostgreSql;
 
-/// <summary>A reply as dead letters and receipts hold it, beside its status.</summary>
+/// <summary>A response as dead letters and receipts hold it, beside its status.</summary>
 internal static class ResponseColumns
 {
     /// <summary>Reads headers, body and whether that is whole from a column on.</summary>

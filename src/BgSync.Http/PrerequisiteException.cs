@@ -16,6 +16,6 @@ public sealed class PrerequisiteException : InvalidOperationException
         $"Queue '{queue}' has no entry {id} to wait for: it is of another queue, was removed, or was delivered so long ago that its "
         + "receipt is gone.");
 
-    internal static PrerequisiteException Dead(string queue, long id, DeadLetterCause? reason) => new(
-        $"Entry {id} of queue '{queue}' cannot be waited for, because it is a dead letter ({reason}). Put it back first.");
+    internal static PrerequisiteException Dead(string queue, long id, DeadLetterCause? cause) => new(
+        $"Entry {id} of queue '{queue}' cannot be waited for, because it is a dead letter ({cause}). Put it back first.");
 }

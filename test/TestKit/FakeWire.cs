@@ -15,7 +15,7 @@ public sealed class FakeWire : HttpMessageHandler
     public int Attempts => Volatile.Read(ref _attempts);
 
     /// <summary>The body of every response.</summary>
-    public string ReplyBody { get; set; } = "";
+    public string ResponseBody { get; set; } = "";
 
     /// <summary>The requests that were answered, in order.</summary>
     public IReadOnlyList<HttpRequestMessage> Received => [.. _received];
@@ -32,7 +32,7 @@ public sealed class FakeWire : HttpMessageHandler
         return Task.FromResult(new HttpResponseMessage(HttpStatusCode.OK)
         {
             RequestMessage = request,
-            Content = new StringContent(ReplyBody),
+            Content = new StringContent(ResponseBody),
         });
     }
 }

@@ -42,11 +42,11 @@ internal sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreS
     public ValueTask<long> BeginWriteAheadAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken) =>
         Do(nameof(BeginWriteAheadAsync)).BeginWriteAheadAsync(entry, isRepeatable, cancellationToken);
 
-    public ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken) =>
-        Do(nameof(CommitWriteAheadAsync)).CommitWriteAheadAsync(heldId, release, cancellationToken);
+    public ValueTask<AddedEntry?> CommitWriteAheadAsync(long writeAheadId, WriteAheadCommit commit, CancellationToken cancellationToken) =>
+        Do(nameof(CommitWriteAheadAsync)).CommitWriteAheadAsync(writeAheadId, commit, cancellationToken);
 
-    public ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
-        Do(nameof(DiscardWriteAheadAsync)).DiscardWriteAheadAsync(heldId, cancellationToken);
+    public ValueTask<bool> DiscardWriteAheadAsync(long writeAheadId, CancellationToken cancellationToken) =>
+        Do(nameof(DiscardWriteAheadAsync)).DiscardWriteAheadAsync(writeAheadId, cancellationToken);
 
     public async ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken)
     {

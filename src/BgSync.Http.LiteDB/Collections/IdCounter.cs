@@ -4,7 +4,7 @@ using LiteDB;
 namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>
-/// The ids of entries, held requests and bodies, none of which is given twice: LiteDB's own begin anew when a collection is empty.
+/// The ids of entries, requests written ahead and bodies, none of which is given twice: LiteDB's own begin anew when a collection is empty.
 /// </summary>
 internal sealed class IdCounter
 {

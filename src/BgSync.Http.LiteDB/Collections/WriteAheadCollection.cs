@@ -7,7 +7,7 @@ using LiteDB;
 namespace BgSync.Http.LiteDB.Collections;
 
 /// <summary>The requests that are being sent for the first time. No other collection knows of them but that of their bodies.</summary>
-internal static class HeldCollection
+internal static class WriteAheadCollection
 {
     public static long Insert(LiteSession session, bool isRepeatable, EntryRow row, EntryStart start)
     {
@@ -19,20 +19,20 @@ internal static class HeldCollection
         document["position"] = start.Position;
         document.Put("notBefore", BsonTime.Of(start.NotBefore));
         document["askedByServer"] = start.AskedByServer;
-        session.Insert(LiteSchema.Held, document);
+        session.Insert(LiteSchema.WriteAheads, document);
         return id;
     }
 
     /// <summary>A request that this store holds.</summary>
     /// <returns>The row and its position; <see langword="null"/> when it holds no such request.</returns>
     public static (EntryRow Row, long Position)? Find(LiteSession session, long id) =>
-        session.Get(LiteSchema.Held, id) is { } document && document.Guid("owner") == session.Owner
+        session.Get(LiteSchema.WriteAheads, id) is { } document && document.Guid("owner") == session.Owner
             ? (EntryDocument.ToRow(document), document.Number("position") ?? 0)
             : null;
 
-    public static void Delete(LiteSession session, long id) => session.Delete(LiteSchema.Held, id);
+    public static void Delete(LiteSession session, long id) => session.Delete(LiteSchema.WriteAheads, id);
 
-    /// <summary>Puts a request that is held no more into its queue.</summary>
+    /// <summary>Puts a request that was written ahead into its queue.</summary>
     /// <returns>The entry's id.</returns>
     public static long Enter(LiteSession session, LiteQueue queue, EntryRow row, EntryStart start, long now)
     {
@@ -43,8 +43,8 @@ internal static class HeldCollection
     }
 
     /// <summary>
-    /// Moves what other owners held into its queues: they are dead, for one store at a time has the file. The attempt counts, because it
-    /// may have reached the server. What must not be sent twice becomes a dead letter.
+    /// Moves what other owners wrote ahead into its queues: they are dead, for one store at a time has the file. The attempt counts,
+    /// because it may have reached the server. What must not be sent twice becomes a dead letter.
     /// </summary>
     public static ReclaimedWork Reclaim(LiteSession session, long now)
     {
@@ -52,14 +52,14 @@ internal static class HeldCollection
         var deadLetters = new List<DeadLetter>();
 
         // Ids first, so that the bodies of all are never in memory at once.
-        foreach (var id in session.Keys(LiteSchema.Held, LiteIndex.Id, long.MinValue, long.MaxValue))
+        foreach (var id in session.Keys(LiteSchema.WriteAheads, LiteIndex.Id, long.MinValue, long.MaxValue))
         {
-            if (session.Get(LiteSchema.Held, id) is not { } document || document.Guid("owner") == session.Owner)
+            if (session.Get(LiteSchema.WriteAheads, id) is not { } document || document.Guid("owner") == session.Owner)
             {
                 continue;
             }
 
-            session.Delete(LiteSchema.Held, id);
+            session.Delete(LiteSchema.WriteAheads, id);
             var row = EntryDocument.ToRow(document);
             if (row.Queue is null || row.Lane is null || row.Origin is null)
             {

@@ -3,7 +3,9 @@ using LiteDB;
 
 namespace BgSync.Http.LiteDB.Documents;
 
-/// <summary>What makes an entry, as documents of entries, dead letters and held requests have it: field by field, to be read.</summary>
+/// <summary>
+/// What makes an entry, as documents of entries, dead letters and requests written ahead have it: field by field, to be read.
+/// </summary>
 internal static class EntryDocument
 {
     private static readonly string[] _fields =

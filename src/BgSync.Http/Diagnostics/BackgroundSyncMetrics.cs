@@ -31,8 +31,8 @@ internal sealed class BackgroundSyncMetrics
 
     public void Dropped(string queue) => _dropped.Add(1, Tag(queue));
 
-    public void Died(string queue, DeadLetterCause reason) =>
-        _dead.Add(1, Tag(queue), new("bgsync.dead.reason", reason.ToString().ToLowerInvariant()));
+    public void Died(string queue, DeadLetterCause cause) =>
+        _dead.Add(1, Tag(queue), new("bgsync.dead.reason", cause.ToString().ToLowerInvariant()));
 
     public void Removed(string queue, long entries) => _removed.Add(entries, Tag(queue));
 

@@ -47,25 +47,25 @@ internal interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Writes down a request that is about to be sent for the first time, and takes its position in its queue for it. Until it is
-    /// released it stands in no queue: it is neither read nor counted nor leased. It belongs to this store instance.
+    /// committed it stands in no queue: it is neither read nor counted nor leased. It belongs to this store instance.
     /// </summary>
-    /// <param name="entry">What it becomes when it is released; its attempts, its last error and its limits are said then.</param>
+    /// <param name="entry">What it becomes when it is committed; its attempts, its last error and its limits are said then.</param>
     /// <param name="isRepeatable">Whether it may be sent again although the server may have processed it.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>The id by which it is released or dropped, which is not the entry's.</returns>
+    /// <returns>The id by which it is committed or discarded, which is not the entry's.</returns>
     ValueTask<long> BeginWriteAheadAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Moves a held request into its queue, at the position that it took. Where it does not fit, others make room for it or it is refused,
-    /// as when an entry is added; it stays held then.
+    /// Moves a request written ahead into its queue, at the position that it took. Where it does not fit, others make room for it or it is
+    /// refused, as when an entry is added; it stays written ahead then.
     /// </summary>
-    /// <returns><see langword="null"/> when this store instance holds no such request any more.</returns>
+    /// <returns><see langword="null"/> when this store instance has no such request any more.</returns>
     /// <exception cref="QueueStoreException">It was refused: <see cref="StoreFault.QueueFull"/>.</exception>
-    ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken);
+    ValueTask<AddedEntry?> CommitWriteAheadAsync(long writeAheadId, WriteAheadCommit commit, CancellationToken cancellationToken);
 
-    /// <summary>Forgets a held request, and its body.</summary>
-    /// <returns><see langword="false"/> when this store instance holds no such request any more.</returns>
-    ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken);
+    /// <summary>Forgets a request written ahead, and its body.</summary>
+    /// <returns><see langword="false"/> when this store instance has no such request any more.</returns>
+    ValueTask<bool> DiscardWriteAheadAsync(long writeAheadId, CancellationToken cancellationToken);
 
     /// <summary>
     /// Each origin to which the head of a lane of this queue is addressed, with the earliest time one of them is due;
@@ -153,8 +153,8 @@ internal interface IQueueStore : IAsyncDisposable
 
     /// <summary>
     /// Voids the leases of owners known to be dead, and removes the bodies that they began and never named. The attempt that was
-    /// under way counts, because it may have reached the server. So does that of the requests they held, which enter their queues;
-    /// one that must not be sent twice becomes a dead letter (<see cref="DeadLetterCause.MaybeProcessed"/>).
+    /// under way counts, because it may have reached the server. So does that of the requests that they wrote ahead, which enter their
+    /// queues; one that must not be sent twice becomes a dead letter (<see cref="DeadLetterCause.MaybeProcessed"/>).
     /// </summary>
     /// <returns>What was taken over, now or when the store was opened.</returns>
     ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken);

@@ -5,7 +5,7 @@ namespace BgSync.Http.Storage;
 /// <summary>A leased entry, or the reason why it cannot be read.</summary>
 internal sealed record LeasedEntry
 {
-    /// <summary>The lease, to be completed, rescheduled or buried.</summary>
+    /// <summary>The lease, to be settled.</summary>
     public required Lease Lease { get; init; }
 
     /// <summary>The entry; <see langword="null"/> when it is <see cref="Damage">damaged</see>.</summary>

@@ -53,7 +53,7 @@ internal sealed record NewEntry
     /// <summary>The failure that brought the request here, without secrets; <see langword="null"/> if there was none.</summary>
     public string? LastError { get; init; }
 
-    /// <summary>The status of the reply that brought the request here; <see langword="null"/> if there was none.</summary>
+    /// <summary>The status of the response that brought the request here; <see langword="null"/> if there was none.</summary>
     public int? LastStatusCode { get; init; }
 
     /// <summary>The caller's own notes, never sent. Workbox's <c>metadata</c>.</summary>

@@ -2,8 +2,8 @@ namespace BgSync.Http.Storage;
 
 /// <summary>What processes that died have left behind, and is taken over now.</summary>
 /// <param name="Leases">How many leases were voided.</param>
-/// <param name="Entries">The held requests that entered their queues; those that cannot be read are not listed.</param>
-/// <param name="DeadLetters">The held requests that may have been processed and must not be sent twice.</param>
+/// <param name="Entries">The requests written ahead that entered their queues; those that cannot be read are not listed.</param>
+/// <param name="DeadLetters">The requests written ahead that may have been processed and must not be sent twice.</param>
 internal sealed record ReclaimedWork(int Leases, IReadOnlyList<QueuedEntry> Entries, IReadOnlyList<DeadLetter> DeadLetters)
 {
     /// <summary>Nothing.</summary>
@@ -19,6 +19,6 @@ internal sealed record ReclaimedWork(int Leases, IReadOnlyList<QueuedEntry> Entr
             : new(left.Leases + right.Leases, [.. left.Entries, .. right.Entries], [.. left.DeadLetters, .. right.DeadLetters]);
     }
 
-    /// <summary>Why a held request is queued whose process died.</summary>
+    /// <summary>Why a request written ahead is queued whose process died.</summary>
     public const string Interrupted = "The application ended while the request was sent.";
 }

@@ -215,7 +215,7 @@ public sealed class PostgreSqlFaultTests(ClassDatabase shared, PostgreSqlCluster
     }
 
     [Fact]
-    public async Task An_entry_whose_row_is_gone_leaves_its_lane_when_it_is_buried()
+    public async Task An_entry_whose_row_is_gone_leaves_its_lane_when_it_becomes_a_dead_letter()
     {
         var store = Open();
         var id = await AddAsync(store, Entry("/1"));

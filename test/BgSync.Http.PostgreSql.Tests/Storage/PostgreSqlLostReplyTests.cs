@@ -124,7 +124,7 @@ public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlS
     }
 
     [Fact]
-    public async Task What_was_buried_is_told_as_buried()
+    public async Task What_became_a_dead_letter_is_told_as_one()
     {
         var lease = await LeaseFirstOfTwoAsync();
         Relay.LoseReplyTo(".bury(");

@@ -142,7 +142,7 @@ public sealed class PostgreSqlPlanTests(ClassDatabase shared) : PostgreSqlStoreF
         Assert.Single(await store.GetScheduleAsync(Queue, Cancellation));
         var leased = await store.LeaseAsync(Queue, Origin, 4, LeaseTime, Cancellation);
         await store.RenewAsync(leased[0].Lease, LeaseTime, Cancellation);
-        await store.SettleAsync(leased[0].Lease, new Settlement.Delivered(200), Cancellation);
+        await store.CompleteAsync(leased[0].Lease, new Settlement.Delivered(200), Cancellation);
         if (leased.Count > 1)
         {
             await store.SettleAsync(leased[1].Lease, new Settlement.Retry(TimeSpan.FromHours(1), true, "HTTP 500"), Cancellation);

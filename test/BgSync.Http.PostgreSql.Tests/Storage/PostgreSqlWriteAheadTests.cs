@@ -6,7 +6,7 @@ using Xunit;
 namespace BgSync.Http.PostgreSql.Tests.Storage;
 
 /// <summary>What becomes of the requests that a process was sending for the first time, and of the bodies that it wrote, when it dies.</summary>
-public sealed class PostgreSqlHeldTests(ClassDatabase shared) : PostgreSqlStoreFixture(shared)
+public sealed class PostgreSqlWriteAheadTests(ClassDatabase shared) : PostgreSqlStoreFixture(shared)
 {
     private static readonly TimeSpan _timeout = new PostgreSqlStoreOptions().OwnerTimeout;
 

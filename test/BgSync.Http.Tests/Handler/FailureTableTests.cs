@@ -275,7 +275,7 @@ public sealed class FailureTableTests
     [InlineData(400)]
     [InlineData(500)]
     [InlineData(503)]
-    public async Task A_live_reply_is_the_servers_answer_whatever_its_status(int status)
+    public async Task A_live_response_is_the_servers_answer_whatever_its_status(int status)
     {
         await using var server = new RawServer(Scripts.Respond(status));
         await using var app = new TestApplication();

@@ -22,7 +22,7 @@ public sealed class WaitTests : ReplayFixture
     [InlineData(false, 4096)]
     [InlineData(true, 0)]
     [InlineData(false, 0)]
-    public async Task The_caller_gets_the_servers_own_reply_when_the_entry_is_delivered(bool isAsync, int kept)
+    public async Task The_caller_gets_the_servers_own_response_when_the_entry_is_delivered(bool isAsync, int kept)
     {
         await using var server = new RawServer(Scripts.Respond(201, _body, ("Set-Cookie", "a=b"), ("Content-Language", "en")));
         await using var app = await StartWaitingAsync(sync => sync.Receipts.ResponseBodyLength = kept);
@@ -42,7 +42,7 @@ public sealed class WaitTests : ReplayFixture
     }
 
     [Fact]
-    public async Task The_caller_and_OnReplayed_may_both_read_the_reply()
+    public async Task The_caller_and_OnReplayed_may_both_read_the_response()
     {
         string? seen = null;
         await using var server = new RawServer(Scripts.Respond(200, _body));
@@ -57,7 +57,7 @@ public sealed class WaitTests : ReplayFixture
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_reply_whose_body_breaks_off_fails_as_it_would_have_live_and_the_entry_is_delivered(bool isShown)
+    public async Task A_response_whose_body_breaks_off_fails_as_it_would_have_live_and_the_entry_is_delivered(bool isShown)
     {
         await using var server = new RawServer(Scripts.TruncateBody(200));
         await using var app = await StartWaitingAsync(sync => sync.OnReplayed = isShown ? (_, _) => Task.CompletedTask : null);
@@ -69,7 +69,7 @@ public sealed class WaitTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_reply_without_an_end_can_be_read_as_it_comes()
+    public async Task A_response_without_an_end_can_be_read_as_it_comes()
     {
         await using var server = new RawServer(Scripts.EndlessBody(200));
         await using var app = await StartWaitingAsync();
@@ -90,7 +90,7 @@ public sealed class WaitTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_reply_by_which_the_server_rejects_it_is_the_callers()
+    public async Task A_response_by_which_the_server_rejects_it_is_the_callers()
     {
         await using var server = new RawServer(Scripts.Respond(422, _body));
         await using var app = await StartWaitingAsync();
@@ -117,7 +117,7 @@ public sealed class WaitTests : ReplayFixture
     }
 
     [Fact]
-    public async Task An_entry_that_dies_without_an_answer_fails_with_the_reason()
+    public async Task An_entry_that_becomes_a_dead_letter_without_an_answer_fails_with_the_cause()
     {
         await using var server = new RawServer(Scripts.Respond(500));
         await using var app = await StartWaitingAsync(sync => sync.Retry.MaxAttempts = 1);
@@ -132,7 +132,7 @@ public sealed class WaitTests : ReplayFixture
     }
 
     [Fact]
-    public async Task An_entry_that_expires_fails_with_the_reason()
+    public async Task An_entry_that_expires_fails_with_the_cause()
     {
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = await StartWaitingAsync(sync => sync.MaxRetentionTime = TimeSpan.FromSeconds(10));
@@ -215,7 +215,7 @@ public sealed class WaitTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_reply_that_nobody_waits_for_any_more_frees_its_connection()
+    public async Task A_response_that_nobody_waits_for_any_more_frees_its_connection()
     {
         await using var server = new RawServer(Scripts.StallBody(200));
         await using var app = await StartWaitingAsync(sync => sync.AttemptTimeout = TimeSpan.FromSeconds(10));
@@ -407,7 +407,7 @@ public sealed class WaitTests : ReplayFixture
     }
 
     [Fact]
-    public async Task Many_wait_side_by_side_and_each_gets_its_own_reply()
+    public async Task Many_wait_side_by_side_and_each_gets_its_own_response()
     {
         await using var server = new RawServer(async (connection, cancellationToken) =>
         {

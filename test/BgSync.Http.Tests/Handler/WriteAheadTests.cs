@@ -186,7 +186,7 @@ public sealed class WriteAheadTests : ReplayFixture
     [Theory]
     [InlineData(503, 1)]
     [InlineData(500, 0)]
-    public async Task A_reply_is_queued_if_its_status_is_to_be_and_forgotten_otherwise(int status, int queued)
+    public async Task A_response_is_queued_if_its_status_is_to_be_and_forgotten_otherwise(int status, int queued)
     {
         await using var server = new RawServer(Scripts.Respond(status, ("Retry-After", "60")));
         await using var app = Create(sync =>
@@ -424,7 +424,7 @@ public sealed class WriteAheadTests : ReplayFixture
     {
         using var directory = new TempDirectory();
         await using var server = new RawServer(Scripts.Respond(200));
-        await HoldAndDieAsync(directory, server.Uri);
+        await WriteAheadAndDieAsync(directory, server.Uri);
         await using var app = Create(WriteAhead, directory);
         var events = EventsAsync(app, count: 4);
 
@@ -506,7 +506,7 @@ public sealed class WriteAheadTests : ReplayFixture
         }
     }
 
-    private async Task HoldAndDieAsync(TempDirectory directory, Uri uri)
+    private async Task WriteAheadAndDieAsync(TempDirectory directory, Uri uri)
     {
         await using var store = new SqliteQueueStore(
             new SqliteStoreOptions { Path = directory.File("queues.db") }, Clock, NullLogger<SqliteQueueStore>.Instance);

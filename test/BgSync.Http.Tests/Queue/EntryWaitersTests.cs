@@ -11,7 +11,7 @@ public sealed class EntryWaitersTests
     private readonly EntryWaiters _waiters = new();
 
     [Fact]
-    public void A_reply_goes_to_the_last_who_waits_for_its_entry()
+    public void A_response_goes_to_the_last_who_waits_for_its_entry()
     {
         using var first = _waiters.Add("test", 1);
         using var last = _waiters.Add("test", 1);
@@ -27,7 +27,7 @@ public sealed class EntryWaitersTests
     }
 
     [Fact]
-    public void A_reply_is_not_taken_that_nobody_waits_for()
+    public void A_response_is_not_taken_that_nobody_waits_for()
     {
         var waiter = _waiters.Add("test", 1);
         waiter.Dispose();
@@ -38,7 +38,7 @@ public sealed class EntryWaitersTests
     }
 
     [Fact]
-    public void A_reply_is_not_given_for_another_than_the_receipt_speaks_of()
+    public void A_response_is_not_given_for_another_than_the_receipt_speaks_of()
     {
         using var waiter = _waiters.Add("test", 1);
         _waiters.TryOffer(1, new(HttpStatusCode.UnprocessableEntity));
@@ -47,7 +47,7 @@ public sealed class EntryWaitersTests
     }
 
     [Fact]
-    public async Task A_reply_that_is_left_or_followed_by_another_is_disposed_of()
+    public async Task A_response_that_is_left_or_followed_by_another_is_disposed_of()
     {
         var waiter = _waiters.Add("test", 1);
         var followed = new HttpResponseMessage { Content = new StringContent("1") };

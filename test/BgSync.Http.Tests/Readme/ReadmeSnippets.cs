@@ -466,7 +466,7 @@ public sealed class ReadmeSnippets : IDisposable
         var queue = Queue("orders");
         using var newOrder = new HttpRequestMessage(HttpMethod.Post, "http://api.example.com/orders");
         using var newLine = new HttpRequestMessage(HttpMethod.Post, "http://api.example.com/orders/tmp-17/lines");
-        _wire.ReplyBody = """{"id":42}""";
+        _wire.ResponseBody = """{"id":42}""";
         _wire.IsOnline = true;
 
         var orderEntry = await queue.PushAsync(newOrder);               // POST /orders

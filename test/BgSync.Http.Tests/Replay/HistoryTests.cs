@@ -55,7 +55,7 @@ public sealed class HistoryTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_live_reply_for_which_the_request_is_queued_is_told_with_its_status()
+    public async Task A_live_response_for_which_the_request_is_queued_is_told_with_its_status()
     {
         await using var server = new RawServer(Scripts.Respond(503));
         await using var app = Create(sync => sync.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable));
@@ -84,7 +84,7 @@ public sealed class HistoryTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_death_is_told_although_its_history_cannot_be_read()
+    public async Task A_dead_letter_is_told_of_although_its_history_cannot_be_read()
     {
         var told = new ConcurrentQueue<DeadLetter>();
         await using var server = new RawServer(Scripts.Respond(422));

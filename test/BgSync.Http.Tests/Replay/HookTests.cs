@@ -277,7 +277,7 @@ public sealed class HookTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_reply_is_shown_with_its_body_before_the_entry_is_settled()
+    public async Task A_response_is_shown_with_its_body_before_the_entry_is_settled()
     {
         (string? Body, long Live) seen = default;
         TestApplication? self = null;
@@ -295,7 +295,7 @@ public sealed class HookTests : ReplayFixture
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_hook_that_fails_at_a_reply_changes_nothing(bool throws)
+    public async Task A_hook_that_fails_at_a_response_changes_nothing(bool throws)
     {
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = Create(sync =>
@@ -314,7 +314,7 @@ public sealed class HookTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_stop_during_the_reply_does_not_make_what_was_delivered_be_sent_again()
+    public async Task A_stop_during_the_response_does_not_make_what_was_delivered_be_sent_again()
     {
         var called = false;
         await using var server = new RawServer(Scripts.Respond(200));

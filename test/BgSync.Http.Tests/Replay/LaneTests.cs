@@ -142,7 +142,7 @@ public sealed class LaneTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_replay_by_hand_is_not_over_because_a_lane_was_given_back_while_the_schedule_was_read()
+    public async Task A_replay_by_hand_is_not_over_because_a_lane_was_released_while_the_schedule_was_read()
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.NeverAnswer(), Scripts.Respond(200)));
         await using var memory = new MemoryQueueStore(Clock);

@@ -45,7 +45,7 @@ public sealed class LeaseTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_host_that_has_no_time_left_gets_what_is_under_way_given_back_at_once()
+    public async Task A_host_that_has_no_time_left_has_what_is_under_way_released_at_once()
     {
         await using var server = SlowServer();
         await using var app = await SendingAsync(server);

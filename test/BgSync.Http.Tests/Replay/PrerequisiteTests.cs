@@ -50,7 +50,7 @@ public sealed class PrerequisiteTests : ReplayFixture
     }
 
     [Fact]
-    public async Task The_request_is_made_anew_from_the_reply_at_each_attempt_and_after_a_restart()
+    public async Task The_request_is_made_anew_from_the_response_at_each_attempt_and_after_a_restart()
     {
         using var directory = new TempDirectory();
         await using var server = new RawServer(RawServer.Sequence(

@@ -149,7 +149,7 @@ public sealed class ReceiptTests : ReplayFixture
     }
 
     [Fact]
-    public async Task The_body_of_a_reply_that_is_not_the_last_is_not_waited_for()
+    public async Task The_body_of_a_response_that_is_not_the_last_is_not_waited_for()
     {
         await using var server = new RawServer(Scripts.StallBody(503));
         await using var app = Create();
@@ -227,7 +227,7 @@ public sealed class ReceiptTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_dead_letter_and_its_receipt_bear_the_reason_and_the_start_of_the_reply()
+    public async Task A_dead_letter_and_its_receipt_bear_the_cause_and_the_start_of_the_response()
     {
         DeadLetter? told = null;
         await using var server = new RawServer(Scripts.Respond(422, "no such product", ("X-Trace", "7")));
@@ -255,7 +255,7 @@ public sealed class ReceiptTests : ReplayFixture
     }
 
     [Fact]
-    public async Task An_exhausted_entry_keeps_its_last_reply()
+    public async Task An_exhausted_entry_keeps_its_last_response()
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(500, "first"), Scripts.Respond(503, "last")));
         await using var app = Create(sync => sync.Retry.MaxAttempts = 2);

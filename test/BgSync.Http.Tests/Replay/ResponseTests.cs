@@ -39,7 +39,7 @@ public sealed class ResponseTests : ReplayFixture
     [InlineData(200, ResponseVerdict.Retry)]
     [InlineData(200, ResponseVerdict.Reject)]
     [InlineData(404, ResponseVerdict.Pause)]
-    public async Task The_application_may_say_what_a_reply_means(int status, ResponseVerdict verdict)
+    public async Task The_application_may_say_what_a_response_means(int status, ResponseVerdict verdict)
     {
         await using var server = new RawServer(Scripts.Respond(status));
         await using var app = Create(sync => sync.ClassifyResponse = response => (int)response.StatusCode == status ? verdict : null);
@@ -69,7 +69,7 @@ public sealed class ResponseTests : ReplayFixture
     }
 
     [Fact]
-    public async Task An_application_that_cannot_say_what_a_reply_means_does_not_lose_the_entry()
+    public async Task An_application_that_cannot_say_what_a_response_means_does_not_lose_the_entry()
     {
         await using var server = new RawServer(Scripts.Respond(200));
         await using var app = Create(static sync =>
@@ -270,7 +270,7 @@ public sealed class ResponseTests : ReplayFixture
     [InlineData(401)]
     [InlineData(407)]
     [InlineData(511)]
-    public async Task A_reply_that_wants_credentials_pauses_the_queue_at_no_cost_until_a_live_success(int status)
+    public async Task A_response_that_wants_credentials_pauses_the_queue_at_no_cost_until_a_live_success(int status)
     {
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(status), Scripts.Respond(200)));
         await using var app = await StartAsync();

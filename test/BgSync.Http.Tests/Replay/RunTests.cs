@@ -68,7 +68,7 @@ public sealed class RunTests : ReplayFixture
         await QueueWhileDownAsync(app, server, _bodies);
 
         Assert.Equal(Middle - 1, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
-        await AssertGivenBackAsync(app, _bodies.Length - Middle + 1, attemptsOfFirst: 1);
+        await AssertReleasedAsync(app, _bodies.Length - Middle + 1, attemptsOfFirst: 1);
 
         fails = false;
         await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
@@ -136,7 +136,7 @@ public sealed class RunTests : ReplayFixture
     }
 
     [Fact]
-    public async Task A_host_that_has_no_time_left_gets_all_given_back()
+    public async Task A_host_that_has_no_time_left_has_all_released()
     {
         await using var app = await StartOnFaultyStoreAsync();
         Task? stopping = null;
@@ -155,11 +155,11 @@ public sealed class RunTests : ReplayFixture
         await AdvanceUntilAsync(() => stopping is not null, "half are sent");
         await stopping!;
 
-        await AssertGivenBackAsync(app, _bodies.Length - Middle + 1, attemptsOfFirst: 1);
+        await AssertReleasedAsync(app, _bodies.Length - Middle + 1, attemptsOfFirst: 1);
     }
 
     [Fact]
-    public async Task What_is_leased_when_there_is_no_time_left_is_given_back_without_an_attempt()
+    public async Task What_is_leased_when_there_is_no_time_left_is_released_without_an_attempt()
     {
         await using var app = await StartOnFaultyStoreAsync();
         await using var server = Answering(static _ => 200);
@@ -178,7 +178,7 @@ public sealed class RunTests : ReplayFixture
         await AdvanceUntilAsync(() => completions >= 3, "some are sent");
         await stopping;
 
-        await AssertGivenBackAsync(app, _bodies.Length - server.Requests.Count, attemptsOfFirst: 0);
+        await AssertReleasedAsync(app, _bodies.Length - server.Requests.Count, attemptsOfFirst: 0);
     }
 
     [Fact]
@@ -263,7 +263,7 @@ public sealed class RunTests : ReplayFixture
         Assert.Equal(_bodies, server.Requests.Select(static request => request.Text));
     }
 
-    private static async Task AssertGivenBackAsync(TestApplication app, int count, int attemptsOfFirst)
+    private static async Task AssertReleasedAsync(TestApplication app, int count, int attemptsOfFirst)
     {
         var left = await app.EntriesAsync();
         Assert.Equal(count, left.Count);

@@ -438,8 +438,9 @@ public sealed class SqliteFaultTests : SqliteStoreFixture
             await store.AddAsync(Entry($"/entry-{i}-") with { Body = EntryBody.FromBytes(new byte[100]) }, Cancellation);
         }
 
-        var death = new Settlement.DeadLettered(DeadLetterCause.Rejected, "HTTP 400", 400, new(400, [], "no"u8.ToArray(), IsWhole: true));
-        await store.SettleAsync((await LeaseOneAsync(store)).Lease, death, Cancellation);
+        var deadLettered = new Settlement.DeadLettered(
+            DeadLetterCause.Rejected, "HTTP 400", 400, new(400, [], "no"u8.ToArray(), IsWhole: true));
+        await store.SettleAsync((await LeaseOneAsync(store)).Lease, deadLettered, Cancellation);
         for (var i = 0; i < 7; i++)
         {
             await store.SettleAsync(

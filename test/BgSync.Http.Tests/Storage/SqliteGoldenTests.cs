@@ -270,11 +270,11 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         return Open();
     }
 
-    private static void AssertResponse(int status, string body, bool isWhole, StoredResponse? reply)
+    private static void AssertResponse(int status, string body, bool isWhole, StoredResponse? response)
     {
-        Assert.Equal((status, isWhole), (reply!.StatusCode, reply.IsWhole));
-        Assert.Equal([new("ETag", "\"1\""), new("Content-Type", "text/plain")], reply.Headers);
-        Assert.Equal(body, Encoding.UTF8.GetString(reply.Body.Span));
+        Assert.Equal((status, isWhole), (response!.StatusCode, response.IsWhole));
+        Assert.Equal([new("ETag", "\"1\""), new("Content-Type", "text/plain")], response.Headers);
+        Assert.Equal(body, Encoding.UTF8.GetString(response.Body.Span));
     }
 
     private static void AssertFull(QueuedEntry entry)

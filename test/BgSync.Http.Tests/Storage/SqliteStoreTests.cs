@@ -293,7 +293,7 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         await store.RequeueAsync(Queue, victim.Lease.EntryId, DateTimeOffset.MaxValue, Cancellation);
         await store.DeleteDeadLetterAsync(Queue, 3, Cancellation);
         await store.ClearBackoffAsync(Queue, onlyEndless: false, Cancellation);
-        await HoldAndReclaimAsync(store);
+        await WriteAheadAndReclaimAsync(store);
         await store.GetScheduleAsync(Queue, Cancellation);
         await store.SetPauseAsync(Queue, null, Cancellation);
         await store.GetPauseAsync(Queue, Cancellation);
@@ -334,7 +334,7 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         Assert.NotEqual(0, await store.ClearAsync(Queue, 10, Cancellation));
     }
 
-    private async Task HoldAndReclaimAsync(SqliteQueueStore store)
+    private async Task WriteAheadAndReclaimAsync(SqliteQueueStore store)
     {
         await store.CommitWriteAheadAsync(
             await store.BeginWriteAheadAsync(Entry("/held"), true, Cancellation), new(TimeSpan.Zero), Cancellation);
@@ -342,7 +342,7 @@ public sealed class SqliteStoreTests : SqliteStoreFixture
         await using (var victim = Open())
         {
             await victim.BeginWriteAheadAsync(Entry("/reclaimed"), true, Cancellation);
-            await victim.BeginWriteAheadAsync(Entry("/buried"), false, Cancellation);
+            await victim.BeginWriteAheadAsync(Entry("/once"), false, Cancellation);
         }
 
         Assert.Single((await store.ReclaimAsync(Cancellation)).DeadLetters);

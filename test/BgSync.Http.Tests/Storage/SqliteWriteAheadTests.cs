@@ -6,7 +6,7 @@ using Xunit;
 namespace BgSync.Http.Tests.Storage;
 
 /// <summary>What becomes of the requests that a process was sending for the first time when it died.</summary>
-public sealed class SqliteHeldTests : SqliteStoreFixture
+public sealed class SqliteWriteAheadTests : SqliteStoreFixture
 {
     [Fact]
     public async Task At_the_next_start_it_is_there_at_once_and_told_once()

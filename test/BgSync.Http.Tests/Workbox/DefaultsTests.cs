@@ -61,7 +61,7 @@ public sealed class DefaultsTests : WorkboxFixture
     [InlineData(404)]
     [InlineData(429)]
     [InlineData(503)]
-    public async Task Any_reply_delivers(int status)
+    public async Task Any_response_delivers(int status)
     {
         await using var server = new RawServer(Scripts.Respond(status));
         await using var app = Open();
@@ -74,7 +74,7 @@ public sealed class DefaultsTests : WorkboxFixture
     }
 
     [Fact]
-    public async Task A_live_reply_goes_to_the_caller_whatever_its_status()
+    public async Task A_live_response_goes_to_the_caller_whatever_its_status()
     {
         await using var server = new RawServer(Scripts.Respond(503));
         await using var app = Open();

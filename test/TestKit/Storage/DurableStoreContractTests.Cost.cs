@@ -74,7 +74,7 @@ public abstract partial class DurableStoreContractTests
                 ["add where the oldest makes room"] = await RepeatAsync(() => AddAsync(NewEntry() with { Limits = dropOldest })),
                 ["add where the first to expire makes room"] =
                     await RepeatAsync(() => AddAsync(NewEntry() with { Limits = dropFirstToExpire })),
-                ["hold and release"] = await RepeatAsync(
+                ["write ahead and commit"] = await RepeatAsync(
                     async () => await Store.CommitWriteAheadAsync(
                         await BeginWriteAheadAsync(NewEntry()), new(TimeSpan.Zero), Cancellation)),
                 ["lease and complete"] = await RepeatAsync(
@@ -82,7 +82,7 @@ public abstract partial class DurableStoreContractTests
                 ["lease and reschedule"] = await RepeatAsync(
                     async () => await Store.SettleAsync(
                         (await LeaseOneAsync()).Lease, new Settlement.Retry(TimeSpan.Zero, true, "HTTP 503"), Cancellation)),
-                ["lease and bury"] = await RepeatAsync(
+                ["lease and dead-letter"] = await RepeatAsync(
                     async () => await Store.SettleAsync(
                         (await LeaseOneAsync()).Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation)),
                 ["have wait and clear"] = await RepeatAsync(async () =>
@@ -106,7 +106,7 @@ public abstract partial class DurableStoreContractTests
                     async () => await Store.ReadAsync(Queue, QueueEnd.Back, Cancellation).FirstAsync(Cancellation)),
             };
 
-            // Read now: of those that are due alike, any may have been sent and buried before.
+            // Read now: of those that are due alike, any may have been sent and become a dead letter before.
             entries = await ReadAllAsync();
             var middle = entries.Where(static entry => entry.CoalesceKey is not null).TakeLast(Repeats).ToList();
             costs["find"] = await RepeatAsync(async () => await Store.FindAsync(Queue, middle[0].Id, Cancellation));

@@ -70,9 +70,9 @@ public abstract partial class DurableStoreContractTests : StoreContractTests
             await Store.SettleAsync((await LeaseOneAsync()).Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation);
             await Store.DeleteDeadLetterAsync(Queue, id, Cancellation);
             await Store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation);
-            var heldId = await BeginWriteAheadAsync(Entry());
-            Assert.True(held.Add(heldId));
-            await Store.DiscardWriteAheadAsync(heldId, Cancellation);
+            var writeAheadId = await BeginWriteAheadAsync(Entry());
+            Assert.True(held.Add(writeAheadId));
+            await Store.DiscardWriteAheadAsync(writeAheadId, Cancellation);
 
             await ReopenAsync();
         }

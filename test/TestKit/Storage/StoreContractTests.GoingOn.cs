@@ -143,7 +143,7 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task What_is_not_kept_of_what_was_leased_together_is_given_back_without_an_attempt()
+    public async Task What_is_not_kept_of_what_was_leased_together_is_released_without_an_attempt()
     {
         var (ids, run) = await LeaseTogetherAsync();
 
@@ -168,7 +168,7 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task The_first_that_is_left_is_rescheduled_and_the_others_are_given_back()
+    public async Task The_first_that_is_left_is_rescheduled_and_the_others_are_released()
     {
         var (ids, run) = await LeaseTogetherAsync();
         var retry = new Settlement.Retry(TimeSpan.FromHours(1), CountsAsAttempt: true, "HTTP 503");
@@ -184,7 +184,7 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task The_first_that_is_left_leaves_its_lane_and_the_others_are_given_back()
+    public async Task The_first_that_is_left_leaves_its_lane_and_the_others_are_released()
     {
         var (ids, run) = await LeaseTogetherAsync();
         var retry = new Settlement.Retry(TimeSpan.FromHours(1), CountsAsAttempt: true, "HTTP 503", LeavesLane: true);
@@ -196,7 +196,7 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task The_first_that_is_left_is_buried_and_the_others_are_given_back()
+    public async Task The_first_that_is_left_becomes_a_dead_letter_and_the_others_are_released()
     {
         var (ids, run) = await LeaseTogetherAsync();
         Assert.True(await Store.SettleAsync([Delivered(run[0])], run[1].Lease, Cancellation));

@@ -296,15 +296,15 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task A_leased_entry_is_removed_where_its_death_is_not_kept()
+    public async Task A_leased_entry_is_removed_where_its_dead_letter_is_not_kept()
     {
         var id = await AddStreamedAsync(Entry("/1"), new byte[10], 5);
         await Store.AddAsync(Entry("/2"), Cancellation);
-        var death = new Settlement.DeadLettered(DeadLetterCause.Expired, IsKept: false);
+        var deadLettered = new Settlement.DeadLettered(DeadLetterCause.Expired, IsKept: false);
 
         var lease = (await LeaseOneAsync()).Lease;
-        Assert.True(await Store.SettleAsync(lease, death, Cancellation));
-        Assert.False(await Store.SettleAsync(lease, death, Cancellation));
+        Assert.True(await Store.SettleAsync(lease, deadLettered, Cancellation));
+        Assert.False(await Store.SettleAsync(lease, deadLettered, Cancellation));
 
         Assert.Empty(await ReadDeadAsync());
         Assert.Null(await ReadBodyAsync(id));
@@ -315,7 +315,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task Dead_letters_are_trimmed_that_died_before_a_time_and_not_at_it()
     {
-        var ids = await BuryAsync(3, TimeSpan.FromMinutes(1));
+        var ids = await DeadLetterAsync(3, TimeSpan.FromMinutes(1));
         var secondDied = (await ReadDeadAsync())[1].DeadLetteredAt;
 
         Assert.Equal([ids[0]], await Store.TrimDeadLettersAsync(Queue, secondDied, keep: null, 10, Cancellation));
@@ -328,7 +328,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task Dead_letters_are_trimmed_that_are_too_many_the_first_to_die_first()
     {
-        var ids = await BuryAsync(4, TimeSpan.Zero);
+        var ids = await DeadLetterAsync(4, TimeSpan.Zero);
 
         Assert.Empty(await Store.TrimDeadLettersAsync(Queue, DateTimeOffset.MinValue, keep: 4, 10, Cancellation));
         Assert.Equal([ids[0]], await Store.TrimDeadLettersAsync(Queue, DateTimeOffset.MinValue, keep: 2, 1, Cancellation));
@@ -340,9 +340,9 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task A_dead_letter_that_died_again_is_trimmed_by_its_last_death()
+    public async Task An_entry_that_became_a_dead_letter_again_is_trimmed_by_the_last_time()
     {
-        var ids = await BuryAsync(2, TimeSpan.FromMinutes(1));
+        var ids = await DeadLetterAsync(2, TimeSpan.FromMinutes(1));
         await Store.RequeueAsync(Queue, ids[0], DateTimeOffset.MaxValue, Cancellation);
         await Store.SettleAsync((await LeaseOneAsync()).Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation);
 
@@ -363,7 +363,7 @@ public abstract partial class StoreContractTests
         Assert.False(await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation));
     }
 
-    private async Task<long[]> BuryAsync(int count, TimeSpan apart)
+    private async Task<long[]> DeadLetterAsync(int count, TimeSpan apart)
     {
         var ids = new long[count];
         for (var i = 0; i < count; i++)

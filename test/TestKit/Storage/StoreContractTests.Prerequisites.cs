@@ -72,7 +72,7 @@ public abstract partial class StoreContractTests
 
     [Theory]
     [InlineData("complete")]
-    [InlineData("bury")]
+    [InlineData("deadLetter")]
     [InlineData("expire")]
     [InlineData("remove")]
     [InlineData("clear")]
@@ -88,7 +88,7 @@ public abstract partial class StoreContractTests
             case "complete":
                 await Store.CompleteAsync((await LeaseOneAsync()).Lease, null, Cancellation);
                 break;
-            case "bury":
+            case "deadLetter":
                 await Store.SettleAsync((await LeaseOneAsync()).Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected), Cancellation);
                 break;
             case "expire":

@@ -26,7 +26,7 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task AReply_may_be_its_status_only_and_its_body_empty_or_cut()
+    public async Task A_response_may_be_its_status_only_and_its_body_empty_or_cut()
     {
         await AssertKeptAsync(new Settlement.Delivered(204));
         await AssertKeptAsync(new Settlement.Delivered(204, new(204, [], default, IsWhole: true)));
@@ -78,7 +78,7 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task A_dead_letter_and_its_receipt_keep_the_lastReply()
+    public async Task A_dead_letter_and_its_receipt_keep_the_last_response()
     {
         var id = await AddAsync(Entry());
         var lease = (await LeaseOneAsync()).Lease;
@@ -107,7 +107,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task The_receipt_of_a_dead_letter_outlives_it()
     {
-        var id = await BuryOneAsync();
+        var id = await DeadLetterOneAsync();
 
         await Store.DeleteDeadLetterAsync(Queue, id, Cancellation);
 
@@ -118,7 +118,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task A_dead_letter_says_what_it_is_when_its_receipt_is_forgotten()
     {
-        var id = await BuryOneAsync();
+        var id = await DeadLetterOneAsync();
 
         Assert.Equal(1, await Store.ForgetReceiptsAsync(Queue, DateTimeOffset.MaxValue, 10, Cancellation));
 
@@ -131,7 +131,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task An_entry_that_is_queued_again_is_queued_and_not_dead_until_it_ends_once_more()
     {
-        var id = await BuryOneAsync();
+        var id = await DeadLetterOneAsync();
         await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation);
         Assert.Equal(ReceiptState.Queued, (await GetReceiptAsync(id)).State);
 
@@ -143,7 +143,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task An_entry_that_is_queued_again_and_removed_was_never_there()
     {
-        var id = await BuryOneAsync();
+        var id = await DeadLetterOneAsync();
         await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation);
 
         await Store.RemoveAsync(Queue, id, null, Cancellation);
@@ -155,7 +155,7 @@ public abstract partial class StoreContractTests
     public async Task A_queue_has_no_receipts_of_another()
     {
         var delivered = await DeliverOneAsync();
-        var dead = await BuryOneAsync();
+        var dead = await DeadLetterOneAsync();
         var live = await AddAsync(Entry());
 
         foreach (var id in (long[])[delivered, dead, live])
@@ -220,7 +220,7 @@ public abstract partial class StoreContractTests
         return id;
     }
 
-    private async Task<long> BuryOneAsync()
+    private async Task<long> DeadLetterOneAsync()
     {
         var id = await AddAsync(Entry());
         await Store.SettleAsync((await LeaseOneAsync()).Lease, new Settlement.DeadLettered(DeadLetterCause.Exhausted), Cancellation);

@@ -700,7 +700,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_buried_entry_is_a_dead_letter_with_its_body_and_the_lane_goes_on()
+    public async Task A_dead_letter_keeps_its_body_and_the_lane_goes_on()
     {
         var body = RandomNumberGenerator.GetBytes(70_000);
         var id = await AddStreamedAsync(Entry("/1") with { Attempts = 4, LastError = "earlier" }, body, 30_000);
@@ -877,11 +877,11 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [InlineData(DeadLetterCause.Expired, false)]
     [InlineData(DeadLetterCause.Unreadable, false)]
     [InlineData(DeadLetterCause.Dropped, false)]
-    public async Task A_dead_letter_has_its_history_with_the_attempt_that_it_died_of(DeadLetterCause reason, bool isOfAttempt)
+    public async Task A_dead_letter_has_its_history_with_the_attempt_that_ended_it(DeadLetterCause cause, bool isOfAttempt)
     {
         var id = await AddAsync(Entry());
         await FailAsync("HTTP 503", 503);
-        await Store.SettleAsync((await LeaseOneAsync()).Lease, new Settlement.DeadLettered(reason, "the end", 422), Cancellation);
+        await Store.SettleAsync((await LeaseOneAsync()).Lease, new Settlement.DeadLettered(cause, "the end", 422), Cancellation);
 
         FailedAttempt before = new(Clock.GetUtcNow(), 503, "HTTP 503");
         FailedAttempt last = new(Clock.GetUtcNow(), 422, "the end");
@@ -932,15 +932,15 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     {
         var id = await AddAsync(Entry());
         await FailAsync("HTTP 503", 503);
-        await BuryAsync("first");
+        await DeadLetterAsync("first");
         await Store.RequeueAsync(Queue, id, DateTimeOffset.MaxValue, Cancellation);
 
         Assert.Equal(["HTTP 503", "first"], (await Store.GetHistoryAsync(Queue, id, Cancellation)).Select(attempt => attempt.Error));
-        await BuryAsync("second");
+        await DeadLetterAsync("second");
 
         Assert.Equal(["HTTP 503", "first", "second"], Assert.Single(await ReadDeadAsync()).History.Select(attempt => attempt.Error));
 
-        async Task BuryAsync(string error) =>
+        async Task DeadLetterAsync(string error) =>
             await Store.SettleAsync(
                 (await LeaseOneAsync()).Lease, new Settlement.DeadLettered(DeadLetterCause.Rejected, error), Cancellation);
     }

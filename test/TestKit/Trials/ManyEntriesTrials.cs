@@ -73,7 +73,7 @@ public abstract class ManyEntriesTrials(ITestOutputHelper output)
         await RepeatAsync("lease and reschedule", async _ => Assert.True(
             await Store.SettleAsync(
                 await LeaseAsync(), new Settlement.Retry(TimeSpan.FromHours(1), CountsAsAttempt: true, "HTTP 503"), cancellation)));
-        await RepeatAsync("lease and bury", async _ => Assert.True(
+        await RepeatAsync("lease and dead-letter", async _ => Assert.True(
             await Store.SettleAsync(await LeaseAsync(), new Settlement.DeadLettered(DeadLetterCause.Rejected), cancellation)));
         await RepeatAsync("expire", async _ => Assert.Empty(await Store.ExpireAsync(queue, 100, keep: true, cancellation)));
         await RepeatAsync("count", async _ => Assert.Equal(entries, (await Store.CountAsync(queue, cancellation)).Pending));

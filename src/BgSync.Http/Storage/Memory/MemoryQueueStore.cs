@@ -14,9 +14,9 @@ internal sealed class MemoryQueueStore : IQueueStore, IDisposable
     private readonly Dictionary<string, MemoryQueue> _queues = [];
     private readonly Dictionary<long, MemoryEntry> _entries = [];
     private readonly Dictionary<long, MemoryBody> _bodies = [];
-    private readonly Dictionary<long, MemoryHeld> _held = [];
+    private readonly Dictionary<long, MemoryWriteAhead> _writeAheads = [];
     private long _lastId;
-    private long _lastHeldId;
+    private long _lastWriteAheadId;
     private long _lastBodyId;
     private bool _disposed;
 
@@ -49,19 +49,19 @@ internal sealed class MemoryQueueStore : IQueueStore, IDisposable
     public ValueTask<long> BeginWriteAheadAsync(NewEntry entry, bool isRepeatable, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(entry);
-        return RunAsync(() => Hold(entry), cancellationToken);
+        return RunAsync(() => BeginWriteAhead(entry), cancellationToken);
     }
 
     /// <inheritdoc/>
-    public ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken)
+    public ValueTask<AddedEntry?> CommitWriteAheadAsync(long writeAheadId, WriteAheadCommit commit, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(release);
-        return RunAsync(() => Release(heldId, release), cancellationToken);
+        ArgumentNullException.ThrowIfNull(commit);
+        return RunAsync(() => CommitWriteAhead(writeAheadId, commit), cancellationToken);
     }
 
     /// <inheritdoc/>
-    public ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
-        RunAsync(() => _held.Remove(heldId), cancellationToken);
+    public ValueTask<bool> DiscardWriteAheadAsync(long writeAheadId, CancellationToken cancellationToken) =>
+        RunAsync(() => _writeAheads.Remove(writeAheadId), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
@@ -490,32 +490,32 @@ internal sealed class MemoryQueueStore : IQueueStore, IDisposable
         return Add(added, body, queue.TakePosition(added.Priority, added.End), displaced);
     }
 
-    private long Hold(NewEntry entry)
+    private long BeginWriteAhead(NewEntry entry)
     {
-        var held = new MemoryHeld(entry, BytesOf(entry.Body), QueueOf(entry.Queue).TakePosition(entry.Priority, entry.End));
-        _held.Add(++_lastHeldId, held);
-        return _lastHeldId;
+        var ahead = new MemoryWriteAhead(entry, BytesOf(entry.Body), QueueOf(entry.Queue).TakePosition(entry.Priority, entry.End));
+        _writeAheads.Add(++_lastWriteAheadId, ahead);
+        return _lastWriteAheadId;
     }
 
-    private AddedEntry? Release(long heldId, WriteAheadCommit release)
+    private AddedEntry? CommitWriteAhead(long writeAheadId, WriteAheadCommit commit)
     {
-        if (!_held.TryGetValue(heldId, out var held))
+        if (!_writeAheads.TryGetValue(writeAheadId, out var ahead))
         {
             return null;
         }
 
-        var entry = held.Entry with
+        var entry = ahead.Entry with
         {
-            Limits = release.Limits,
-            Delay = release.Delay,
-            RequestedDelay = release.RequestedDelay,
-            Attempts = release.Attempts,
-            LastError = release.LastError,
-            LastStatusCode = release.LastStatusCode,
+            Limits = commit.Limits,
+            Delay = commit.Delay,
+            RequestedDelay = commit.RequestedDelay,
+            Attempts = commit.Attempts,
+            LastError = commit.LastError,
+            LastStatusCode = commit.LastStatusCode,
         };
         var displaced = FindDisplaced(entry);
-        _held.Remove(heldId);
-        return Add(entry, held.Body, held.Position, displaced);
+        _writeAheads.Remove(writeAheadId);
+        return Add(entry, ahead.Body, ahead.Position, displaced);
     }
 
     private AddedEntry Add(NewEntry added, byte[] body, long position, List<MemoryEntry> displaced)

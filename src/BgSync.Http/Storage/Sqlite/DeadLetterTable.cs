@@ -11,7 +11,7 @@ internal static class DeadLetterTable
     private const string Columns = "id, queue, reason, error, status_code, died_at, attempts, last_error, " + ResponseColumns.Names;
 
     /// <summary>Copies an entry as it is stored, readable or not; only its queue and lane are taken from the lane.</summary>
-    public static void Insert(SqliteSession session, LaneTable.Head head, Settlement.DeadLettered death, long now)
+    public static void Insert(SqliteSession session, LaneTable.Head head, Settlement.DeadLettered deadLettered, long now)
     {
         var copied = session.Execute(
             $"""
@@ -22,7 +22,7 @@ internal static class DeadLetterTable
                 metadata, traceparent, body, body_id, body_length, checksum, coalesce_key, prerequisite, priority
             FROM entry WHERE id = $id
             """,
-            Parameters(head, death, now));
+            Parameters(head, deadLettered, now));
         if (copied == 0)
         {
             // The entry's row is gone: the letter says at least that there was one.
@@ -32,7 +32,7 @@ internal static class DeadLetterTable
                     id, reason, error, status_code, died_at, attempts, last_error, {ResponseColumns.Names}, queue, lane)
                 VALUES ($id, $reason, $error, $status_code, $now, $attempts, $last_error, {ResponseColumns.Parameters}, $queue, $lane)
                 """,
-                Parameters(head, death, now));
+                Parameters(head, deadLettered, now));
         }
 
         QueueTable.CountDead(session, head.Queue, +1);
@@ -116,16 +116,16 @@ internal static class DeadLetterTable
         };
     }
 
-    private static (string Name, object? Value)[] Parameters(LaneTable.Head head, Settlement.DeadLettered death, long now) =>
+    private static (string Name, object? Value)[] Parameters(LaneTable.Head head, Settlement.DeadLettered deadLettered, long now) =>
     [
         ("$id", head.EntryId),
-        ("$reason", (long)death.Cause),
-        ("$error", death.Error),
-        ("$status_code", death.StatusCode),
+        ("$reason", (long)deadLettered.Cause),
+        ("$error", deadLettered.Error),
+        ("$status_code", deadLettered.StatusCode),
         ("$now", now),
         ("$attempts", head.Attempts),
         ("$last_error", head.LastError),
-        .. ResponseColumns.ValuesOf(death.Response),
+        .. ResponseColumns.ValuesOf(deadLettered.Response),
         ("$queue", head.Queue),
         ("$lane", head.Lane),
     ];

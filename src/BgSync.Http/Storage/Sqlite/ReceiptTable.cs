@@ -24,8 +24,17 @@ internal static class ReceiptTable
     }
 
     /// <summary>Notes that an entry died.</summary>
-    public static void Insert(SqliteSession session, string queue, long id, Settlement.DeadLettered death, long now) =>
-        Insert(session, queue, id, ReceiptState.DeadLettered, now, death.Cause, death.Error, death.StatusCode, death.Response);
+    public static void Insert(SqliteSession session, string queue, long id, Settlement.DeadLettered deadLettered, long now) =>
+        Insert(
+            session,
+            queue,
+            id,
+            ReceiptState.DeadLettered,
+            now,
+            deadLettered.Cause,
+            deadLettered.Error,
+            deadLettered.StatusCode,
+            deadLettered.Response);
 
     /// <summary>What became of an entry: the queue itself knows better than a receipt, and a dead letter no less.</summary>
     public static Receipt? Find(SqliteSession session, string queue, long id) =>
@@ -51,10 +60,10 @@ internal static class ReceiptTable
         long id,
         ReceiptState state,
         long now,
-        DeadLetterCause? reason,
+        DeadLetterCause? cause,
         string? error,
         int? statusCode,
-        StoredResponse? reply) =>
+        StoredResponse? response) =>
         session.Execute(
             $"INSERT OR REPLACE INTO receipt (id, {Columns}) VALUES ($id, {Parameters})",
             [
@@ -62,10 +71,10 @@ internal static class ReceiptTable
                 ("$queue", queue),
                 ("$state", (long)state),
                 ("$at", now),
-                ("$reason", (long?)reason),
+                ("$reason", (long?)cause),
                 ("$error", error),
                 ("$status_code", statusCode),
-                .. ResponseColumns.ValuesOf(reply),
+                .. ResponseColumns.ValuesOf(response),
             ]);
 
     private static Receipt? FindQueued(SqliteSession session, string queue, long id) =>

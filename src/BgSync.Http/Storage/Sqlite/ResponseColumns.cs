@@ -3,7 +3,7 @@ using BgSync.Http.Storage.Format;
 
 namespace BgSync.Http.Storage.Sqlite;
 
-/// <summary>A reply as dead letters and receipts hold it, beside its status.</summary>
+/// <summary>A response as dead letters and receipts hold it, beside its status.</summary>
 internal static class ResponseColumns
 {
     public const string Names = "reply_headers, reply_body, reply_is_whole";
@@ -14,11 +14,11 @@ internal static class ResponseColumns
     public const string Parameters = "$reply_headers, $reply_body, $reply_is_whole";
 
     /// <summary>The values of <see cref="Parameters"/>.</summary>
-    public static (string Name, object? Value)[] ValuesOf(StoredResponse? reply) =>
+    public static (string Name, object? Value)[] ValuesOf(StoredResponse? response) =>
     [
-        ("$reply_headers", reply is null ? null : HeaderJson.Write(reply.Headers)),
-        ("$reply_body", reply?.Body.ToArray()),
-        ("$reply_is_whole", reply?.IsWhole),
+        ("$reply_headers", response is null ? null : HeaderJson.Write(response.Headers)),
+        ("$reply_body", response?.Body.ToArray()),
+        ("$reply_is_whole", response?.IsWhole),
     ];
 
     /// <summary>The values of <see cref="Parameters"/>, as they are stored.</summary>

@@ -156,7 +156,7 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
             Configure(session, path);
             SqliteSchema.Probe(session);
             SweepBodies(session, path);
-            ReclaimHeld(session, path);
+            ReclaimWriteAheads(session, path);
             SqliteQueueStore.Log.Opened(logger, path);
             return session;
         }
@@ -195,9 +195,9 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
     }
 
     // At once, so that nothing which is sent from now on overtakes what was sent before.
-    private void ReclaimHeld(SqliteSession session, string path)
+    private void ReclaimWriteAheads(SqliteSession session, string path)
     {
-        var dead = HeldTable.FindOwners(session).FindAll(owner => owner != Owner && OwnerLock.IsDead(path, owner));
+        var dead = WriteAheadTable.FindOwners(session).FindAll(owner => owner != Owner && OwnerLock.IsDead(path, owner));
         if (dead.Count == 0)
         {
             return;
@@ -205,7 +205,7 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
 
         var now = UnixTime.Of(timeProvider.GetUtcNow());
         session.Execute("BEGIN IMMEDIATE");
-        var work = dead.Aggregate(ReclaimedWork.None, (work, owner) => work + HeldTable.Reclaim(session, owner, now));
+        var work = dead.Aggregate(ReclaimedWork.None, (work, owner) => work + WriteAheadTable.Reclaim(session, owner, now));
         session.Execute("COMMIT");
         _reclaimed.Enqueue(work);
     }

@@ -77,20 +77,22 @@ internal sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     {
         ArgumentNullException.ThrowIfNull(entry);
         var row = EntryRow.From(entry);
-        return await WriteAsync(session => Hold(session, entry, isRepeatable, row), cancellationToken).ConfigureAwait(false);
+        return await WriteAsync(session => BeginWriteAhead(session, entry, isRepeatable, row), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(long heldId, WriteAheadCommit release, CancellationToken cancellationToken)
+    public async ValueTask<AddedEntry?> CommitWriteAheadAsync(
+        long writeAheadId, WriteAheadCommit commit, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(release);
-        var (added, refusal) = await WriteAsync(session => TryRelease(session, heldId, release), cancellationToken).ConfigureAwait(false);
+        ArgumentNullException.ThrowIfNull(commit);
+        var (added, refusal) = await WriteAsync(session => TryCommitWriteAhead(session, writeAheadId, commit), cancellationToken)
+            .ConfigureAwait(false);
         return refusal is null ? added : throw refusal;
     }
 
     /// <inheritdoc/>
-    public async ValueTask<bool> DiscardWriteAheadAsync(long heldId, CancellationToken cancellationToken) =>
-        await WriteAsync(session => Drop(session, heldId), cancellationToken).ConfigureAwait(false);
+    public async ValueTask<bool> DiscardWriteAheadAsync(long writeAheadId, CancellationToken cancellationToken) =>
+        await WriteAsync(session => DiscardWriteAhead(session, writeAheadId), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async ValueTask<IReadOnlyList<OriginSchedule>> GetScheduleAsync(string queue, CancellationToken cancellationToken) =>
@@ -468,7 +470,7 @@ internal sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         return id;
     }
 
-    private long Hold(SqliteSession session, NewEntry entry, bool isRepeatable, EntryRow row)
+    private long BeginWriteAhead(SqliteSession session, NewEntry entry, bool isRepeatable, EntryRow row)
     {
         Adopt(session, row.BodyId);
         var start = new EntryStart(
@@ -477,42 +479,43 @@ internal sealed partial class SqliteQueueStore : IQueueStore, IDisposable
             null,
             UnixTime.After(Now, entry.Delay),
             entry.RequestedDelay);
-        return HeldTable.Insert(session, _database.Owner, isRepeatable, row, start);
+        return WriteAheadTable.Insert(session, _database.Owner, isRepeatable, row, start);
     }
 
-    private (AddedEntry? Added, QueueStoreException? Refusal) TryRelease(SqliteSession session, long heldId, WriteAheadCommit release)
+    private (AddedEntry? Added, QueueStoreException? Refusal) TryCommitWriteAhead(
+        SqliteSession session, long writeAheadId, WriteAheadCommit commit)
     {
         var now = Now;
-        if (HeldTable.Find(session, _database.Owner, heldId) is not var (row, position))
+        if (WriteAheadTable.Find(session, _database.Owner, writeAheadId) is not var (row, position))
         {
             return (null, null);
         }
 
-        if (TryMakeRoom(session, row, release.Limits, now, out var refusal) is not { } dropped)
+        if (TryMakeRoom(session, row, commit.Limits, now, out var refusal) is not { } dropped)
         {
             return (null, refusal);
         }
 
-        HeldTable.Delete(session, heldId);
+        WriteAheadTable.Delete(session, writeAheadId);
         var start = new EntryStart(
-            position, release.Attempts, release.LastError, UnixTime.After(now, release.Delay), release.RequestedDelay);
-        var id = HeldTable.Enter(session, row, start, now);
-        if (release.HasFailedAttempt)
+            position, commit.Attempts, commit.LastError, UnixTime.After(now, commit.Delay), commit.RequestedDelay);
+        var id = WriteAheadTable.Enter(session, row, start, now);
+        if (commit.HasFailedAttempt)
         {
-            AttemptTable.Insert(session, id, now, release.LastStatusCode, release.LastError);
+            AttemptTable.Insert(session, id, now, commit.LastStatusCode, commit.LastError);
         }
 
         return (new AddedEntry(id, dropped), null);
     }
 
-    private bool Drop(SqliteSession session, long heldId)
+    private bool DiscardWriteAhead(SqliteSession session, long writeAheadId)
     {
-        if (HeldTable.Find(session, _database.Owner, heldId) is not var (row, _))
+        if (WriteAheadTable.Find(session, _database.Owner, writeAheadId) is not var (row, _))
         {
             return false;
         }
 
-        HeldTable.Delete(session, heldId);
+        WriteAheadTable.Delete(session, writeAheadId);
         BodyTable.Delete(session, row.BodyId);
         return true;
     }
@@ -804,7 +807,7 @@ internal sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var path = _database.Path;
         var unfinished = BodyTable.FindUnfinished(session);
         var dead = LaneTable.FindOwners(session)
-            .Concat(HeldTable.FindOwners(session))
+            .Concat(WriteAheadTable.FindOwners(session))
             .Concat(unfinished.Select(static body => body.Owner))
             .Concat(OwnerLock.Find(path))
             .Distinct()
@@ -824,7 +827,7 @@ internal sealed partial class SqliteQueueStore : IQueueStore, IDisposable
         var now = Now;
         return dead.Aggregate(
             ReclaimedWork.None,
-            (work, owner) => work + HeldTable.Reclaim(session, owner, now) with { Leases = LaneTable.Void(session, owner, now) });
+            (work, owner) => work + WriteAheadTable.Reclaim(session, owner, now) with { Leases = LaneTable.Void(session, owner, now) });
     }
 
     private sealed record LeasedRow(LaneTable.Head Head, EntryRow? Row, Guid Token, long Until);

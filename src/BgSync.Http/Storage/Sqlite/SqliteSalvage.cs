@@ -25,7 +25,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
 
     public Result Run(long now)
     {
-        var (entryColumns, replyColumns) = Try(() => damaged.QueryInt64("SELECT prerequisite FROM entry LIMIT 0"), out _)
+        var (entryColumns, responseColumns) = Try(() => damaged.QueryInt64("SELECT prerequisite FROM entry LIMIT 0"), out _)
             ? (SqliteSchema.EntryColumns, ResponseColumns.Names)
             : (SqliteSchema.EntryColumnsOfVersion1, ResponseColumns.NamesOfVersion1);
         fresh.Execute("BEGIN IMMEDIATE");
@@ -33,10 +33,10 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         Copy(
             "dead_letter",
             "ordinal",
-            $"id, reason, error, status_code, died_at, attempts, last_error, {replyColumns}, {entryColumns}",
+            $"id, reason, error, status_code, died_at, attempts, last_error, {responseColumns}, {entryColumns}",
             CopyDeadLetter);
         Copy("receipt", "id", ReceiptTable.Columns, CopyReceipt);
-        Copy("held", "id", $"owner, repeatable, position, not_before, asked_by_server, {entryColumns}", CopyHeld);
+        Copy("held", "id", $"owner, repeatable, position, not_before, asked_by_server, {entryColumns}", CopyWriteAheads);
         Copy("body", "id", "owner", CopyBody);
         Copy("body_chunk", "id", "body_id, number, checksum, bytes", CopyChunk);
         CopyAttempts();
@@ -171,13 +171,13 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
                 .. ResponseColumns.Copy(reader, 7),
             ]);
 
-    private void CopyHeld(SqliteRows reader)
+    private void CopyWriteAheads(SqliteRows reader)
     {
         var row = EntryColumns.Read(reader, 6);
         if (row.IsWhole)
         {
             var start = new EntryStart(reader.GetInt64(3), 0, null, reader.GetInt64(4), reader.GetBoolean(5));
-            HeldTable.Insert(fresh, new Guid(reader.GetBytes(1)), reader.GetBoolean(2), row, start, reader.GetInt64(0));
+            WriteAheadTable.Insert(fresh, new Guid(reader.GetBytes(1)), reader.GetBoolean(2), row, start, reader.GetInt64(0));
         }
     }
 

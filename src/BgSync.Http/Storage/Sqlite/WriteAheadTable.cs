@@ -4,7 +4,7 @@ using BgSync.Http.Storage.Format;
 namespace BgSync.Http.Storage.Sqlite;
 
 /// <summary>The requests that are being sent for the first time. No other table knows of them but that of their bodies.</summary>
-internal static class HeldTable
+internal static class WriteAheadTable
 {
     /// <summary>Writes a request, under a new id unless one is given.</summary>
     public static long Insert(SqliteSession session, Guid owner, bool isRepeatable, EntryRow row, EntryStart start, long? id = null)
@@ -36,7 +36,7 @@ internal static class HeldTable
 
     public static void Delete(SqliteSession session, long id) => session.Execute("DELETE FROM held WHERE id = $id", ("$id", id));
 
-    /// <summary>Puts a request that is held no more into its queue.</summary>
+    /// <summary>Puts a request that was written ahead into its queue.</summary>
     /// <returns>The entry's id.</returns>
     public static long Enter(SqliteSession session, EntryRow row, EntryStart start, long now)
     {
@@ -50,8 +50,8 @@ internal static class HeldTable
     public static List<Guid> FindOwners(SqliteSession session) => OwnerColumn.FindOwners(session, "held", "owner");
 
     /// <summary>
-    /// Moves what a dead owner held into its queues; the attempt counts, because it may have reached the server. What must not be sent
-    /// twice becomes a dead letter.
+    /// Moves what a dead owner wrote ahead into its queues; the attempt counts, because it may have reached the server. What must not be
+    /// sent twice becomes a dead letter.
     /// </summary>
     public static ReclaimedWork Reclaim(SqliteSession session, Guid owner, long now)
     {
@@ -82,10 +82,10 @@ internal static class HeldTable
     {
         var id = EntryTable.Insert(session, row, start);
         var head = new LaneTable.Head(row.Queue!, row.Lane!, id, start.Position, start.Attempts, start.LastError);
-        var death = new Settlement.DeadLettered(DeadLetterCause.MaybeProcessed, start.LastError);
+        var deadLettered = new Settlement.DeadLettered(DeadLetterCause.MaybeProcessed, start.LastError);
         AttemptTable.Insert(session, id, now, statusCode: null, start.LastError);
-        DeadLetterTable.Insert(session, head, death, now);
-        ReceiptTable.Insert(session, head.Queue, id, death, now);
+        DeadLetterTable.Insert(session, head, deadLettered, now);
+        ReceiptTable.Insert(session, head.Queue, id, deadLettered, now);
         EntryTable.Delete(session, id);
         return DeadLetterTable.Find(session, head.Queue, id)!;
     }
