@@ -5,6 +5,7 @@ using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using BgSync.Http.Replay;
 using BgSync.Http.Routing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace BgSync.Http;
 
@@ -15,38 +16,40 @@ namespace BgSync.Http;
 /// <remarks>Handlers added after it are inside: they run again on every replay. Thread-safe.</remarks>
 public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
 {
+    private readonly QueueContext _context;
     private readonly BackgroundSyncQueue _queue;
-    private readonly IReadOnlyCollection<string> _queuesOfClient;
-    private readonly RouteTable _routes;
-    private readonly OvertakingGuard _order;
+    private readonly OvertakingGuard _overtaking;
     private readonly IQueueReplayer _replayer;
-    private readonly EntryEvents _events;
-    private readonly Func<TimeSpan> _attemptTimeout;
-    private readonly TimeProvider _timeProvider;
+    private readonly RequestWatch _watch;
+    private readonly ClientTimeout _clientTimeout;
     private readonly BackgroundSyncOptions _options;
 
+    /// <param name="context">The parts of a queue share it.</param>
+    /// <param name="queue">The queue.</param>
+    /// <param name="overtaking">Says when a request may be sent.</param>
+    /// <param name="replayer">Hears how servers answer.</param>
+    /// <param name="watch">Says which requests the queue watches.</param>
+    /// <param name="clientTimeout">
+    /// The time-out of the client, which the outermost of its queues keeps for the requests that no queue watches.
+    /// </param>
     internal BackgroundSyncHandler(
+        QueueContext context,
         BackgroundSyncQueue queue,
-        IReadOnlyCollection<string> queuesOfClient,
-        RouteTable routes,
-        OvertakingGuard order,
+        OvertakingGuard overtaking,
         IQueueReplayer replayer,
-        EntryEvents events,
-        Func<TimeSpan> attemptTimeout,
-        TimeProvider timeProvider)
+        RequestWatch watch,
+        ClientTimeout clientTimeout)
     {
+        _context = context;
         _queue = queue;
-        _queuesOfClient = queuesOfClient;
-        _routes = routes;
-        _order = order;
+        _overtaking = overtaking;
         _replayer = replayer;
-        _events = events;
-        _attemptTimeout = attemptTimeout;
-        _timeProvider = timeProvider;
-        _options = queue.Options;
+        _watch = watch;
+        _clientTimeout = clientTimeout;
+        _options = context.Options;
     }
 
-    string IReplayEntrance.Queue => _queue.Name;
+    string IReplayEntrance.Queue => _context.Name;
 
     Task<HttpResponseMessage> IReplayEntrance.SendReplayAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
         base.SendAsync(request, cancellationToken);
@@ -59,9 +62,11 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// The request names an entry that it cannot wait for; it was neither sent nor queued.
     /// </exception>
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
-        IsWatched(request)
+        _watch.IsWatched(request) && !ReplayRequest.Is(request)
             ? SendWatchedAsync(request, isAsync: true, cancellationToken).AsTask()
-            : base.SendAsync(request, cancellationToken);
+            : IsTimed(request)
+                ? SendTimedAsync(request, isAsync: true, cancellationToken)
+                : base.SendAsync(request, cancellationToken);
 
     /// <inheritdoc/>
     /// <exception cref="RequestQueuedException">The request could not be sent and was queued (<see cref="WhenQueued.Throw"/>), and not
@@ -70,33 +75,53 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// <exception cref="PrerequisiteException">
     /// The request names an entry that it cannot wait for; it was neither sent nor queued.
     /// </exception>
-    protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
-        IsWatched(request)
-            ? SendWatchedAsync(request, isAsync: false, cancellationToken).AsTask().GetAwaiter().GetResult()
-            : base.Send(request, cancellationToken);
-
-    /// <summary>Whether this queue may take a request. Of one that nobody speaks for not even the options are asked.</summary>
-    private bool IsWatched(HttpRequestMessage request) =>
-        (_routes.IsMatch(request) || request.NamesBackgroundSyncQueue()) && MayTake(request) && !ReplayMark.IsOn(request);
-
-    /// <summary>Whether the request leaves it to the routes, or names this queue.</summary>
-    /// <exception cref="InvalidOperationException">It names none of the client's.</exception>
-    private bool MayTake(HttpRequestMessage request)
+    protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        if (!request.TryGetBackgroundSyncQueue(out var only))
+        var isWatched = _watch.IsWatched(request) && !ReplayRequest.Is(request);
+        if (!isWatched && !IsTimed(request))
         {
-            return true;
+            return base.Send(request, cancellationToken);
         }
 
-        return only is null || _queuesOfClient.Contains(only)
-            ? only == _queue.Name
-            : throw new InvalidOperationException(
-                $"The request names the queue '{only}', which its client has not. "
-                + $"Name one of these: {string.Join(", ", _queuesOfClient)}.");
+        // A continuation that is posted to the context of this thread would wait for the thread, which waits for it.
+        var context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
+        try
+        {
+            var sending = isWatched
+                ? SendWatchedAsync(request, isAsync: false, cancellationToken).AsTask()
+                : SendTimedAsync(request, isAsync: false, cancellationToken);
+            return sending.GetAwaiter().GetResult();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
+        }
+    }
+
+    /// <summary>Whether the client's time-out is to be kept here for a request that this queue does not watch.</summary>
+    private bool IsTimed(HttpRequestMessage request) =>
+        _clientTimeout.IsKept && _watch.IsWatchedByNone(request) && !ReplayRequest.Is(request);
+
+    /// <summary>Sends a request that no queue watches, within the client's time-out, which <see cref="HttpClient"/> no longer keeps.</summary>
+    private async Task<HttpResponseMessage> SendTimedAsync(HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
+    {
+        using var attempt = new Attempt(_clientTimeout.Value, _context.Time, cancellationToken);
+        try
+        {
+            var response = isAsync
+                ? await base.SendAsync(request, attempt.Token).ConfigureAwait(false)
+                : base.Send(request, attempt.Token);
+            return _clientTimeout.KeepForBody(response, _clientTimeout.Value, _context.Time);
+        }
+        catch (OperationCanceledException e) when (attempt.IsTimedOut)
+        {
+            throw attempt.ToCallerException(e);
+        }
     }
 
     /// <summary>Sends a request on a watched route, or has it queued.</summary>
-    /// <remarks>Pooled, as the attempt is: most requests are answered, and what they would need to be queued is not to cost them.</remarks>
+    /// <remarks>Pooled, as the attempt is: most requests are answered, and pay nothing for what only a queued one needs.</remarks>
     /// <param name="request">The request.</param>
     /// <param name="isAsync">Otherwise it does not return before it is done.</param>
     /// <param name="cancellationToken">The caller's.</param>
@@ -104,13 +129,21 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     private async ValueTask<HttpResponseMessage> SendWatchedAsync(
         HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
     {
+        GrpcRefusal.ThrowIfGrpcCall(request, _context.Name);
+        if (await BlockIfSync(_queue.FindTakenAsync(request), isAsync).ConfigureAwait(false) is { } before)
+        {
+            // A handler outside sends it again.
+            return await BlockIfSync(AnswerQueuedAsync(request, before, cancellationToken), isAsync).ConfigureAwait(false);
+        }
+
         var watched = Watch(request, cancellationToken);
-        LiveTurn? turn = null;
-        HeldRequest? held = null;
+        OvertakingGuard.Turn? turn = null;
+        WriteAheadRequest? written = null;
         QueuedRequest? queued;
         try
         {
-            turn = await Done(_order.TakeTurnAsync(watched, _attemptTimeout(), cancellationToken), isAsync).ConfigureAwait(false);
+            turn = await BlockIfSync(_overtaking.TakeTurnAsync(watched, cancellationToken), isAsync).ConfigureAwait(false);
+            watched = turn is null ? watched : watched with { Lane = turn.Lane };
             HttpResponseMessage? response = null;
             LiveFailure? failure;
             if (turn?.Obstacle is { } obstacle)
@@ -119,45 +152,51 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             }
             else
             {
-                held = _options.WriteAhead
-                    ? await Done(_queue.BeginWriteAheadAsync(watched, cancellationToken), isAsync).ConfigureAwait(false)
+                written = _options.WriteAhead
+                    ? await BlockIfSync(_queue.BeginWriteAheadAsync(watched, cancellationToken), isAsync).ConfigureAwait(false)
                     : null;
-                (response, failure) = await SendOnceAsync(request, watched.Captured, isAsync, cancellationToken).ConfigureAwait(false);
+                (response, failure) = await SendOnceAsync(request, watched, isAsync, cancellationToken).ConfigureAwait(false);
             }
 
-            queued = failure is null ? null : await TryQueueAsync(watched, held, failure, isAsync).ConfigureAwait(false);
+            queued = failure is null
+                ? null
+                : await TryQueueAsync(watched, written, failure, isAsync, cancellationToken).ConfigureAwait(false);
             if (queued is null)
             {
                 // A response that was not queued is the server's answer.
-                return response ?? throw Rethrown(failure!.Exception);
+                return response is null
+                    ? throw Rethrown(failure!.Exception)
+                    : _clientTimeout.KeepForBody(response, _context.AttemptTimeout(), _context.Time);
             }
 
             // It is the entry now.
-            held = null;
+            written = null;
             response?.Dispose();
         }
         finally
         {
-            if (held is not null)
+            if (written is not null)
             {
-                await Done(_queue.DiscardWriteAheadAsync(held), isAsync).ConfigureAwait(false);
+                await BlockIfSync(_queue.DiscardWriteAheadAsync(written), isAsync).ConfigureAwait(false);
             }
 
             turn?.Dispose();
-            watched.Body.Release(request);
+            watched.Body.Release();
         }
 
         // Its turn in the lane and its body are given back by now: a caller may wait long.
-        return await Done(AnswerQueuedAsync(request, queued, cancellationToken), isAsync).ConfigureAwait(false);
+        return await BlockIfSync(AnswerQueuedAsync(request, queued, cancellationToken), isAsync).ConfigureAwait(false);
     }
 
     /// <summary>Makes the live attempt.</summary>
     /// <returns>The response, the failure for which the request is to be queued, or both.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<(HttpResponseMessage? Response, LiveFailure? Failure)> SendOnceAsync(
-        HttpRequestMessage request, RequestCapture captured, bool isAsync, CancellationToken cancellationToken)
+        HttpRequestMessage request, WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
     {
-        using var attempt = new Attempt(_attemptTimeout(), _timeProvider, cancellationToken);
+        using var attempt = new Attempt(_context.AttemptTimeout(), _context.Time, cancellationToken);
+        watched.Body.BeginAttempt();
+        watched.Body.OnMoved(attempt.Restart);
         var entryIdBefore = EntryIdOf(request);
         HttpResponseMessage response;
         try
@@ -166,15 +205,17 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 ? await base.SendAsync(request, attempt.Token).ConfigureAwait(false)
                 : base.Send(request, attempt.Token);
         }
-        // A cancel by the caller is never queued, and what an inner queue has taken is not taken twice.
+        // A cancel by the caller is never queued, and a request that an inner queue has taken is not taken twice.
         catch (Exception e) when (
             !cancellationToken.IsCancellationRequested && e is not RequestQueuedException && EntryIdOf(request) == entryIdBefore)
         {
-            var failure = attempt.Explain(e);
-            var verdict = attempt.Judge(failure, _options.ClassifyFailure, wasTaken: request.Method != captured.Method);
-            if (verdict == FailureVerdict.NotSent)
+            var failure = attempt.ToCallerException(e);
+            var verdict = attempt.Classify(
+                failure, _context.ClassifyFailure, request.Method != watched.Captured.Method, watched.Body.WasAskedFor);
+            // A request that has waited for a connection in vain says nothing of the server.
+            if (verdict == FailureVerdict.NotSent && !attempt.IsTimedOut)
             {
-                _replayer.ReportLive(captured.Uri, reached: false, accepted: false);
+                _replayer.ReportLive(watched.Captured.Uri, statusCode: null);
             }
 
             return (null, new LiveFailure(failure, verdict));
@@ -183,75 +224,80 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         // The response of an inner queue says nothing of the server.
         if (EntryIdOf(request) == entryIdBefore)
         {
-            _replayer.ReportLive(captured.Uri, reached: (int)response.StatusCode < 500, accepted: response.IsSuccessStatusCode);
+            _replayer.ReportLive(watched.Captured.Uri, (int)response.StatusCode);
         }
 
         return (response, _options.QueuedStatuses.Contains(response.StatusCode) ? RefusalOf(response) : null);
     }
 
-    /// <summary>What a response means whose status is to be queued.</summary>
+    /// <summary>The failure that a response is whose status is to be queued.</summary>
     private LiveFailure RefusalOf(HttpResponseMessage response) => new(
         new HttpRequestException($"The server answered {(int)response.StatusCode}.", null, response.StatusCode),
         FailureVerdict.MaybeProcessed,
-        RetryAfter.Read(response.Headers.RetryAfter, _timeProvider.GetUtcNow(), _options.Retry.MaxRetryAfter));
+        Answer.RetryAfterOf(response, _context.Time.GetUtcNow(), _options.Retry.MaxRetryAfter));
 
     /// <summary>Takes down the request as it is now: a redirect changes it while it is sent.</summary>
-    private WatchedRequest Watch(HttpRequestMessage request, CancellationToken cancellationToken)
+    private WatchedRequest Watch(HttpRequestMessage request, CancellationToken cancellationToken) => _queue.Capture(request) with
     {
-        var captured = _queue.Capture(request, _timeProvider.GetUtcNow());
-        return captured with
-        {
-            Body = RepeatableBody.Prepare(
-                request, _options.Capture.InlineBodyLength, _options.Limits.MaxBodyLength, isReadAhead: _options.WriteAhead, cancellationToken),
-        };
-    }
+        // The default routes name no path, and say nothing of a sign-in.
+        MayHoldFormSecrets = _options.Routes.Count > 0 || request.NamesBackgroundSyncQueue(),
+        Body = RepeatableBody.Prepare(
+            request, _options.Capture.InlineBodyLength, _options.Limits.MaxBodyLength, isReadAhead: _options.WriteAhead, cancellationToken),
+    };
 
     /// <returns><see langword="null"/> when it was not queued, and the failure bears the reason.</returns>
     /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
-    private async ValueTask<QueuedRequest?> TryQueueAsync(WatchedRequest watched, HeldRequest? held, LiveFailure failure, bool isAsync)
+    /// <exception cref="RequestQueuedException">The caller has cancelled, and the entry cannot be taken back.</exception>
+    /// <exception cref="OperationCanceledException">The caller has cancelled, and nothing is queued.</exception>
+    private async ValueTask<QueuedRequest?> TryQueueAsync(
+        WatchedRequest watched, WriteAheadRequest? written, LiveFailure failure, bool isAsync, CancellationToken cancellationToken)
     {
-        string reason;
-        if (failure.Verdict == FailureVerdict.DoNotQueue)
-        {
-            reason = "sending it again would not help";
-        }
-        else if (failure.Verdict == FailureVerdict.MaybeProcessed && !watched.IsRepeatable)
-        {
-            reason = "the server may have processed it, and it is neither idempotent nor carries an idempotency key";
-        }
-        else if (watched.ExpiresAt < _timeProvider.GetUtcNow())
-        {
-            reason = "its deadline or retention has passed";
-        }
-        else
+        var reason = ReasonNotToQueue(watched, failure);
+        if (reason is null)
         {
             try
             {
-                return await Done(_queue.EnqueueAsync(watched, held, failure), isAsync).ConfigureAwait(false);
+                return await BlockIfSync(_queue.EnqueueAsync(watched, written, failure, cancellationToken), isAsync).ConfigureAwait(false);
             }
             // Whatever else went wrong with the queue, the caller gets the failure of the request.
-            catch (Exception e) when (e is not PrerequisiteException)
+            catch (Exception e) when (e is not (PrerequisiteException or RequestQueuedException) && !IsCancel(e, cancellationToken))
             {
-                reason = _queue.Explain(e);
+                reason = FailureText.Clean(_queue.ReasonOf(e));
             }
         }
 
         failure.Exception.SetNotQueuedReason(reason);
-        _events.NotQueued(_queue.Name, watched.Captured.ToSnapshot(), reason);
+        _context.Events.NotQueued(_context.Name, watched.Captured.ToSnapshot(), reason);
         return null;
     }
 
+    private string? ReasonNotToQueue(WatchedRequest watched, LiveFailure failure) => failure.Verdict switch
+    {
+        FailureVerdict.DoNotQueue => "sending it again would not help",
+        FailureVerdict.MaybeProcessed when !watched.IsRepeatable =>
+            "the server may have processed it, and it is neither idempotent nor carries an idempotency key",
+        _ when watched.ExpiresAt < _context.Time.GetUtcNow() => "its deadline or retention has passed",
+        _ => null,
+    };
+
+    /// <exception cref="RequestQueuedException">The caller is told so, or has cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The caller has cancelled, and nothing is queued.</exception>
     private async Task<HttpResponseMessage> AnswerQueuedAsync(
-        HttpRequestMessage request, QueuedRequest queued, CancellationToken cancellationToken) => _options.WhenQueued switch
+        HttpRequestMessage request, QueuedRequest queued, CancellationToken cancellationToken)
+    {
+        if (_options.WhenQueued == WhenQueued.Wait && queued.Waiter is not null)
         {
-            WhenQueued.ReturnAccepted => AcceptedResponse.Create(request, queued.EnqueueResult),
-            WhenQueued.Wait when queued.Waiter is not null =>
-                await _queue.WaitAsync(queued, request, cancellationToken).ConfigureAwait(false),
-            _ => throw new RequestQueuedException(_queue.Name, queued.EnqueueResult, queued.Failure),
-        };
+            return await _queue.WaitAsync(queued, request, cancellationToken).ConfigureAwait(false);
+        }
+
+        await _queue.ThrowIfCancelledAsync(queued.EnqueueResult, queued.Failure, cancellationToken).ConfigureAwait(false);
+        return _options.WhenQueued == WhenQueued.ReturnAccepted
+            ? await AcceptedResponse.CreateAsync(request, queued.EnqueueResult).ConfigureAwait(false)
+            : throw new RequestQueuedException(_context.Name, queued.EnqueueResult, queued.Failure);
+    }
 
     /// <summary>A task to be awaited, which is done by then where nothing may go on after the caller's thread has returned.</summary>
-    private static TTask Done<TTask>(TTask task, bool isAsync)
+    private static TTask BlockIfSync<TTask>(TTask task, bool isAsync)
         where TTask : Task
     {
         if (!isAsync)
@@ -261,6 +307,10 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
 
         return task;
     }
+
+    private static bool IsCancel(Exception failure, CancellationToken cancellationToken) =>
+        failure is OperationCanceledException cancel
+        && cancellationToken.IsCancellationRequested && cancel.CancellationToken == cancellationToken;
 
     private static long? EntryIdOf(HttpRequestMessage request) => request.TryGetBackgroundSyncEntryId(out var entryId) ? entryId : null;
 

@@ -93,15 +93,43 @@ public sealed class BackgroundSyncOptions
     public Func<ReplayingContext, CancellationToken, Task>? OnReplaying { get; set; }
 
     /// <summary>
-    /// What a response to a replay means for its entry; <see langword="null"/> leaves it to the built-in rules. Default: none, which
-    /// means these rules: 2xx is delivered, 401, 407 and 511 pause the queue, 408, 425, 429, 5xx and, with a key, 409 are sent again,
-    /// all others are rejected.
+    /// The meaning of a response to a replay for its entry; <see langword="null"/> leaves it to the built-in rules. Default: none, which
+    /// means these rules: 2xx to the method and the origin that were sent is delivered; a redirect elsewhere, 401, 407 and 511 hold the
+    /// origin; 408, 421, 423, 425, 429, 5xx but 501 and 505, and every answer with <c>Retry-After</c> are sent again; 409 is sent again
+    /// while an earlier attempt may still be running; all others are rejected.
     /// </summary>
     /// <remarks>
-    /// Called from any thread, when the headers have arrived, before <see cref="OnReplayed"/>. What it throws is a failed attempt: the
-    /// entry is sent again after the backoff.
+    /// Called from any thread, when the headers have arrived, before <see cref="OnReplayed"/>. The content is the first 64 KiB of the body,
+    /// as far as they have come in 5 s, and may be read in any way; the body is whole again for the receipt and a waiting caller. An
+    /// exception is a failed attempt: the entry is sent again after the backoff. It has the time of an attempt, 100 s if that has no limit.
     /// </remarks>
-    public Func<HttpResponseMessage, ResponseVerdict?>? ClassifyResponse { get; set; }
+    public Func<HttpResponseMessage, CancellationToken, ValueTask<ResponseVerdict?>>? ClassifyResponse { get; set; }
+
+    /// <summary>
+    /// The statuses of a response to a replay that mean that the server took the request. Default: none named, which means every 2xx.
+    /// </summary>
+    /// <remarks>
+    /// Where some are named, they alone mean it: name 200 and 201 and 409 where an answer that there is one already is a success, or
+    /// leave 200 out where a captive portal answers so. Any other 2xx is sent again after the backoff.
+    /// </remarks>
+    public ISet<HttpStatusCode> DeliveredStatuses { get; } = new HashSet<HttpStatusCode>();
+
+    /// <summary>
+    /// The media type that a 2xx response to a replay has when it comes from the server, such as <c>application/json</c>. Default:
+    /// <see langword="null"/>, any.
+    /// </summary>
+    /// <remarks>
+    /// A response with a body of another type does not count as delivered: it is a captive portal's, and the entry is sent again after the
+    /// backoff. A response without a body counts.
+    /// </remarks>
+    public string? ExpectContentType { get; set; }
+
+    /// <summary>
+    /// Whether a 2xx response counts as delivered although a redirect changed the method or the origin of the request. Default:
+    /// <see langword="false"/>: the body did not arrive where it was sent to, and a sign-in page answers so. The origin is held then, as
+    /// for 401.
+    /// </summary>
+    public bool AcceptRedirects { get; set; }
 
     /// <summary>
     /// How long an entry is tried before it expires, counted from its timestamp. Default: 7 days, as Workbox.
@@ -250,7 +278,7 @@ public sealed class BackgroundSyncOptions
     /// </remarks>
     public void UseWorkboxDefaults()
     {
-        ClassifyResponse = static _ => ResponseVerdict.Delivered;
+        ClassifyResponse = static (_, _) => new(ResponseVerdict.Delivered);
         QueuedStatuses.Clear();
         Lane = null;
         Overtaking = Overtaking.Allowed;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using BgSync.Http.Capture;
 using Microsoft.Extensions.Options;
@@ -67,6 +68,7 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
         RequirePositive(options.Replay.Interval);
         RequirePositive(options.Replay.LeaseDuration);
         RequirePositive(options.EnqueueTimeout);
+        RequireZeroOrPositive(options.Retry.RejectionGrace);
         RequireZeroOrPositive(options.Replay.TriggerJitter);
         RequireZeroOrPositive(options.Replay.ShutdownGrace);
         Require(options.Retry.MaxAttempts >= 1, options.Retry.MaxAttempts, "set 1 or more, or int.MaxValue for no limit");
@@ -150,6 +152,22 @@ internal sealed class BackgroundSyncOptionsValidator : IValidateOptions<Backgrou
         foreach (var header in options.Capture.SecretHeaders)
         {
             Require(IsToken(header), $"'{header}'", "set names of headers", "Capture.SecretHeaders");
+        }
+
+        Require(
+            options.ExpectContentType is null || MediaTypeHeaderValue.TryParse(options.ExpectContentType, out _),
+            $"'{options.ExpectContentType}'",
+            "set a media type, such as application/json, or null for any",
+            nameof(options.ExpectContentType));
+        foreach (var option in options.Capture.Options)
+        {
+            Require(option.Length > 0, $"'{option}'", "set names of HttpRequestMessage.Options", "Capture.Options");
+        }
+
+        foreach (var status in options.DeliveredStatuses)
+        {
+            Require(
+                (int)status is >= 200 and < 600, (int)status, "set statuses from 200 to 599", nameof(options.DeliveredStatuses));
         }
 
         foreach (var status in options.QueuedStatuses)

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Runtime.CompilerServices;
 using System.Text;
 using BgSync.Http;
@@ -53,6 +54,17 @@ public static class BackgroundSyncRequestExtensions
         }
 
         request.Options.Set(_metadata, new Dictionary<string, string>(metadata));
+    }
+
+    /// <summary>
+    /// The notes of the caller's own, which <see cref="SetBackgroundSyncMetadata"/> gave the request. At a replay the handlers inside find
+    /// here what was kept with the entry.
+    /// </summary>
+    /// <returns>An empty dictionary when there are none.</returns>
+    public static IReadOnlyDictionary<string, string> GetBackgroundSyncMetadata(this HttpRequestMessage request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return request.Options.TryGetValue(_metadata, out var metadata) ? metadata : ReadOnlyDictionary<string, string>.Empty;
     }
 
     /// <summary>The queue that may take the request, and no other, whether its routes match or not.</summary>
@@ -174,9 +186,6 @@ public static class BackgroundSyncRequestExtensions
         return names;
     }
 
-    internal static IReadOnlyDictionary<string, string>? GetBackgroundSyncMetadata(this HttpRequestMessage request) =>
-        request.Options.TryGetValue(_metadata, out var metadata) ? metadata : null;
-
     internal static string? GetBackgroundSyncLane(this HttpRequestMessage request) =>
         request.Options.TryGetValue(_lane, out var lane) ? lane : null;
 
@@ -197,7 +206,7 @@ public static class BackgroundSyncRequestExtensions
 
     internal static void SetBackgroundSyncEntryId(this HttpRequestMessage request, long entryId) => request.Options.Set(_entryId, entryId);
 
-    private static bool IsText(string? text)
+    internal static bool IsText(string? text)
     {
         try
         {

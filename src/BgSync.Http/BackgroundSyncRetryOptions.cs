@@ -5,10 +5,21 @@ namespace BgSync.Http;
 public sealed class BackgroundSyncRetryOptions
 {
     /// <summary>
-    /// How many attempts that may have reached the server are made before an entry becomes a dead letter. Default: 1,000.
-    /// An attempt that could not reach its server costs nothing.
+    /// How many attempts that may have reached the server are made before an entry becomes a dead letter. Default:
+    /// <see cref="int.MaxValue"/>, no limit: retention alone ends an entry. Range: 1 and more.
     /// </summary>
-    public int MaxAttempts { get; set; } = 1000;
+    /// <remarks>An attempt that could not reach its server costs nothing.</remarks>
+    public int MaxAttempts { get; set; } = int.MaxValue;
+
+    /// <summary>
+    /// How long a server that rejects everything is given before its rejections count. Default: 10 min. <see cref="TimeSpan.Zero"/>
+    /// believes every rejection.
+    /// </summary>
+    /// <remarks>
+    /// After 10 rejections in a row without a success the origin's circuit opens: the entries stay, and one of them is sent as a probe
+    /// after each backoff. A success closes the circuit; once this time has passed since the first of the rejections, they count.
+    /// </remarks>
+    public TimeSpan RejectionGrace { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>The first step of the backoff: a retry waits up to this long, the next up to twice as long. Default: 1 s.</summary>
     public TimeSpan MinBackoff { get; set; } = TimeSpan.FromSeconds(1);

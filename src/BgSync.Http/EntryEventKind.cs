@@ -65,4 +65,9 @@ public enum EntryEventKind
 
     /// <summary>The entry and a newer request of the same key cancelled out; the entry was removed.</summary>
     CancelledOut = 20,
+
+    /// <summary>
+    /// The origin of the entry is held, and the entry waits with it; <see cref="EntryEvent.Reason"/> says what the server wants.
+    /// </summary>
+    Held = 21,
 }

@@ -8,12 +8,6 @@ namespace BgSync.Http;
 public interface INetworkStatus
 {
     /// <summary>
-    /// <see langword="false"/> only when the system is sure that there is no network; <see langword="true"/> when it cannot tell.
-    /// Does not throw.
-    /// </summary>
-    bool IsAvailable { get; }
-
-    /// <summary>
     /// Calls <paramref name="onSignal"/> at each signal, on any thread, more than once for one change, until the result is disposed
     /// of. One call may still be under way then. Where the system gives no signals it is never called.
     /// </summary>

@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 
 namespace BgSync.Http;
@@ -11,7 +12,7 @@ public sealed class RequestQueuedException : HttpRequestException
     internal RequestQueuedException(string queue, EnqueueResult placement, Exception failure)
         : base(
             (failure as HttpRequestException)?.HttpRequestError ?? HttpRequestError.Unknown,
-            $"The request could not be sent and {Describe(queue, placement)}. {failure.Message}",
+            $"The request could not be sent and {Describe(queue, placement)}. {FailureText.Clean(failure.Message)}",
             failure,
             (failure as HttpRequestException)?.StatusCode)
     {

@@ -9,7 +9,14 @@ public sealed class RequestSnapshot
     /// <summary>The method, as the caller set it before any redirect.</summary>
     public required HttpMethod Method { get; init; }
 
-    /// <summary>The absolute URI, as the caller set it before any redirect, without user information.</summary>
+    /// <summary>
+    /// The absolute URI, as the caller set it before any redirect, without user information. Its path and query are replayed byte for byte.
+    /// </summary>
+    /// <remarks>
+    /// Credentials in an address (<c>https://user:password@host/</c>) are never written down, and without them a replay would be another
+    /// request. A request that carries them is therefore not queued, and <c>GetNotQueuedReason</c> says so. Have a handler inside make an
+    /// <c>Authorization</c> header of them instead: it runs again on each replay.
+    /// </remarks>
     public required Uri Uri { get; init; }
 
     /// <summary>The HTTP version asked for. Default: 1.1.</summary>

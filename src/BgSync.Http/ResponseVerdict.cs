@@ -12,9 +12,10 @@ public enum ResponseVerdict
     Retry,
 
     /// <summary>
-    /// Credentials are missing: the queue is paused until the next live success or a replay by hand, and the attempt costs nothing.
+    /// Credentials are missing: nothing more is sent to the origin until its backoff ends, the application starts, the network changes, a
+    /// live request is answered otherwise, or something is replayed by hand. The attempt counts.
     /// </summary>
-    Pause,
+    Hold,
 
     /// <summary>The server will never take it: it becomes a dead letter (<c>Rejected</c>).</summary>
     Reject,

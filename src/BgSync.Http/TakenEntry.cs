@@ -15,13 +15,8 @@ public sealed class TakenEntry : IDisposable
         _body = body;
         Entry = entry;
         var content = entry.Request.ContentHeaders is null ? null : new StoredContent(_ => new(_body.OpenView()), entry.BodyLength);
-        Request = RequestRestorer.Restore(entry.Request, content);
+        Request = RequestRestorer.Restore(entry.Request, content, entry.Metadata);
         Request.SetBackgroundSyncPriority(entry.Priority);
-        if (entry.Metadata.Count > 0)
-        {
-            Request.SetBackgroundSyncMetadata(entry.Metadata);
-        }
-
         if (entry.Prerequisite is { } prerequisite)
         {
             Request.SetBackgroundSyncPrerequisite(prerequisite);
@@ -32,8 +27,8 @@ public sealed class TakenEntry : IDisposable
     public QueuedEntry Entry { get; }
 
     /// <summary>
-    /// The request, with its notes, its priority, its prerequisite and its body, in memory or in a temporary file; may be read, sent or
-    /// put back. Headers that are not stored, <c>Authorization</c> for example, are missing.
+    /// The request, with its notes, its priority, its prerequisite and its body, in memory or in a temporary file; may be read, sent
+    /// (synchronously too) or put back. Headers that are not stored, <c>Authorization</c> for example, are missing.
     /// </summary>
     public HttpRequestMessage Request { get; }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -26,7 +27,25 @@ internal sealed class ItemApplication(
                 sync.LaneBy(request => Item.Parse(request.RequestUri!.AbsolutePath).Lane);
                 configure(sync);
             })
-            .AddHttpMessageHandler(() => new SenderHandler(sender));
+            .AddHttpMessageHandler(() => new SenderHandler(sender))
+            // Every name is the server: an origin of its own for each lane lets all lanes be in flight before any is answered.
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+            {
+                ConnectCallback = async (_, token) =>
+                {
+                    var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                    try
+                    {
+                        await socket.ConnectAsync(server.Host, server.Port, token);
+                        return new NetworkStream(socket, ownsSocket: true);
+                    }
+                    catch
+                    {
+                        socket.Dispose();
+                        throw;
+                    }
+                },
+            });
         addStore(builder.Services);
         builder.Services.AddSingleton<IBackgroundSyncObserver, LeaseWatch>();
         builder.Services.AddSingleton<ItemApplication>();
@@ -49,7 +68,7 @@ internal sealed class ItemApplication(
             switch (line.Split(' '))
             {
                 case ["post", string lane, string id]:
-                    _ = PostAsync(new Item(lane, id));
+                    _ = PostAsync(new Item(lane, id), host: $"{lane}.test");
                     break;
                 case ["count"]:
                     var counts = await queue.CountAsync();
@@ -77,14 +96,15 @@ internal sealed class ItemApplication(
         }
     }
 
-    private async Task PostAsync(Item item)
+    private async Task PostAsync(Item item, string? host = null)
     {
         var began = Stopwatch.GetTimestamp();
         try
         {
             using var client = clients.CreateClient(QueueName);
             using var body = new StringContent(item.Body);
-            using var response = await client.PostAsync(item.Uri, body);
+            var uri = new Uri(client.BaseAddress!, item.Uri);
+            using var response = await client.PostAsync(host is null ? uri : new UriBuilder(uri) { Host = host }.Uri, body);
             Console.Out.WriteLine(response.IsSuccessStatusCode ? $"DELIVERED {item.Id}" : $"FAILED {item.Id} {response.StatusCode}");
         }
         catch (RequestQueuedException)

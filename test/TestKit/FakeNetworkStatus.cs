@@ -7,8 +7,6 @@ public sealed class FakeNetworkStatus : INetworkStatus
 {
     private readonly List<Action<NetworkSignal>> _subscribers = [];
 
-    public bool IsAvailable => true;
-
     public int SubscriberCount => _subscribers.Count;
 
     public IDisposable Subscribe(Action<NetworkSignal> onSignal)

@@ -1,3 +1,4 @@
+using BgSync.Http.Diagnostics;
 using BgSync.Http.LiteDB;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -30,7 +31,7 @@ public static class BackgroundSyncLiteDBServiceCollectionExtensions
         services.Configure(configure);
         return services.Replace(ServiceDescriptor.Singleton<IQueueStore>(static provider => new LiteDBQueueStore(
             provider.GetRequiredService<IOptions<LiteDBStoreOptions>>().Value,
-            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<SteadyTime>(),
             provider.GetRequiredService<ILogger<LiteDBQueueStore>>())));
     }
 }

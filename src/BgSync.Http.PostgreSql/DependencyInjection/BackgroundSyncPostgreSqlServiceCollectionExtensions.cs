@@ -1,3 +1,4 @@
+using BgSync.Http.Diagnostics;
 using BgSync.Http.PostgreSql;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -62,7 +63,7 @@ public static class BackgroundSyncPostgreSqlServiceCollectionExtensions
         return services.Replace(ServiceDescriptor.Singleton<IQueueStore>(provider => new PostgreSqlQueueStore(
             dataSource(provider),
             provider.GetRequiredService<IOptions<PostgreSqlStoreOptions>>().Value,
-            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<SteadyTime>(),
             provider.GetRequiredService<ILogger<PostgreSqlQueueStore>>())));
     }
 }

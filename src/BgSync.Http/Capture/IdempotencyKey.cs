@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using System.Text;
 
 namespace BgSync.Http.Capture;
 
@@ -32,14 +33,41 @@ internal static class IdempotencyKey
             return false;
         }
 
-        var key = NewKey(timeProvider.GetUtcNow()).ToString();
-        return request.Headers.TryAddWithoutValidation(header, format == IdempotencyKeyFormat.QuotedString ? $"\"{key}\"" : key);
+        Replace(request, header, format, timeProvider);
+        return true;
+    }
+
+    /// <summary>Gives a request a new key, in the place of the one that it has.</summary>
+    public static void Replace(HttpRequestMessage request, string header, IdempotencyKeyFormat format, TimeProvider timeProvider)
+    {
+        request.Headers.Remove(header);
+        request.Headers.TryAddWithoutValidation(header, Format(NewKey(timeProvider.GetUtcNow()), format));
+    }
+
+    /// <summary>The key of a request that was made of another one: the same for the same change, and never the other's.</summary>
+    /// <param name="key">The key of the other request.</param>
+    /// <param name="target">The method and the address.</param>
+    /// <param name="body">The body.</param>
+    /// <param name="format">How the key is written.</param>
+    /// <returns>A UUID of version 8 (RFC 9562, 5.8).</returns>
+    public static string Derive(string key, string target, ReadOnlySpan<byte> body, IdempotencyKeyFormat format)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes($"{key}\n{target}\n"));
+        hash.AppendData(body);
+        var derived = hash.GetHashAndReset().AsSpan(0, 16);
+        derived[6] = (byte)(0x80 | (derived[6] & 0x0F));
+        derived[8] = (byte)(0x80 | (derived[8] & 0x3F));
+        return Format(new Guid(derived, bigEndian: true), format);
     }
 
     /// <summary>Whether sending a request twice does no more than sending it once (RFC 9110, 9.2.2).</summary>
     public static bool IsIdempotent(HttpMethod method) =>
         method == HttpMethod.Put || method == HttpMethod.Delete || method == HttpMethod.Get || method == HttpMethod.Head
         || method == HttpMethod.Options || method == HttpMethod.Trace;
+
+    private static string Format(Guid key, IdempotencyKeyFormat format) =>
+        format == IdempotencyKeyFormat.QuotedString ? $"\"{key}\"" : key.ToString();
 
     /// <summary>A UUID of version 7 (RFC 9562, 5.7).</summary>
     private static Guid NewKey(DateTimeOffset now)

@@ -4,197 +4,328 @@ using System.Runtime.ExceptionServices;
 namespace BgSync.Http.Capture;
 
 /// <summary>
-/// Content on its first way out that may be wanted once more. It knows when the sending has ended, which can be after the send has
-/// failed, and copies what can be read only once into a spool while it is sent.
+/// Content on its first way out that may be wanted once more. A handler inside may dispose of it, and the caller's content stays whole.
+/// A body that is not in memory is copied into a spool while it is serialised for the first time, and read from there ever after.
 /// </summary>
-internal sealed class LiveContent : HttpContent
+internal sealed class LiveContent : ObservedContent
 {
+    private static readonly object _taken = new();
+
+    private readonly HttpRequestMessage _request;
     private readonly HttpContent _inner;
     private readonly BodySpool? _spool;
     private readonly CancellationToken _callerToken;
-    private volatile bool _wanted = true;
-    private volatile bool _spoolComplete;
-    private volatile Action? _progress;
-    private ExceptionDispatchInfo? _aheadFailure;
-    private Sending _sending;
+    private readonly bool _isLengthGiven;
+    private volatile Action? _read;
+    private volatile bool _isAhead;
+    private volatile bool _isSmall;
+    private volatile bool _isDisposed;
+    private volatile bool _isReleased;
 
-    /// <param name="inner">The caller's content.</param>
-    /// <param name="spool">Where the bytes go as well; <see langword="null"/> for content that can be read again by itself.</param>
+    // Who reads the body has the turn: null for nobody, _taken, or a TaskCompletionSource where others wait for its end.
+    private object? _turn;
+
+    // Changed only in turn.
+    private bool _hasBegun;
+    private bool _isCopied;
+    private Exception? _readFailure;
+
+    /// <param name="request">The request, whose content this one becomes.</param>
+    /// <param name="spool">Where the bytes go as well; <see langword="null"/> for content that is read again from memory.</param>
     /// <param name="callerToken">The caller's cancel. Only it ends the reading of the content: a failed connection does not.</param>
-    public LiveContent(HttpContent inner, BodySpool? spool, CancellationToken callerToken)
+    public LiveContent(HttpRequestMessage request, BodySpool? spool, CancellationToken callerToken)
     {
-        _inner = inner;
+        _request = request;
+        _inner = request.Content!;
         _spool = spool;
         _callerToken = callerToken;
-        foreach (var (name, values) in inner.Headers.NonValidated)
+        var headers = _inner.Headers.NonValidated;
+        if (headers.Count > 0)
         {
-            Headers.TryAddWithoutValidation(name, values);
-        }
-    }
-
-    /// <summary>Ends the copying: nobody will ask for the body again.</summary>
-    public void Abandon()
-    {
-        _wanted = false;
-        _spool?.Dispose();
-    }
-
-    /// <summary>Copies what can be read only once, before it is sent; it is sent from the copy then.</summary>
-    /// <param name="progress">Called whenever a part of it was read.</param>
-    public async Task ReadAheadAsync(Action progress)
-    {
-        if (_spool is null)
-        {
-            return;
-        }
-
-        _progress = progress;
-        BeginSending();
-        try
-        {
-            var copy = new SpoolingStream(Stream.Null, _spool, OnSpooled, CancellationToken.None);
-            await using (copy.ConfigureAwait(false))
+            _isLengthGiven = headers.Contains("Content-Length");
+            foreach (var (name, values) in headers)
             {
-                await _inner.CopyToAsync(copy, _callerToken).ConfigureAwait(false);
-                EndSpool(copy);
+                if (values.Count == 1)
+                {
+                    Headers.TryAddWithoutValidation(name, values.ToString());
+                }
+                else
+                {
+                    Headers.TryAddWithoutValidation(name, values);
+                }
             }
         }
-        catch (Exception e)
+
+        request.Content = this;
+    }
+
+    /// <summary>Content that another has taken the place of may have been sent in that shape.</summary>
+    public override bool WasAskedFor => base.WasAskedFor || _request.Content != this;
+
+    /// <summary>Ends the attempt: gives the request its own content back, and drops the copy once nobody reads it.</summary>
+    public void Release()
+    {
+        Moved = null;
+        _spool?.Dispose();
+        _isReleased = true;
+        Interlocked.MemoryBarrier();
+        if (_isDisposed)
         {
-            // There is nothing left to be sent: whoever tries meets the same failure.
-            _aheadFailure = ExceptionDispatchInfo.Capture(e);
-            throw;
+            _inner.Dispose();
         }
-        finally
+
+        if (_request.Content == this)
         {
-            _sending.End();
+            try
+            {
+                _request.Content = _inner;
+            }
+            catch (ObjectDisposedException)
+            {
+                // A handler inside has disposed of the request itself.
+            }
         }
+    }
+
+    public override bool OnRead()
+    {
+        if (!_isReleased)
+        {
+            Tell(_read);
+        }
+
+        return !_isReleased;
+    }
+
+    /// <summary>Copies the body before it is sent; it is sent from the copy then.</summary>
+    /// <param name="progress">Called whenever a part of it was read.</param>
+    /// <param name="cancellationToken">Ends the wait for a sending that goes on.</param>
+    public async Task ReadAheadAsync(Action progress, CancellationToken cancellationToken)
+    {
+        _read = progress;
+        _isAhead = true;
+        await (await OpenAsync(isAsync: true, cancellationToken).ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>Writes the body once more, whole and from its beginning, once the sending has ended.</summary>
     /// <param name="destination">Where it goes.</param>
     /// <param name="progress">Called whenever a part of it was read, during the sending too.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="BodyNotRepeatableException">There is no copy of what could be read only once.</exception>
+    /// <exception cref="BodyNotRepeatableException">There is no copy, or its length is not the one that was declared.</exception>
     public async Task CopyOnceMoreAsync(Stream destination, Action progress, CancellationToken cancellationToken)
     {
-        _progress = progress;
-        await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (_spool is null || !_sending.HasBegun)
-        {
-            await _inner.CopyToAsync(destination, cancellationToken).ConfigureAwait(false);
-            return;
-        }
-
-        if (!_spoolComplete)
-        {
-            throw new BodyNotRepeatableException(_spool.Failure ?? "its body could not be read to the end");
-        }
-
-        await _spool.OpenRead().CopyToAsync(destination, cancellationToken).ConfigureAwait(false);
-    }
-
-    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
-    {
-        // A handler inside may send again while the first sending still reads the body.
-        await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
-        _aheadFailure?.Throw();
-        var sending = SendAsync(stream, context, cancellationToken);
-        // What is copied may be read on for after the sending was broken off.
-        await (_spool is null ? sending : sending.WaitAsync(cancellationToken)).ConfigureAwait(false);
-    }
-
-    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
-        SerializeToStreamAsync(stream, context, CancellationToken.None);
-
-    protected override void SerializeToStream(Stream stream, TransportContext? context, CancellationToken cancellationToken)
-    {
-        _sending.WaitAsync(cancellationToken).GetAwaiter().GetResult();
-        _aheadFailure?.Throw();
-        BeginSending();
+        _read = progress;
+        var copy = new SendingStream(destination, spool: null, content: null, cancellationToken);
+        await TakeTurnAsync(isAsync: true, cancellationToken).ConfigureAwait(false);
         try
         {
-            if (_spool is null)
+            if (!_hasBegun)
             {
-                _inner.CopyTo(stream, context, cancellationToken);
+                await _inner.CopyToAsync(copy, cancellationToken).ConfigureAwait(false);
             }
-            else if (_spoolComplete)
+            else if (_isCopied)
             {
-                _spool.OpenRead().CopyTo(stream);
+                await SendCopyAsync(copy, isAsync: true, cancellationToken).ConfigureAwait(false);
             }
             else
             {
-                using var both = new SpoolingStream(stream, _spool, OnSpooled, cancellationToken);
-                _inner.CopyTo(both, context, _callerToken);
-                EndSpool(both);
+                var reason = _readFailure is null ? "" : $": {_readFailure.GetBaseException().Message}";
+                throw new BodyNotRepeatableException(_spool!.Failure ?? $"its body could not be read to the end{reason}", _readFailure);
+            }
+
+            // A length that the transport has computed was not declared before the body was asked for.
+            if ((_hasBegun || _isLengthGiven) && Headers.NonValidated.Contains("Content-Length")
+                && Headers.ContentLength is { } declared && declared != copy.Written)
+            {
+                throw new BodyNotRepeatableException($"its body has {copy.Written} bytes, and its Content-Length says {declared}");
             }
         }
         finally
         {
-            _sending.End();
+            GiveTurn();
+        }
+    }
+
+    protected override Task SendAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken cancellationToken)
+    {
+        var sending = _spool is null
+            ? SendFromMemoryAsync(network, context, isAsync, cancellationToken)
+            : SendInTurnAsync(network, context, isAsync, cancellationToken);
+        if (sending.IsCompleted || _spool is null)
+        {
+            return sending;
+        }
+
+        // A body that is copied is read on after the sending was broken off, and nobody awaits its failure then.
+        _ = sending.ContinueWith(
+            static sending => sending.Exception,
+            CancellationToken.None,
+            TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
+        return sending.WaitAsync(cancellationToken);
+    }
+
+    protected override async Task<Stream> OpenAsync(bool isAsync, CancellationToken cancellationToken)
+    {
+        if (_spool is null)
+        {
+            return isAsync
+                ? await _inner.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false)
+                : _inner.ReadAsStream(cancellationToken);
+        }
+
+        await TakeTurnAsync(isAsync, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            ThrowIfReadAheadFailed();
+            if (!_isCopied)
+            {
+                _spool.IsOnlyCopy = true;
+                await CopyAsync(Stream.Null, context: null, isAsync, CancellationToken.None).ConfigureAwait(false);
+            }
+
+            return _spool.OpenView();
+        }
+        finally
+        {
+            GiveTurn();
         }
     }
 
     protected override bool TryComputeLength(out long length)
     {
-        length = _inner.Headers.ContentLength ?? 0;
-        return _inner.Headers.ContentLength is not null;
+        var known = _inner.Headers.ContentLength;
+        length = known ?? 0;
+        _isSmall = known <= SendingStream.PartLength;
+        return known is not null;
     }
 
-    /// <summary>Sends the body; one that is copied is read to its end even when the network has failed.</summary>
-    private async Task SendAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    /// <summary>Leaves the caller's content as it is while the attempt is under way.</summary>
+    protected override void Dispose(bool disposing)
     {
-        BeginSending();
+        _isDisposed = true;
+        Interlocked.MemoryBarrier();
+        if (_isReleased)
+        {
+            _inner.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private async Task SendFromMemoryAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken cancellationToken)
+    {
+        if (IsObserved && !_isSmall)
+        {
+            network = new SendingStream(network, spool: null, this, cancellationToken);
+        }
+
+        await SerializeAsync(network, context, isAsync, cancellationToken).ConfigureAwait(false);
+        OnMoved();
+    }
+
+    private async Task SendInTurnAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken cancellationToken)
+    {
+        // A handler inside may send again while the first sending still reads the body.
+        await TakeTurnAsync(isAsync, cancellationToken).ConfigureAwait(false);
         try
         {
-            if (_spool is null)
+            ThrowIfReadAheadFailed();
+            if (_isCopied)
             {
-                await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
-            }
-            else if (_spoolComplete)
-            {
-                await _spool.OpenRead().CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
+                await SendCopyAsync(new SendingStream(network, spool: null, this, cancellationToken), isAsync, cancellationToken)
+                    .ConfigureAwait(false);
             }
             else
             {
-                var both = new SpoolingStream(stream, _spool, OnSpooled, cancellationToken);
-                await using (both.ConfigureAwait(false))
-                {
-                    await _inner.CopyToAsync(both, context, _callerToken).ConfigureAwait(false);
-                    EndSpool(both);
-                }
+                await CopyAsync(network, context, isAsync, cancellationToken).ConfigureAwait(false);
             }
         }
         finally
         {
-            _sending.End();
+            GiveTurn();
         }
     }
 
-    private void BeginSending()
+    /// <summary>Serialises the body to the network and into the spool, to its end even when the network has failed.</summary>
+    private async Task CopyAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken networkToken)
     {
-        if (!_spoolComplete)
+        _hasBegun = true;
+        _spool!.Restart();
+        var both = new SendingStream(network, _spool, this, networkToken);
+        try
         {
-            _spool?.Restart();
+            await SerializeAsync(both, context, isAsync, _callerToken).ConfigureAwait(false);
+            _isCopied = _spool.Failure is null;
         }
-
-        _sending.Begin();
-    }
-
-    /// <returns>Whether the copy is still wanted.</returns>
-    private bool OnSpooled()
-    {
-        if (_wanted)
+        catch (Exception e)
         {
-            _progress?.Invoke();
+            _readFailure = e;
+            both.ThrowIfFailed();
+            throw;
         }
 
-        return _wanted;
-    }
-
-    private void EndSpool(SpoolingStream both)
-    {
-        _spoolComplete = _spool!.Failure is null;
         both.ThrowIfFailed();
     }
+
+    /// <summary>Throws as the copying did: nothing is left to be sent.</summary>
+    private void ThrowIfReadAheadFailed()
+    {
+        if (_isAhead && _readFailure is not null)
+        {
+            ExceptionDispatchInfo.Throw(_readFailure);
+        }
+    }
+
+    private Task SerializeAsync(Stream stream, TransportContext? context, bool isAsync, CancellationToken cancellationToken)
+    {
+        if (isAsync)
+        {
+            return _inner.CopyToAsync(stream, context, cancellationToken);
+        }
+
+        _inner.CopyTo(stream, context, cancellationToken);
+        return Task.CompletedTask;
+    }
+
+    private async Task SendCopyAsync(SendingStream destination, bool isAsync, CancellationToken cancellationToken)
+    {
+        using var copy = _spool!.OpenView();
+        if (isAsync)
+        {
+            await copy.CopyToAsync(destination, SendingStream.PartLength, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            copy.CopyTo(destination, SendingStream.PartLength);
+        }
+    }
+
+    /// <summary>Waits until nobody else reads the body. It costs an object only where somebody waits.</summary>
+    private async Task TakeTurnAsync(bool isAsync, CancellationToken cancellationToken)
+    {
+        while (Interlocked.CompareExchange(ref _turn, _taken, null) is { } turn)
+        {
+            if (turn == _taken)
+            {
+                turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                if (Interlocked.CompareExchange(ref _turn, turn, _taken) != _taken)
+                {
+                    continue;
+                }
+            }
+
+            var end = ((TaskCompletionSource)turn).Task.WaitAsync(cancellationToken);
+            if (isAsync)
+            {
+                await end.ConfigureAwait(false);
+            }
+            else
+            {
+                end.GetAwaiter().GetResult();
+            }
+        }
+    }
+
+    private void GiveTurn() => (Interlocked.Exchange(ref _turn, null) as TaskCompletionSource)?.SetResult();
 }

@@ -5,15 +5,23 @@ namespace BgSync.Http.Capture;
 /// <param name="secrets">The names of the headers that are not kept.</param>
 internal readonly struct RequestCapture(HttpRequestMessage request, ISet<string> secrets)
 {
+    /// <summary>Why a request that <see cref="HasUserInfo"/> is not queued; completes "It was not queued, because".</summary>
+    public const string UserInfoReason =
+        "its address carries credentials (user:password@), which are not written down; "
+        + "have a handler inside make an Authorization header of them instead";
+
     private readonly Version _version = request.Version;
     private readonly HttpVersionPolicy _versionPolicy = request.VersionPolicy;
     private readonly KeyValuePair<string, string>[] _headers = HeaderCapture.Copy(request.Headers, secrets);
-    private readonly KeyValuePair<string, string>[]? _contentHeaders =
-        request.Content is { } content ? HeaderCapture.Copy(content.Headers, secrets) : null;
+    private readonly HttpContent? _content = request.Content;
+    private readonly ISet<string> _secrets = secrets;
 
     public HttpMethod Method { get; } = request.Method;
 
-    public Uri Uri { get; } = WithoutUserInfo(request.RequestUri!);
+    public Uri Uri { get; } = RequestAddress.WithoutUserInfo(request.RequestUri!);
+
+    /// <summary>Whether the address carries credentials. They are not kept, so that a replay would be another request.</summary>
+    public bool HasUserInfo { get; } = request.RequestUri!.UserInfo.Length > 0;
 
     /// <summary>Makes what is kept of it. Of most requests nothing is: they are answered.</summary>
     public RequestSnapshot ToSnapshot() => new()
@@ -23,9 +31,7 @@ internal readonly struct RequestCapture(HttpRequestMessage request, ISet<string>
         Version = _version,
         VersionPolicy = _versionPolicy,
         Headers = _headers,
-        ContentHeaders = _contentHeaders,
+        // Handlers inside see the headers of another content, so that these are still those that the caller has set.
+        ContentHeaders = _content is null ? null : HeaderCapture.Copy(_content.Headers, _secrets),
     };
-
-    private static Uri WithoutUserInfo(Uri uri) =>
-        uri.UserInfo.Length == 0 ? uri : new UriBuilder(uri) { UserName = "", Password = "" }.Uri;
 }

@@ -5,17 +5,24 @@ internal static class RequestRestorer
 {
     /// <param name="snapshot">What was kept.</param>
     /// <param name="content">The body, to be given the content headers; <see langword="null"/> for a request without content.</param>
+    /// <param name="metadata">The entry's notes, for the handlers inside, with the request's options.</param>
     /// <exception cref="FormatException">
     /// A header cannot be sent: its name or value would end the line, and begin another header.
     /// </exception>
-    public static HttpRequestMessage Restore(RequestSnapshot snapshot, HttpContent? content)
+    public static HttpRequestMessage Restore(
+        RequestSnapshot snapshot, HttpContent? content, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        var request = new HttpRequestMessage(snapshot.Method, snapshot.Uri)
-        {
-            Version = snapshot.Version,
-            VersionPolicy = snapshot.VersionPolicy,
-            Content = content,
-        };
+        var request = new HttpRequestMessage(snapshot.Method, snapshot.Uri);
+        Restore(request, snapshot, content, metadata);
+        return request;
+    }
+
+    /// <summary>Gives a new message, which has the method and the address, the rest of what was kept.</summary>
+    /// <inheritdoc cref="Restore(RequestSnapshot, HttpContent?, IReadOnlyDictionary{string, string}?)"/>
+    public static void Restore(
+        HttpRequestMessage request, RequestSnapshot snapshot, HttpContent? content, IReadOnlyDictionary<string, string>? metadata)
+    {
+        (request.Version, request.VersionPolicy, request.Content) = (snapshot.Version, snapshot.VersionPolicy, content);
         foreach (var (name, value) in snapshot.Headers)
         {
             Restore(name, value, request.Headers.TryAddWithoutValidation);
@@ -26,7 +33,11 @@ internal static class RequestRestorer
             Restore(name, value, content!.Headers.TryAddWithoutValidation);
         }
 
-        return request;
+        if (metadata is { Count: > 0 })
+        {
+            request.SetBackgroundSyncMetadata(metadata);
+            RequestOptionsCodec.Restore(request, metadata);
+        }
     }
 
     private static void Restore(string name, string value, Func<string, string?, bool> add)

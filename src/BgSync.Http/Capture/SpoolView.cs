@@ -1,9 +1,10 @@
 namespace BgSync.Http.Capture;
 
 /// <summary>Reads a spooled body from its beginning; several views of one spool do not disturb each other.</summary>
-internal sealed class SpoolView(Stream spooled, long length) : Stream
+internal sealed class SpoolView(BodySpool spool, long length) : Stream
 {
     private long _position;
+    private bool _isClosed;
 
     public override bool CanRead => true;
 
@@ -21,16 +22,19 @@ internal sealed class SpoolView(Stream spooled, long length) : Stream
 
     public override int Read(Span<byte> buffer)
     {
-        lock (spooled)
-        {
-            spooled.Position = _position;
-            var count = spooled.Read(buffer);
-            _position += count;
-            return count;
-        }
+        ObjectDisposedException.ThrowIf(_isClosed, this);
+        var count = spool.Read(_position, buffer);
+        _position += count;
+        return count;
     }
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<int>(cancellationToken) : new(Read(buffer.Span));
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override long Seek(long offset, SeekOrigin origin) => Position = offset + origin switch
     {
@@ -46,4 +50,14 @@ internal sealed class SpoolView(Stream spooled, long length) : Stream
     public override void SetLength(long value) => throw new NotSupportedException();
 
     public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && !Interlocked.Exchange(ref _isClosed, true))
+        {
+            spool.Close();
+        }
+
+        base.Dispose(disposing);
+    }
 }

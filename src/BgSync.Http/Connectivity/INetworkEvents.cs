@@ -7,8 +7,6 @@ namespace BgSync.Http.Connectivity;
 /// </summary>
 internal interface INetworkEvents
 {
-    /// <inheritdoc cref="NetworkInterface.GetIsNetworkAvailable"/>
-    bool IsNetworkAvailable();
 
     /// <summary>Subscribes to <see cref="NetworkChange.NetworkAvailabilityChanged"/>.</summary>
     /// <returns>What ends the subscription.</returns>

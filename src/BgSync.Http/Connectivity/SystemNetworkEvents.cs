@@ -5,7 +5,6 @@ namespace BgSync.Http.Connectivity;
 /// <summary>The system's own events, which are static: whoever does not unsubscribe is kept alive for ever.</summary>
 internal sealed class SystemNetworkEvents : INetworkEvents
 {
-    public bool IsNetworkAvailable() => NetworkInterface.GetIsNetworkAvailable();
 
     public Action OnAvailabilityChanged(Action<bool> handler)
     {

@@ -9,9 +9,6 @@ internal sealed partial class SystemNetworkStatus
         [LoggerMessage(5000, LogLevel.Information, "This platform gives no {Signal} signals; queues are replayed on their other triggers.")]
         public static partial void NoSignals(ILogger logger, NetworkSignal signal, Exception failure);
 
-        [LoggerMessage(5001, LogLevel.Debug, "This platform does not say whether there is a network; it is taken to be there.")]
-        public static partial void CannotTell(ILogger logger, Exception failure);
-
         [LoggerMessage(5002, LogLevel.Error, "A subscriber failed at the {Signal} signal of the network.")]
         public static partial void SubscriberFailed(ILogger logger, NetworkSignal signal, Exception failure);
     }

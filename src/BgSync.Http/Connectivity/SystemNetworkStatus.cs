@@ -9,23 +9,6 @@ namespace BgSync.Http.Connectivity;
 internal sealed partial class SystemNetworkStatus(INetworkEvents events, ILogger<SystemNetworkStatus> logger) : INetworkStatus
 {
     /// <inheritdoc/>
-    public bool IsAvailable
-    {
-        get
-        {
-            try
-            {
-                return events.IsNetworkAvailable();
-            }
-            catch (Exception failure)
-            {
-                Log.CannotTell(logger, failure);
-                return true;
-            }
-        }
-    }
-
-    /// <inheritdoc/>
     public IDisposable Subscribe(Action<NetworkSignal> onSignal)
     {
         ArgumentNullException.ThrowIfNull(onSignal);

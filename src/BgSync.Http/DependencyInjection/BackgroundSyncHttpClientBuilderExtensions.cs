@@ -1,6 +1,4 @@
 using BgSync.Http;
-using BgSync.Http.Queue;
-using BgSync.Http.Replay;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Http;
 
@@ -18,7 +16,7 @@ public static class BackgroundSyncHttpClientBuilderExtensions
     /// <param name="queueName">The queue's name: 1 to 64 letters, digits, '-', '_' or '.'; one of its own for each client.</param>
     /// <exception cref="ArgumentException">The name is not one of a queue.</exception>
     /// <exception cref="InvalidOperationException">
-    /// There is a queue of this name already, or the builder is the defaults of all clients.
+    /// There is a queue of this name already, the builder is the defaults of all clients, or the client is one of gRPC.
     /// </exception>
     public static IHttpClientBuilder AddBackgroundSync(this IHttpClientBuilder builder, string queueName) =>
         builder.AddBackgroundSync(queueName, static _ => { });
@@ -54,11 +52,13 @@ public static class BackgroundSyncHttpClientBuilderExtensions
         }
 
         var services = builder.Services;
+        GrpcRefusal.ThrowIfGrpcClient(services, client);
         if (services.AddBackgroundSyncCore().Add(queueName, client))
         {
             // Once a client: a second time would take over what the first has lifted.
-            services.AddOptions<HttpClientFactoryOptions>(client).PostConfigure<ClientTimeouts>((options, timeouts) =>
-                options.HttpClientActions.Add(configured => timeouts.TakeOver(client, configured)));
+            services.AddKeyedSingleton<ClientTimeout>(client);
+            services.AddOptions<HttpClientFactoryOptions>(client).PostConfigure<IServiceProvider>((options, provider) =>
+                options.HttpClientActions.Add(provider.GetRequiredKeyedService<ClientTimeout>(client).TakeOver));
         }
 
         services.AddOptions<BackgroundSyncOptions>(queueName).Configure(configure).ValidateOnStart();

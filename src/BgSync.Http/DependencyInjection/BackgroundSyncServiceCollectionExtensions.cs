@@ -8,6 +8,7 @@ using BgSync.Http.Storage.Memory;
 using BgSync.Http.Storage.Sqlite;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -48,7 +49,8 @@ public static class BackgroundSyncServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         services.AddBackgroundSyncCore();
-        return services.Replace(ServiceDescriptor.Singleton<IQueueStore, MemoryQueueStore>());
+        return services.Replace(ServiceDescriptor.Singleton<IQueueStore>(
+            static provider => new MemoryQueueStore(provider.GetRequiredService<SteadyTime>())));
     }
 
     /// <summary>Adds what all queues share, once.</summary>
@@ -62,27 +64,30 @@ public static class BackgroundSyncServiceCollectionExtensions
         var registrations = new QueueRegistrations();
         services.AddSingleton(registrations);
         services.AddHttpClient();
+        services.Insert(0, ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, ResilienceOrderFilter>());
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<INetworkEvents, SystemNetworkEvents>();
         services.TryAddSingleton<INetworkStatus, SystemNetworkStatus>();
         services.TryAddSingleton<IQueueStore>(CreateSqliteStore);
-        services.TryAddSingleton<IBackgroundSync, BackgroundSyncService>();
+        services.AddSingleton(static provider => new SteadyTime(provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<BackgroundSyncService>();
+        services.TryAddSingleton<IBackgroundSync>(static provider => provider.GetRequiredService<BackgroundSyncService>());
         services.AddSingleton<IBackgroundSyncQueues, BackgroundSyncQueues>();
-        services.AddSingleton<IHostedService, BackgroundSyncHostedService>();
+        services.AddSingleton<IHostedService>(static provider => provider.GetRequiredService<BackgroundSyncService>());
+        services.AddSingleton<IHttpMessageHandlerBuilderFilter, WireHandlerFilter>();
         services.AddSingleton<IValidateOptions<BackgroundSyncOptions>, BackgroundSyncOptionsValidator>();
         services.AddSingleton<BackgroundSyncMetrics>();
         services.AddSingleton<EntryEventFeed>();
         services.AddSingleton<EntryObservers>();
         services.AddSingleton<EntryWaiters>();
         services.AddSingleton<EntryEvents>();
-        services.AddSingleton<OriginCircuits>();
-        services.AddSingleton<ClientTimeouts>();
+        services.AddSingleton(static provider => new OriginCircuits(provider.GetRequiredService<SteadyTime>()));
         return registrations;
     }
 
     private static SqliteQueueStore CreateSqliteStore(IServiceProvider provider) => new(
         provider.GetRequiredService<IOptions<SqliteStoreOptions>>().Value,
-        provider.GetRequiredService<TimeProvider>(),
+        provider.GetRequiredService<SteadyTime>(),
         provider.GetRequiredService<ILogger<SqliteQueueStore>>());
 }

@@ -27,23 +27,27 @@ internal sealed class BackgroundSyncMetrics
         _duration = meter.CreateHistogram<double>("bgsync.replay.duration", "s", "How long a replay of one entry took.");
     }
 
-    public void Queued(string queue) => _enqueued.Add(1, Tag(queue));
+    public void Queued(string queue) => Add(_enqueued, 1, Tag(queue));
 
-    public void Dropped(string queue) => _dropped.Add(1, Tag(queue));
+    public void Dropped(string queue) => Add(_dropped, 1, Tag(queue));
 
-    public void Died(string queue, DeadLetterCause cause) =>
-        _dead.Add(1, Tag(queue), new("bgsync.dead.reason", cause.ToString().ToLowerInvariant()));
+    public void Died(string queue, DeadLetterCause reason) =>
+        Add(_dead, 1, Tag(queue), Tag("bgsync.dead.reason", reason.ToString().ToLowerInvariant()));
 
-    public void Removed(string queue, long entries) => _removed.Add(entries, Tag(queue));
+    public void Removed(string queue, long entries) => Add(_removed, entries, Tag(queue));
 
-    public void Coalesced(string queue, string how) => _coalesced.Add(1, Tag(queue), new("bgsync.coalescing", how));
+    public void Coalesced(string queue, string how) => Add(_coalesced, 1, Tag(queue), Tag("bgsync.coalescing", how));
 
-    public void Missed(string observer, long count) =>
-        _missed.Add(count, new KeyValuePair<string, object?>("bgsync.observer.name", observer));
+    public void Missed(string observer, long count) => Add(_missed, count, Tag("bgsync.observer.name", observer));
 
     public void Replayed(QueuedEntry entry, string outcome, int? status, TimeSpan took)
     {
-        if (_duration.Enabled)
+        if (!_duration.Enabled)
+        {
+            return;
+        }
+
+        try
         {
             _duration.Record(
                 took.TotalSeconds,
@@ -53,7 +57,30 @@ internal sealed class BackgroundSyncMetrics
                 new("http.response.status_code", status),
                 new("server.address", entry.Request.Uri.Host));
         }
+        catch (Exception)
+        {
+            // A listener of the application with a defect breaks neither a request nor the replay.
+        }
     }
 
-    private static KeyValuePair<string, object?> Tag(string queue) => new("bgsync.queue.name", queue);
+    private static void Add(Counter<long> counter, long count, params ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        if (!counter.Enabled)
+        {
+            return;
+        }
+
+        try
+        {
+            counter.Add(count, tags);
+        }
+        catch (Exception)
+        {
+            // A listener of the application with a defect breaks neither a request nor the replay.
+        }
+    }
+
+    private static KeyValuePair<string, object?> Tag(string queue) => Tag("bgsync.queue.name", queue);
+
+    private static KeyValuePair<string, object?> Tag(string name, string value) => new(name, value);
 }

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Net.Sockets;
+
 namespace BgSync.Http.Outcomes;
 
 /// <summary>One attempt and its time: the token is cancelled when the time is up, or by the caller.</summary>
@@ -18,22 +21,54 @@ internal sealed class Attempt : CancellationTokenSource
     /// <summary>Whether the time is up, and the caller still waits.</summary>
     public bool IsTimedOut => IsCancellationRequested && !_caller.IsCancellationRequested;
 
-    /// <summary>What a failure of this attempt means.</summary>
-    /// <param name="failure">The failure.</param>
-    /// <param name="classify">What it means by itself.</param>
-    /// <param name="wasTaken">Whether the method is another one now: a server took the request, and said where to GET the response.</param>
-    public FailureVerdict Judge(Exception failure, Func<Exception, FailureVerdict> classify, bool wasTaken)
+    /// <summary>Counts the time from now: the attempt has moved on. An attempt that has ended stays ended.</summary>
+    public void Restart()
     {
-        var verdict = IsTimedOut ? FailureVerdict.MaybeProcessed : classify(failure);
+        try
+        {
+            CancelAfter(_timeout);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Its body moves after its end.
+        }
+    }
+
+    /// <summary>Lets the time stand still until the attempt is restarted.</summary>
+    public void Pause() => CancelAfter(Timeout.InfiniteTimeSpan);
+
+    /// <summary>The meaning of a failure of this attempt.</summary>
+    /// <param name="failure">The failure.</param>
+    /// <param name="classify">Says the meaning of a failure that is no time-out.</param>
+    /// <param name="wasTaken">Whether the method is another one now: a server took the request, and said where to GET the response.</param>
+    /// <param name="wasBodyAskedFor">
+    /// Whether the transport has asked for the body; otherwise the time passed while the request waited for a connection.
+    /// </param>
+    public FailureVerdict Classify(
+        Exception failure, Func<Exception, FailureVerdict> classify, bool wasTaken, bool wasBodyAskedFor = true)
+    {
+        var verdict = !IsTimedOut ? classify(failure)
+            : wasBodyAskedFor ? FailureVerdict.MaybeProcessed
+            : FailureVerdict.NotSent;
+        // A handler inside that knows that there is no network fails before it asks for the body.
+        verdict = verdict == FailureVerdict.MaybeProcessed && !wasBodyAskedFor && !IsOfConnection(failure)
+            ? FailureVerdict.NotSent
+            : verdict;
         return verdict == FailureVerdict.NotSent && wasTaken ? FailureVerdict.MaybeProcessed : verdict;
     }
 
     /// <summary>What the caller is told: of a time-out the same as <see cref="HttpClient"/> says.</summary>
-    public Exception Explain(Exception failure) => IsTimedOut && failure is OperationCanceledException
+    public Exception ToCallerException(Exception failure) => IsTimedOut && failure is OperationCanceledException
         ? new TaskCanceledException(
-            $"The request was canceled due to the configured timeout of {_timeout.TotalSeconds} seconds elapsing.",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"The request was canceled due to the configured timeout of {_timeout.TotalSeconds} seconds elapsing."),
             new TimeoutException(failure.Message, failure))
         : failure;
+
+    /// <summary>Whether a failure itself says that there was a connection, so that the server may have seen the request.</summary>
+    private static bool IsOfConnection(Exception failure) =>
+        failure is HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } or IOException or SocketException;
 
     protected override void Dispose(bool disposing)
     {

@@ -1,3 +1,5 @@
+using BgSync.Http.Connectivity;
+
 namespace BgSync.Http.Outcomes;
 
 /// <summary>
@@ -9,6 +11,9 @@ internal abstract record Settlement
     private Settlement()
     {
     }
+
+    /// <summary>The part that concerns the origin.</summary>
+    internal OriginReport Origin { get; init; }
 
     /// <summary>The server took the request: the entry is removed, and its receipt written.</summary>
     /// <param name="StatusCode">The status of the response.</param>

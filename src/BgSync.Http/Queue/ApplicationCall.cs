@@ -1,3 +1,4 @@
+using System.Globalization;
 using BgSync.Http.Outcomes;
 
 namespace BgSync.Http.Queue;
@@ -19,7 +20,8 @@ internal static class ApplicationCall
         }
         catch (OperationCanceledException) when (attempt.IsTimedOut)
         {
-            throw new TimeoutException($"It did not return in {limit.TotalSeconds} seconds.");
+            throw new TimeoutException(
+                string.Create(CultureInfo.InvariantCulture, $"It did not return in {limit.TotalSeconds} seconds."));
         }
     }
 }

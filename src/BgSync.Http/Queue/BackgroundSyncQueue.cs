@@ -1,79 +1,29 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using BgSync.Http.Capture;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Queue;
 
-/// <summary>A named queue: what the handler puts in, and what the application may see and do.</summary>
-internal sealed class BackgroundSyncQueue(
-    string name,
-    BackgroundSyncOptions options,
-    IQueueStore store,
-    EntryIntake intake,
-    Coalescer coalescer,
+/// <summary>A named queue: the handler puts requests in, and the application sees and changes it by hand.</summary>
+internal sealed partial class BackgroundSyncQueue(
+    QueueContext context,
+    EntryWriter writer,
     IQueueReplayer replayer,
-    EntryEvents events,
     EntryEventFeed feed,
-    EntryWaiters waiters,
-    TimeProvider timeProvider) : IBackgroundSyncQueue
+    EntryWaiters waiters) : IBackgroundSyncQueue
 {
     /// <summary>Entries removed at a time, so that other writes get their turn.</summary>
     private const int Batch = 100;
 
-    private readonly EntryTaker _taker = new(name, options, store, events, timeProvider);
-    private readonly EntryAwaiter _awaiter = new(name, options, store, timeProvider);
-    private readonly HeldDropper _dropper = new(name, options, store, events, timeProvider);
+    private readonly WriteAhead _writeAhead = new(context, writer);
+    private readonly QueuedRequests _taken = new(context.Time);
 
-    public string Name => name;
+    public string Name => context.Name;
 
-    public BackgroundSyncOptions Options => options;
+    private IQueueStore Store => context.Store;
 
-    /// <inheritdoc cref="EntryIntake.Capture"/>
-    public WatchedRequest Capture(HttpRequestMessage request, DateTimeOffset timestamp) => intake.Capture(request, timestamp);
-
-    /// <summary>
-    /// Writes a request to stable storage before it is sent. What prevents that is told, and does not keep it from being sent.
-    /// </summary>
-    /// <returns><see langword="null"/> when it is not held.</returns>
-    /// <exception cref="OperationCanceledException">The caller gave up.</exception>
-    public async Task<HeldRequest?> BeginWriteAheadAsync(WatchedRequest request, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await intake.BeginWriteAheadAsync(request, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-        {
-            events.NotWrittenAhead(name, request.Captured.ToSnapshot(), intake.Explain(e));
-            return null;
-        }
-    }
-
-    /// <summary>Forgets a held request that needs no queue.</summary>
-    public Task DiscardWriteAheadAsync(HeldRequest held) => _dropper.DiscardWriteAheadAsync(held);
-
-    /// <summary>Writes a request that failed to stable storage. The caller's cancel no longer counts.</summary>
-    /// <exception cref="QueueStoreException">The store could not take it, or the queue is full.</exception>
-    /// <exception cref="PrerequisiteException">It cannot wait for the entry that it names.</exception>
-    /// <exception cref="BodyNotRepeatableException">The body could not be read once more.</exception>
-    /// <exception cref="OperationCanceledException">The store or the body made no progress for too long.</exception>
-    public async Task<QueuedRequest> EnqueueAsync(WatchedRequest request, HeldRequest? held, LiveFailure failure)
-    {
-        var placement = await PlaceAsync(request, held, failure).ConfigureAwait(false);
-        // Before the replay begins, so that its response finds who waits for it.
-        var waiter = options.WhenQueued == WhenQueued.Wait && placement.How != Coalescing.CancelOut
-            ? waiters.Add(name, placement.EntryId)
-            : null;
-        replayer.WakeForNew();
-        return new(placement, failure.Exception, waiter);
-    }
-
-    /// <inheritdoc cref="EntryIntake.Explain"/>
-    public string Explain(Exception failure) => intake.Explain(failure);
-
-    /// <inheritdoc cref="EntryAwaiter.WaitAsync"/>
-    public Task<HttpResponseMessage> WaitAsync(QueuedRequest queued, HttpRequestMessage request, CancellationToken cancellationToken) =>
-        _awaiter.WaitAsync(queued, request, cancellationToken);
+    private EntryEvents Events => context.Events;
 
     public ValueTask<long> PushAsync(
         HttpRequestMessage request, DateTimeOffset? timestamp = null, CancellationToken cancellationToken = default) =>
@@ -88,23 +38,23 @@ internal sealed class BackgroundSyncQueue(
     public ValueTask<TakenEntry?> ShiftAsync(CancellationToken cancellationToken = default) => TakeAsync(QueueEnd.Front, cancellationToken);
 
     public async ValueTask<QueuedEntry?> FindAsync(long id, CancellationToken cancellationToken = default) =>
-        await store.FindAsync(name, id, cancellationToken).ConfigureAwait(false) is { } entry ? Describe(entry) : null;
+        await Store.FindAsync(Name, id, cancellationToken).ConfigureAwait(false) is { } entry ? Describe(entry) : null;
 
     public ValueTask<Receipt?> GetReceiptAsync(long id, CancellationToken cancellationToken = default) =>
-        store.GetReceiptAsync(name, id, cancellationToken);
+        Store.GetReceiptAsync(Name, id, cancellationToken);
 
     public ValueTask<Stream?> OpenBodyAsync(long id, CancellationToken cancellationToken = default) =>
-        store.OpenBodyAsync(name, id, cancellationToken);
+        Store.OpenBodyAsync(Name, id, cancellationToken);
 
     public ValueTask<IReadOnlyList<FailedAttempt>> GetHistoryAsync(long id, CancellationToken cancellationToken = default) =>
-        store.GetHistoryAsync(name, id, cancellationToken);
+        Store.GetHistoryAsync(Name, id, cancellationToken);
 
     public async ValueTask<bool> RemoveAsync(long id, CancellationToken cancellationToken = default)
     {
-        var isRemoved = IsDone(id, await store.RemoveAsync(name, id, revision: null, cancellationToken).ConfigureAwait(false));
+        var isRemoved = IsDone(id, await Store.RemoveAsync(Name, id, revision: null, cancellationToken).ConfigureAwait(false));
         if (isRemoved)
         {
-            events.Removed(name, id);
+            Events.Removed(Name, id);
             replayer.Wake();
         }
 
@@ -115,22 +65,23 @@ internal sealed class BackgroundSyncQueue(
     {
         ArgumentNullException.ThrowIfNull(edit);
         EntryChange change;
+        bool hasNewKey;
         do
         {
-            if (await store.FindAsync(name, id, cancellationToken).ConfigureAwait(false) is not { } entry)
+            if (await Store.FindAsync(Name, id, cancellationToken).ConfigureAwait(false) is not { } entry)
             {
                 return false;
             }
 
-            change = entry.IsLeased
-                ? EntryChange.InFlight
+            (change, hasNewKey) = entry.IsLeased
+                ? (EntryChange.InFlight, false)
                 : await ReplaceAsync(entry, edit, cancellationToken).ConfigureAwait(false);
         }
         while (change == EntryChange.Outdated);
         var isEdited = IsDone(id, change);
         if (isEdited)
         {
-            events.Edited(name, id);
+            Events.Edited(Name, id, hasNewKey);
             replayer.Wake();
         }
 
@@ -140,18 +91,18 @@ internal sealed class BackgroundSyncQueue(
     public async ValueTask<long> ClearAsync(CancellationToken cancellationToken = default)
     {
         // As many as there are now: what is queued meanwhile is not waited for.
-        var left = (await store.CountAsync(name, cancellationToken).ConfigureAwait(false)).Pending;
+        var left = (await Store.CountAsync(Name, cancellationToken).ConfigureAwait(false)).Pending;
         var removed = 0L;
         int batch;
         do
         {
-            batch = await store.ClearAsync(name, (int)Math.Min(Batch, left - removed), cancellationToken).ConfigureAwait(false);
+            batch = await Store.ClearAsync(Name, (int)Math.Min(Batch, left - removed), cancellationToken).ConfigureAwait(false);
             removed += batch;
         }
         while (batch > 0 && removed < left);
         if (removed > 0)
         {
-            events.Cleared(name, removed);
+            Events.Cleared(Name, removed);
             replayer.Wake();
         }
 
@@ -161,22 +112,22 @@ internal sealed class BackgroundSyncQueue(
     public IAsyncEnumerable<QueuedEntry> GetAllAsync(EntryFilter filter, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(filter);
-        return GetAllAsync(cancellationToken).Where(entry => filter.IsMatch(entry, timeProvider.GetUtcNow()));
+        return GetAllAsync(cancellationToken).Where(entry => filter.IsMatch(entry, context.Time.GetUtcNow()));
     }
 
     public async IAsyncEnumerable<QueuedEntry> GetAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        await foreach (var entry in store.ReadAsync(name, QueueEnd.Front, cancellationToken).ConfigureAwait(false))
+        await foreach (var entry in Store.ReadAsync(Name, QueueEnd.Front, cancellationToken).ConfigureAwait(false))
         {
             yield return Describe(entry);
         }
     }
 
-    public ValueTask<QueueCounts> CountAsync(CancellationToken cancellationToken = default) => store.CountAsync(name, cancellationToken);
+    public ValueTask<QueueCounts> CountAsync(CancellationToken cancellationToken = default) => Store.CountAsync(Name, cancellationToken);
 
     public async IAsyncEnumerable<QueueUpdate> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        using var mailbox = feed.Open(entryEvent => entryEvent.Queue == name);
+        using var mailbox = feed.Open(entryEvent => entryEvent.Queue == Name);
         List<EntryEvent> happened = [];
         do
         {
@@ -202,34 +153,34 @@ internal sealed class BackgroundSyncQueue(
         replayer.ReplayAsync(deadline, cancellationToken);
 
     public ValueTask<QueuePause?> GetPauseAsync(CancellationToken cancellationToken = default) =>
-        store.GetPauseAsync(name, cancellationToken);
+        Store.GetPauseAsync(Name, cancellationToken);
 
     public async ValueTask PauseAsync(string reason, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(reason);
-        var pause = new QueuePause(PauseCause.Application, reason, timeProvider.GetUtcNow());
-        await store.SetPauseAsync(name, pause, cancellationToken).ConfigureAwait(false);
-        events.Paused(name, pause);
+        var pause = new QueuePause(PauseCause.Application, reason, context.Time.GetUtcNow());
+        await Store.SetPauseAsync(Name, pause, cancellationToken).ConfigureAwait(false);
+        Events.Paused(Name, pause);
         replayer.Wake();
     }
 
     public async ValueTask ResumeAsync(CancellationToken cancellationToken = default)
     {
-        await store.SetPauseAsync(name, null, cancellationToken).ConfigureAwait(false);
-        events.Resumed(name);
+        await Store.SetPauseAsync(Name, null, cancellationToken).ConfigureAwait(false);
+        Events.Resumed(Name);
         replayer.Wake();
     }
 
     public IAsyncEnumerable<DeadLetter> GetDeadLettersAsync(CancellationToken cancellationToken = default) =>
-        store.ReadDeadLettersAsync(name, cancellationToken);
+        Store.ReadDeadLettersAsync(Name, cancellationToken);
 
     public async ValueTask<bool> RequeueAsync(long id, CancellationToken cancellationToken = default)
     {
-        var requeued = await store.RequeueAsync(name, id, intake.ExpiryFrom(timeProvider.GetUtcNow()), cancellationToken)
+        var requeued = await Store.RequeueAsync(Name, id, context.ExpiryFrom(context.Time.GetUtcNow()), cancellationToken)
             .ConfigureAwait(false);
         if (requeued)
         {
-            events.Requeued(name, id);
+            Events.Requeued(Name, id);
             replayer.WakeForNew();
         }
 
@@ -239,7 +190,7 @@ internal sealed class BackgroundSyncQueue(
     public async ValueTask<long> RequeueAllAsync(CancellationToken cancellationToken = default)
     {
         // As many as there are now: one that dies again meanwhile stays dead.
-        var dead = (await store.CountAsync(name, cancellationToken).ConfigureAwait(false)).DeadLettered;
+        var dead = (await Store.CountAsync(Name, cancellationToken).ConfigureAwait(false)).DeadLettered;
         var requeued = 0L;
         await foreach (var letter in GetDeadLettersAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -256,30 +207,13 @@ internal sealed class BackgroundSyncQueue(
 
     public async ValueTask<bool> DeleteDeadLetterAsync(long id, CancellationToken cancellationToken = default)
     {
-        var deleted = await store.DeleteDeadLetterAsync(name, id, cancellationToken).ConfigureAwait(false);
+        var deleted = await Store.DeleteDeadLetterAsync(Name, id, cancellationToken).ConfigureAwait(false);
         if (deleted)
         {
-            events.Deleted(name, id);
+            Events.Deleted(Name, id);
         }
 
         return deleted;
-    }
-
-    private async Task<EnqueueResult> PlaceAsync(WatchedRequest request, HeldRequest? held, LiveFailure failure)
-    {
-        if (held is not null && request.CoalesceKey is null)
-        {
-            return await intake.CommitWriteAheadAsync(held, request, failure).ConfigureAwait(false);
-        }
-
-        var placement = await coalescer.AddAsync(request, failure, CancellationToken.None).ConfigureAwait(false);
-        if (held is not null)
-        {
-            // Not at one stroke: should the process end in between, the request is sent twice, with one key.
-            await DiscardWriteAheadAsync(held).ConfigureAwait(false);
-        }
-
-        return placement;
     }
 
     private async ValueTask<long> AddAsync(
@@ -287,22 +221,19 @@ internal sealed class BackgroundSyncQueue(
     {
         ArgumentNullException.ThrowIfNull(request);
         RequestAddress.Require(request);
-        var captured = intake.Capture(request, timestamp ?? timeProvider.GetUtcNow());
-        // Who puts a request before all others wants it there, and not in the place of one of them.
-        var adding = end == QueueEnd.Back
-            ? coalescer.AddAsync(captured, failure: null, cancellationToken)
-            : intake.AddAsync(captured, end, failure: null, cancellationToken);
-        var (id, _) = await ByHandAsync(adding, cancellationToken).ConfigureAwait(false);
-        request.SetBackgroundSyncEntryId(id);
+        var captured = WatchedRequest.Of(request, context, timestamp ?? context.Time.GetUtcNow()) with { MayHoldFormSecrets = true };
+        var adding = writer.EnqueueAsync(captured, end, failure: null, cancellationToken);
+        var added = await ByHandAsync(adding, cancellationToken).ConfigureAwait(false);
+        request.SetBackgroundSyncEntryId(added.EntryId);
         replayer.WakeForNew();
-        return id;
+        return added.EntryId;
     }
 
     private async ValueTask<QueueCounts?> CountWhileOpenAsync(EntryMailbox mailbox, CancellationToken cancellationToken)
     {
         try
         {
-            return await store.CountAsync(name, cancellationToken).ConfigureAwait(false);
+            return await Store.CountAsync(Name, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception) when (mailbox.IsClosed)
         {
@@ -310,41 +241,49 @@ internal sealed class BackgroundSyncQueue(
         }
     }
 
-    private async ValueTask<TakenEntry?> TakeAsync(QueueEnd end, CancellationToken cancellationToken)
+    /// <returns>Whether the change was made, and whether the entry has a new idempotency key with it.</returns>
+    private async Task<(EntryChange Change, bool HasNewKey)> ReplaceAsync(
+        QueuedEntry entry, Action<EntryEdit> edit, CancellationToken cancellationToken)
     {
-        var taken = await _taker.TakeAsync(end, cancellationToken).ConfigureAwait(false);
-        if (taken is not null)
-        {
-            replayer.Wake();
-        }
-
-        return taken;
-    }
-
-    private async Task<EntryChange> ReplaceAsync(QueuedEntry entry, Action<EntryEdit> edit, CancellationToken cancellationToken)
-    {
-        var content = intake.ContentOf(entry);
+        var content = context.ContentOf(entry);
         var editing = new EntryEdit(entry, RequestRestorer.Restore(entry.Request, content));
+        var key = KeyOf(editing.Request);
         edit(editing);
         RequestAddress.Require(editing.Request);
         if (editing.Prerequisite != entry.Prerequisite)
         {
-            await intake.RequirePrerequisiteAsync(editing.Prerequisite, cancellationToken).ConfigureAwait(false);
+            await context.RequirePrerequisiteAsync(editing.Prerequisite, cancellationToken).ConfigureAwait(false);
+        }
+
+        // A server that has seen the old request under its key would refuse another one, or answer for the old one.
+        var isOtherRequest = editing.Request.Method != entry.Request.Method || editing.Request.RequestUri != entry.Request.Uri
+            || editing.Request.Content != content;
+        var hasNewKey = entry.Attempts > 0 && isOtherRequest && key is not null && KeyOf(editing.Request) == key;
+        if (hasNewKey)
+        {
+            IdempotencyKey.Replace(
+                editing.Request, context.Options.IdempotencyKeyHeader!, context.Options.IdempotencyKeyFormat, context.Time);
         }
 
         var edited = entry with
         {
             Lane = editing.Lane,
             Prerequisite = editing.Prerequisite,
-            Request = new RequestCapture(editing.Request, options.Capture.SecretHeaders).ToSnapshot(),
+            Request = new RequestCapture(editing.Request, context.Options.Capture.SecretHeaders).ToSnapshot(),
         };
-        return editing.Request.Content == content
-            ? await store.ReplaceAsync(edited, body: null, TimeSpan.Zero, cancellationToken).ConfigureAwait(false)
-            : await ByHandAsync(intake.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken)
+        var change = editing.Request.Content == content
+            ? await Store.ReplaceAsync(edited, body: null, TimeSpan.Zero, cancellationToken).ConfigureAwait(false)
+            : await ByHandAsync(writer.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken)
                 .ConfigureAwait(false);
+        return (change, hasNewKey);
     }
 
-    /// <summary>An entry with what only this process knows of it.</summary>
+    private string? KeyOf(HttpRequestMessage request) =>
+        context.Options.IdempotencyKeyHeader is { } header && request.Headers.NonValidated.TryGetValues(header, out var values)
+            ? values.ToString()
+            : null;
+
+    /// <summary>An entry with the waits that only this process knows.</summary>
     private QueuedEntry Describe(QueuedEntry entry)
     {
         var closedUntil = replayer.ClosedUntil(entry.Request.Origin);
@@ -354,24 +293,30 @@ internal sealed class BackgroundSyncQueue(
     private bool IsDone(long id, EntryChange change) => change switch
     {
         EntryChange.Done => true,
-        EntryChange.InFlight => throw new EntryInFlightException(name, id),
+        EntryChange.InFlight => throw new EntryInFlightException(Name, id),
         _ => false,
     };
 
-    /// <summary>Tells whoever changes a queue by hand what the handler would make of the original failure.</summary>
+    /// <summary>Throws what a change by hand throws, where the handler would give a reason.</summary>
     private async Task<T> ByHandAsync<T>(Task<T> change, CancellationToken cancellationToken)
     {
         try
         {
             return await change.ConfigureAwait(false);
         }
-        catch (BodyNotRepeatableException e)
+        catch (CallbackException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerException!);
+            throw;
+        }
+        catch (NotStorableException e)
         {
             throw new InvalidOperationException($"The request was not queued, because {e.Message}.", e);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new TimeoutException($"The body or the store made no progress for {options.EnqueueTimeout} (EnqueueTimeout).", e);
+            throw new TimeoutException(
+                $"The body or the store made no progress for {context.Options.EnqueueTimeout} (EnqueueTimeout).", e);
         }
     }
 }

@@ -1,133 +1,34 @@
 using BgSync.Http.Capture;
+using BgSync.Http.Diagnostics;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Queue;
 
-/// <summary>
-/// Puts a request into the queue as <see cref="CoalescingRule"/> says. In this process requests of one key are put in one after
-/// another, so that the second of two finds the first.
-/// </summary>
-internal sealed partial class Coalescer(
-    string queue,
-    BackgroundSyncOptions options,
-    IQueueStore store,
-    EntryIntake intake,
-    EntryEvents events,
-    TimeProvider timeProvider,
-    ILogger<Coalescer> logger)
+/// <summary>Says which queued entry a request may be made one with, and how: the decision, which the <see cref="EntryWriter"/> does.</summary>
+internal sealed partial class Coalescer(QueueContext context, ILogger<Coalescer> logger)
 {
     /// <summary>
     /// How long the application's function may take, and how long a request waits for others of its key that it takes so long for.
     /// </summary>
     private static readonly TimeSpan _limit = TimeSpan.FromSeconds(30);
 
-    private readonly ILogger<Coalescer> _logger = logger;
+    private readonly SafeLogger _logger = new(logger);
     private readonly KeyedLock _turns = new();
 
-    /// <inheritdoc cref="EntryIntake.AddAsync"/>
-    public Task<EnqueueResult> AddAsync(WatchedRequest request, LiveFailure? failure, CancellationToken cancellationToken) =>
-        options.GetCoalescing() is { } rule && request.CoalesceKey is { } key
-            ? rule.Merge is { } merge
-                ? MergeAsync(request, key, merge, failure, cancellationToken)
-                : ApplyAsync(request, key, rule.Always, failure, cancellationToken)
-            : intake.AddAsync(request, QueueEnd.Back, failure, cancellationToken);
-
-    private async Task<EnqueueResult> ApplyAsync(
-        WatchedRequest request, string key, Coalescing always, LiveFailure? failure, CancellationToken cancellationToken)
-    {
-        // What needs no place needs no body either, which may be large.
-        var dropped = always is Coalescing.KeepFirst or Coalescing.CancelOut
-            ? await intake.WatchAsync(token => TryDropAsync(request, always, failure, token), cancellationToken).ConfigureAwait(false)
-            : null;
-        return dropped ?? await intake.StoreAsync(
-            request,
-            QueueEnd.Back,
-            failure,
-            async (entry, body, token) =>
-            {
-                // Not before the body is in the store: the turn of a large one would be long.
-                using var turn = await _turns.TakeAsync(key, token).ConfigureAwait(false);
-                while (await FindAsync(request, token).ConfigureAwait(false) is { } queued
-                    && Judge(always, queued, request, failure) is var how and not Coalescing.Append)
-                {
-                    var placement = how == Coalescing.ReplaceQueued
-                        ? await TryReplaceAsync(queued, entry, body, token).ConfigureAwait(false)
-                        : await TryDropAsync(queued, request.Captured.ToSnapshot(), how, token).ConfigureAwait(false);
-                    if (placement is { } found)
-                    {
-                        return found;
-                    }
-                }
-
-                return await intake.AppendAsync(entry, body, token).ConfigureAwait(false);
-            },
-            cancellationToken).ConfigureAwait(false);
-    }
-
-    private async Task<EnqueueResult> MergeAsync(
-        WatchedRequest request,
-        string key,
-        Func<CoalescingContext, CancellationToken, Task<Coalescing>> merge,
-        LiveFailure? failure,
-        CancellationToken cancellationToken)
-    {
-        using var spool = new BodySpool(options.Capture.InlineBodyLength, options.Limits.MaxBodyLength);
-        var length = await intake.SpoolAsync(request.Body, spool, cancellationToken).ConfigureAwait(false);
-        StoredContent Spooled() => new(_ => new(spool.OpenView()), length);
-        request = request with { Body = RepeatableBody.Of(Spooled()) };
-        var snapshot = request.Captured.ToSnapshot();
-        using var turn = await TakeTurnAsync(key, cancellationToken).ConfigureAwait(false);
-        while (turn is not null
-            && await intake.WatchAsync(token => FindAsync(request, token), cancellationToken).ConfigureAwait(false) is { } queued
-            && !IsLate(request, failure, queued))
-        {
-            try
-            {
-                using var newer = RequestRestorer.Restore(snapshot, snapshot.ContentHeaders is null ? null : Spooled());
-                var how = Judge(await AskAsync(queued, newer, merge, cancellationToken).ConfigureAwait(false), queued, request, failure);
-                if (how == Coalescing.Append)
-                {
-                    break;
-                }
-
-                var placement = how == Coalescing.ReplaceQueued
-                    ? await intake.StoreAsync(
-                        Recapture(newer, request),
-                        QueueEnd.Back,
-                        failure,
-                        (entry, body, token) => TryReplaceAsync(queued, entry, body, token),
-                        cancellationToken).ConfigureAwait(false)
-                    : await intake.WatchAsync(
-                        token => TryDropAsync(queued, snapshot, how, token), cancellationToken).ConfigureAwait(false);
-                if (placement is { } found)
-                {
-                    return found;
-                }
-            }
-            catch (Exception e) when (e is not QueueStoreException && !cancellationToken.IsCancellationRequested)
-            {
-                LogFailed(e, queue, queued.Id, e.Message);
-                break;
-            }
-        }
-
-        // With its key, so that the next request of that key finds this one and not the one before.
-        return await intake.AddAsync(request, QueueEnd.Back, failure, cancellationToken).ConfigureAwait(false);
-    }
-
+    /// <summary>Waits until no other request of a key is being put in.</summary>
     /// <returns><see langword="null"/> when those before it take too long.</returns>
-    private async Task<IDisposable?> TakeTurnAsync(string key, CancellationToken cancellationToken)
+    public async Task<IDisposable?> TakeTurnAsync(string key, CancellationToken cancellationToken)
     {
-        using var waiting = new Attempt(_limit, timeProvider, cancellationToken);
+        using var waiting = new Attempt(_limit, context.Time, cancellationToken);
         try
         {
             return await _turns.TakeAsync(key, waiting.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (waiting.IsTimedOut)
         {
-            LogNoTurn(queue, _limit);
+            LogNoTurn(context.Name, _limit);
             return null;
         }
     }
@@ -135,18 +36,106 @@ internal sealed partial class Coalescer(
     /// <summary>
     /// The entry that a request may be made one with: neither in flight nor past its retention, and with the same prerequisite.
     /// </summary>
-    private async Task<QueuedEntry?> FindAsync(WatchedRequest request, CancellationToken cancellationToken) =>
-        await store.FindLastAsync(queue, request.CoalesceKey!, cancellationToken).ConfigureAwait(false) is { IsLeased: false } queued
-            && queued.ExpiresAt >= timeProvider.GetUtcNow() && queued.Prerequisite == request.Prerequisite ? queued : null;
+    public async Task<QueuedEntry?> FindAsync(WatchedRequest request, Attempt write)
+    {
+        var finding = context.Store.FindLastAsync(context.Name, request.CoalesceKey!, write.Token).AsTask();
+        return await finding.WaitAsync(write.Token).ConfigureAwait(false) is { IsLeased: false } queued
+            && queued.ExpiresAt >= context.Time.GetUtcNow() && queued.Prerequisite == request.Prerequisite ? queued : null;
+    }
+
+    /// <summary>Keeps the body of a request where the application's function can read it.</summary>
+    /// <returns><see langword="null"/> when there is no function.</returns>
+    /// <exception cref="BodyNotRepeatableException">The body could not be read, or kept.</exception>
+    /// <exception cref="OperationCanceledException">It was given up, or the body made no progress for too long.</exception>
+    public async Task<SpooledBody?> SpoolAsync(WatchedRequest request, Attempt write)
+    {
+        if (context.Options.GetCoalescing()?.Merge is null)
+        {
+            return null;
+        }
+
+        var spool = new SpooledBody(context.Options);
+        try
+        {
+            await spool.FillAsync(request.Body, write).ConfigureAwait(false);
+            return spool;
+        }
+        catch
+        {
+            spool.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Decides what becomes of a request and an entry.</summary>
+    /// <param name="queued">The entry.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="failure">The failure that brought it here.</param>
+    /// <param name="spool">Its body, where a function is asked.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The decision, and the request as the function has changed it, whose message is to be disposed of.</returns>
+    public async Task<(Coalescing How, WatchedRequest? Merged)> DecideAsync(
+        QueuedEntry queued, WatchedRequest request, LiveFailure? failure, SpooledBody? spool, CancellationToken cancellationToken)
+    {
+        var rule = context.Options.GetCoalescing()!;
+        if (rule.Merge is not { } merge || spool is null)
+        {
+            return (Limit(rule.Always, queued, request, failure), null);
+        }
+
+        if (IsLate(request, failure, queued))
+        {
+            return (Coalescing.Append, null);
+        }
+
+        try
+        {
+            var snapshot = request.Captured.ToSnapshot();
+            var newer = RequestRestorer.Restore(snapshot, snapshot.ContentHeaders is null ? null : spool.ToContent());
+            var how = Limit(await AskAsync(queued, newer, merge, cancellationToken).ConfigureAwait(false), queued, request, failure);
+            if (how == Coalescing.ReplaceQueued)
+            {
+                return (how, Recapture(newer, request));
+            }
+
+            newer.Dispose();
+            return (how, null);
+        }
+        catch (Exception e) when (e is not QueueStoreException && !cancellationToken.IsCancellationRequested)
+        {
+            MergeFailed(queued, e);
+            return (Coalescing.Append, null);
+        }
+    }
 
     /// <summary>
-    /// What an answer comes to: what may have arrived must be followed by what undoes it, and nothing gives way to what is older.
+    /// The consequence of an answer: a request that may have arrived must be followed by the one that undoes it, and nothing gives way to an
+    /// older one.
     /// </summary>
-    private Coalescing Judge(Coalescing answer, QueuedEntry queued, WatchedRequest request, LiveFailure? failure) => answer switch
+    public Coalescing Limit(Coalescing answer, QueuedEntry queued, WatchedRequest request, LiveFailure? failure) => answer switch
     {
         Coalescing.ReplaceQueued or Coalescing.CancelOut when IsLate(request, failure, queued) => Coalescing.KeepFirst,
         Coalescing.CancelOut when queued.Attempts > 0 => Coalescing.Append,
         _ => answer,
+    };
+
+    /// <summary>Says that a request goes behind an entry, because the function did not make them one.</summary>
+    public void MergeFailed(QueuedEntry queued, Exception failure) =>
+        LogFailed(failure, context.Name, queued.Id, FailureText.Of(failure));
+
+    /// <summary>An entry whose place a newer request takes.</summary>
+    public static QueuedEntry Replaced(QueuedEntry queued, NewEntry newer) => queued with
+    {
+        Lane = newer.Lane,
+        Request = newer.Request,
+        Timestamp = newer.Timestamp,
+        ExpiresAt = newer.ExpiresAt,
+        Metadata = newer.Metadata ?? new Dictionary<string, string>(),
+        CoalesceKey = newer.CoalesceKey,
+        TraceParent = newer.TraceParent,
+        // One is enough to remember by that something may have reached the server.
+        Attempts = Math.Max(newer.Attempts, Math.Min(queued.Attempts, 1)),
+        LastError = newer.LastError,
     };
 
     /// <summary>Whether a request was being sent already when that of the entry was made.</summary>
@@ -154,7 +143,7 @@ internal sealed partial class Coalescer(
         failure is not null
         && request.Timestamp.ToUnixTimeMilliseconds() < queued.Timestamp.ToUnixTimeMilliseconds()
         // A time yet to come is of a clock that was put back since.
-        && queued.Timestamp <= timeProvider.GetUtcNow();
+        && queued.Timestamp <= context.Time.GetUtcNow();
 
     private async Task<Coalescing> AskAsync(
         QueuedEntry queued,
@@ -162,14 +151,12 @@ internal sealed partial class Coalescer(
         Func<CoalescingContext, CancellationToken, Task<Coalescing>> merge,
         CancellationToken cancellationToken)
     {
-        using var older = RequestRestorer.Restore(queued.Request, intake.ContentOf(queued));
-        var context = new CoalescingContext(queued, older, newer);
+        using var older = RequestRestorer.Restore(queued.Request, context.ContentOf(queued));
+        var asked = new CoalescingContext(queued, older, newer);
         var answer = Coalescing.Append;
         await ApplicationCall.RunAsync(
-            async token => answer = await merge(context, token).ConfigureAwait(false),
-            _limit,
-            timeProvider,
-            cancellationToken).ConfigureAwait(false);
+            async token => answer = await merge(asked, token).ConfigureAwait(false), _limit, context.Time, cancellationToken)
+            .ConfigureAwait(false);
         return Enum.IsDefined(answer) ? answer : throw new InvalidOperationException($"It answered {answer}, which is none of Coalescing.");
     }
 
@@ -177,67 +164,12 @@ internal sealed partial class Coalescer(
     private WatchedRequest Recapture(HttpRequestMessage newer, WatchedRequest request)
     {
         RequestAddress.Require(newer);
-        IdempotencyKey.Ensure(newer, options.IdempotencyKeyHeader, options.IdempotencyKeyFormat, timeProvider);
+        IdempotencyKey.Ensure(newer, context.Options.IdempotencyKeyHeader, context.Options.IdempotencyKeyFormat, context.Time);
         return request with
         {
-            Captured = new(newer, options.Capture.SecretHeaders),
+            Message = newer,
+            Captured = new(newer, context.Options.Capture.SecretHeaders),
             Body = RepeatableBody.Of(newer.Content),
         };
-    }
-
-    private async Task<EnqueueResult?> TryDropAsync(
-        WatchedRequest request, Coalescing how, LiveFailure? failure, CancellationToken cancellationToken) =>
-        await FindAsync(request, cancellationToken).ConfigureAwait(false) is { } queued && Judge(how, queued, request, failure) == how
-            ? await TryDropAsync(queued, request.Captured.ToSnapshot(), how, cancellationToken).ConfigureAwait(false)
-            : null;
-
-    /// <summary>Drops a request, and the entry with it if they cancel out.</summary>
-    /// <returns><see langword="null"/> when the entry is no longer what it was.</returns>
-    private async Task<EnqueueResult?> TryDropAsync(
-        QueuedEntry queued, RequestSnapshot request, Coalescing how, CancellationToken cancellationToken)
-    {
-        if (how == Coalescing.KeepFirst)
-        {
-            events.KeptFirst(queue, queued.Id, request);
-        }
-        else if (await store.RemoveAsync(queue, queued.Id, queued.Revision, cancellationToken).ConfigureAwait(false) == EntryChange.Done)
-        {
-            events.CancelledOut(queued);
-        }
-        else
-        {
-            return null;
-        }
-
-        return new(queued.Id, how);
-    }
-
-    /// <summary>Has a request take the place of an entry.</summary>
-    /// <returns><see langword="null"/> when the entry is no longer what it was.</returns>
-    private async Task<EnqueueResult?> TryReplaceAsync(
-        QueuedEntry queued, NewEntry entry, EntryBodyStream body, CancellationToken cancellationToken)
-    {
-        var replaced = queued with
-        {
-            Lane = entry.Lane,
-            Request = entry.Request,
-            Timestamp = entry.Timestamp,
-            ExpiresAt = entry.ExpiresAt,
-            Metadata = entry.Metadata ?? new Dictionary<string, string>(),
-            CoalesceKey = entry.CoalesceKey,
-            TraceParent = entry.TraceParent,
-            // One is enough to remember by that something may have reached the server.
-            Attempts = Math.Max(entry.Attempts, Math.Min(queued.Attempts, 1)),
-            LastError = entry.LastError,
-        };
-        var delay = entry.RequestedDelay ? entry.Delay : TimeSpan.Zero;
-        if (await store.ReplaceAsync(replaced, entry.Body, delay, cancellationToken).ConfigureAwait(false) != EntryChange.Done)
-        {
-            return null;
-        }
-
-        body.Taken();
-        events.Superseded(queue, queued.Id, entry);
-        return new(queued.Id, Coalescing.ReplaceQueued);
     }
 }

@@ -1,4 +1,5 @@
 using BgSync.Http.Capture;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Queue;
@@ -7,52 +8,66 @@ namespace BgSync.Http.Queue;
 /// Takes a body on its way into the store: a small one stays in memory and goes in with its entry, a larger one goes in chunk by
 /// chunk, so that memory stays flat at any size.
 /// </summary>
-internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? maxLength, Action progress) : WriteOnlyStream
+internal sealed class EntryBodyStream(QueueContext context, Attempt write) : WriteOnlyStream
 {
     private const int ChunkLength = 256 * 1024;
 
+    private readonly int _inlineLimit = context.Options.Capture.InlineBodyLength;
+    private readonly long? _maxLength = context.Options.Limits.MaxBodyLength;
+
     // Not pooled: a store that was given up waiting for may still be reading it.
     private byte[] _buffer = [];
+    private byte[] _start = [];
     private int _buffered;
     private long _length;
     private IStoredBodyWriter? _writer;
-    private bool _taken;
-    private volatile bool _disposed;
+    private Task<bool>? _late;
+    private bool _isTaken;
+    private volatile bool _isDisposed;
+
+    /// <summary>Whether the body, as far as it was written, is in memory.</summary>
+    private bool IsInline => _writer is null;
+
+    /// <summary>The first bytes of the body, as far as it was written.</summary>
+    public ReadOnlySpan<byte> Start => IsInline ? _buffer.AsSpan(0, _buffered) : _start;
 
     /// <summary>
     /// The body, once all is written. The store's part of it lives until this stream is disposed of, or the entry takes it.
     /// </summary>
-    public async ValueTask<EntryBody> CompleteAsync(CancellationToken cancellationToken)
+    public async ValueTask<EntryBody> CompleteAsync()
     {
-        if (_writer is null)
+        if (IsInline)
         {
             return EntryBody.FromBytes(_buffer.AsMemory(0, _buffered));
         }
 
-        await FlushChunkAsync(cancellationToken).ConfigureAwait(false);
-        return EntryBody.FromWriter(_writer);
+        await FlushChunkAsync(write.Token).AsTask().WaitAsync(write.Token).ConfigureAwait(false);
+        return EntryBody.FromWriter(_writer!);
     }
 
     /// <summary>Says that the entry is stored, and the body with it.</summary>
-    public void Taken() => _taken = true;
+    public void Taken() => _isTaken = true;
+
+    /// <summary>Says that the store still writes the entry, and takes the body with it if the result is <see langword="true"/>.</summary>
+    public void TakenBy(Task<bool> late) => _late = late;
 
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         // Content that was given up waiting for may come back to life.
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        progress();
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        write.Restart();
         _length += buffer.Length;
-        if (_length > maxLength)
+        if (_length > _maxLength)
         {
-            throw new BodyNotRepeatableException($"its body is larger than MaxBodyLength ({maxLength} bytes)");
+            throw new BodyNotRepeatableException($"its body is larger than MaxBodyLength ({_maxLength} bytes)");
         }
 
         while (!buffer.IsEmpty)
         {
-            var limit = _writer is null ? inlineLimit : ChunkLength;
+            var limit = IsInline ? _inlineLimit : ChunkLength;
             if (_buffered == limit)
             {
-                _writer ??= await store.BeginBodyAsync(cancellationToken).ConfigureAwait(false);
+                _writer ??= await BeginAsync(cancellationToken).ConfigureAwait(false);
                 await FlushChunkAsync(cancellationToken).ConfigureAwait(false);
                 continue;
             }
@@ -73,21 +88,61 @@ internal sealed class EntryBodyStream(IQueueStore store, int inlineLimit, long? 
 
     public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    /// <summary>Drops what the store has of the body, unless an entry took it. A store that is late is not waited for.</summary>
     public override async ValueTask DisposeAsync()
     {
-        _disposed = true;
-        if (_writer is not null && !_taken)
+        _isDisposed = true;
+        if (!IsInline && !_isTaken)
         {
-            await _writer.DisposeAsync().ConfigureAwait(false);
+            var dropping = DropAsync(_writer!, _late);
+            if (!write.IsCancellationRequested)
+            {
+                await dropping.WaitAsync(write.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
 
         await base.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Never throws: a body that is left over is dropped when its process has ended.</summary>
+    private static async Task DropAsync(IStoredBodyWriter writer, Task<bool>? late)
+    {
+        if (late is not null && await late.ConfigureAwait(false))
+        {
+            return;
+        }
+
+        try
+        {
+            await writer.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is QueueStoreException or ObjectDisposedException)
+        {
+            // The store drops it later.
+        }
+    }
+
+    private async ValueTask<IStoredBodyWriter> BeginAsync(CancellationToken cancellationToken)
+    {
+        var writer = await context.Store.BeginBodyAsync(cancellationToken).ConfigureAwait(false);
+        if (_isDisposed)
+        {
+            await DropAsync(writer, late: null).ConfigureAwait(false);
+        }
+
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        return writer;
     }
 
     private async ValueTask FlushChunkAsync(CancellationToken cancellationToken)
     {
         if (_buffered > 0)
         {
+            if (_start.Length < FormSecrets.StartLength)
+            {
+                _start = [.. _start, .. _buffer.AsSpan(0, Math.Min(_buffered, FormSecrets.StartLength - _start.Length))];
+            }
+
             await _writer!.WriteAsync(_buffer.AsMemory(0, _buffered), cancellationToken).ConfigureAwait(false);
             _buffered = 0;
         }

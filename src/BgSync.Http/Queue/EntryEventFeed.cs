@@ -7,6 +7,8 @@ internal sealed class EntryEventFeed : IDisposable
     private volatile EntryMailbox[] _mailboxes = [];
     private bool _closed;
 
+    public bool HasListeners => _mailboxes.Length > 0;
+
     /// <summary>Begins to listen, until the mailbox is disposed of.</summary>
     public EntryMailbox Open(Func<EntryEvent, bool> accepts)
     {

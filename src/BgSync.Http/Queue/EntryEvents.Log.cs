@@ -26,7 +26,7 @@ internal sealed partial class EntryEvents
     private partial void LogWaitsForTrigger(string queue, long entryId, string? error);
 
     [LoggerMessage(2005, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} became a dead letter, {Reason} (status {Status}): {Error}")]
-    private partial void LogDead(string queue, long entryId, DeadLetterCause reason, int? status, string? error);
+    private partial void LogDeadLettered(string queue, long entryId, DeadLetterCause reason, int? status, string? error);
 
     [LoggerMessage(2006, LogLevel.Warning, "Queue '{Queue}': the lease of entry {EntryId} was lost; somebody else sends it")]
     private partial void LogLeaseLost(string queue, long entryId);
@@ -56,7 +56,24 @@ internal sealed partial class EntryEvents
     private partial void LogCleared(string queue, long entries);
 
     [LoggerMessage(2015, LogLevel.Information, "Queue '{Queue}': entry {EntryId} was being sent at the stop and was given back")]
-    private partial void LogGivenBack(string queue, long entryId);
+    private partial void LogReleased(string queue, long entryId);
+
+    [LoggerMessage(2017, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} waits, because {Origin} is held: {Reason}")]
+    private partial void LogHeld(string queue, long entryId, string origin, string reason);
+
+    [LoggerMessage(2018, LogLevel.Information,
+        "Queue '{Queue}': entry {EntryId} has a new idempotency key, because it was edited after an attempt that may have reached its server")]
+    private partial void LogNewKey(string queue, long entryId);
+
+    [LoggerMessage(2019, LogLevel.Information, "Queue '{Queue}': entry {EntryId} taken back, because its caller cancelled")]
+    private partial void LogTakenBack(string queue, long entryId);
+
+    [LoggerMessage(2060, LogLevel.Warning,
+        "Queue '{Queue}': entry {EntryId} is queued, although its caller was told that it is not: the store took longer than EnqueueTimeout")]
+    private partial void LogQueuedLate(string queue, long entryId);
+
+    [LoggerMessage(2061, LogLevel.Error, "Queue '{Queue}': the function of {Callback} failed, and {Consequence}: {Reason}")]
+    private partial void LogCallbackFailed(Exception exception, string queue, string callback, string consequence, string reason);
 
     [LoggerMessage(2030, LogLevel.Warning, "Queue '{Queue}': entry {EntryId} was discarded, {Reason}: {Error}")]
     private partial void LogDiscarded(string queue, long entryId, DeadLetterCause reason, string? error);
@@ -78,10 +95,10 @@ internal sealed partial class EntryEvents
 
     [LoggerMessage(2050, LogLevel.Warning,
         "Queue '{Queue}': {Method} {Origin}{Path} is sent without having been written down (WriteAhead): {Reason}")]
-    private partial void LogNotHeld(string queue, HttpMethod method, string origin, string path, string reason);
+    private partial void LogNotWrittenAhead(string queue, HttpMethod method, string origin, string path, string reason);
 
     [LoggerMessage(2051, LogLevel.Error,
         "Queue '{Queue}': a request that needs no queue could not be forgotten (WriteAhead). It will be tried again; should the "
         + "application end before, the next one sends the request once more: {Reason}")]
-    private partial void LogNotDropped(Exception exception, string queue, string reason);
+    private partial void LogWriteAheadNotDiscarded(Exception exception, string queue, string reason);
 }

@@ -6,9 +6,10 @@ using Microsoft.Extensions.Logging;
 namespace BgSync.Http.Queue;
 
 /// <summary>
-/// Every event in an entry's life: a log message with a stable id, a metric, and a word to all who listen. Neither log nor metric
-/// bears bodies, queries or header values.
+/// The one place that makes log, metric, event and waiter of what happens to an entry. Neither log nor metric bears bodies, queries or
+/// header values.
 /// </summary>
+/// <remarks>A logger, a listener of metrics or an observer that throws changes nothing: no method of this type throws.</remarks>
 internal sealed partial class EntryEvents(
     ILogger<EntryEvents> logger,
     BackgroundSyncMetrics metrics,
@@ -17,62 +18,261 @@ internal sealed partial class EntryEvents(
     EntryWaiters waiters,
     TimeProvider timeProvider)
 {
-    public void Queued(string queue, long id, NewEntry entry)
+    private readonly SafeLogger _logger = new(logger);
+
+    /// <summary>Whether anybody listens. Where nobody does, no event is made.</summary>
+    private bool IsHeard
     {
-        metrics.Queued(queue);
-        LogQueued(
-            queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length,
-            entry.LastError ?? "by hand");
-        Publish(EntryEventKind.Queued, queue, id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
+        get
+        {
+            observers.EnsureStarted();
+            return feed.HasListeners;
+        }
     }
 
-    /// <summary>A request that a process was sending when it died.</summary>
-    public void Queued(QueuedEntry entry)
-    {
-        metrics.Queued(entry.Queue);
-        LogQueued(
-            entry.Queue,
-            entry.Id,
-            entry.Request.Method,
-            entry.Request.Origin,
-            entry.Request.Uri.AbsolutePath,
-            entry.BodyLength,
-            entry.LastError);
-        Publish(
-            EntryEventKind.Queued, entry.Queue, entry.Id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
-    }
+    /// <summary>A request was added to the queue.</summary>
+    public void Queued(string queue, long id, NewEntry entry) => Queued(queue, id, entry.Request, entry.Body.Length, entry.LastError);
 
+    /// <summary>A request entered the queue that a process was sending when it died.</summary>
+    public void Queued(QueuedEntry entry) => Queued(entry.Queue, entry.Id, entry.Request, entry.BodyLength, entry.LastError);
+
+    /// <summary>A request is sent although it could not be written down before.</summary>
     public void NotWrittenAhead(string queue, RequestSnapshot request, string reason)
     {
-        LogNotHeld(queue, request.Method, request.Origin, request.Uri.AbsolutePath, reason);
-        Publish(EntryEventKind.NotWrittenAhead, queue, null, happened => happened with { Request = request, Reason = reason });
+        LogNotWrittenAhead(queue, request.Method, request.Origin, request.Uri.AbsolutePath, reason);
+        Publish(EntryEventKind.NotWrittenAhead, queue, id: null, request, reason);
     }
 
-    public void NotDropped(string queue, Exception failure) => LogNotDropped(failure, queue, failure.Message);
+    /// <summary>A request that needs no queue is still written down.</summary>
+    public void WriteAheadNotDiscarded(string queue, Exception failure) =>
+        LogWriteAheadNotDiscarded(failure, queue, FailureText.Of(failure));
 
+    /// <summary>A request failed, and is in no queue.</summary>
     public void NotQueued(string queue, RequestSnapshot request, string reason)
     {
         metrics.Dropped(queue);
         LogNotQueued(queue, request.Method, request.Origin, request.Uri.AbsolutePath, reason);
-        Publish(EntryEventKind.NotQueued, queue, null, happened => happened with { Request = request, Reason = reason });
+        Publish(EntryEventKind.NotQueued, queue, id: null, request, reason);
     }
 
+    /// <summary>An attempt begins.</summary>
     public void Sending(QueuedEntry entry)
     {
         LogSending(entry.Queue, entry.Id, entry.Attempts + 1);
-        Publish(EntryEventKind.Sending, entry);
+        if (IsHeard)
+        {
+            feed.Publish(EventOf(EntryEventKind.Sending, entry));
+        }
     }
 
-    public void Delivered(QueuedEntry entry, int status, TimeSpan took)
+    /// <summary>A leased entry was settled, and the store has written it down.</summary>
+    /// <param name="entry">The entry, as it was leased.</param>
+    /// <param name="settlement">What became of it.</param>
+    /// <param name="took">How long the attempt took; it is not measured where none was made (<see cref="Settlement.Released"/>).</param>
+    /// <param name="history">The failed attempts at the entry, for a dead letter; empty for all else.</param>
+    public void Settled(QueuedEntry entry, Settlement settlement, TimeSpan took, IReadOnlyList<FailedAttempt> history)
     {
-        metrics.Replayed(entry, "delivered", status, took);
-        LogDelivered(entry.Queue, entry.Id, status);
-        Publish(EntryEventKind.Delivered, entry, happened => happened with { StatusCode = status });
+        switch (settlement)
+        {
+            case Settlement.Delivered delivered:
+                Delivered(entry, delivered, took);
+                break;
+            case Settlement.Retry retry:
+                WillRetry(entry, retry, took);
+                break;
+            case Settlement.DeadLettered deadLettered:
+                metrics.Replayed(entry, "dead", deadLettered.StatusCode, took);
+                DeadLettered(entry.Queue, entry.Id, entry, deadLettered, history);
+                break;
+            case Settlement.Released:
+                LogReleased(entry.Queue, entry.Id);
+                if (IsHeard)
+                {
+                    feed.Publish(EventOf(EntryEventKind.Released, entry));
+                }
+
+                break;
+            case Settlement.Held held:
+                Held(entry, held, took);
+                break;
+        }
     }
 
-    public void WillRetry(QueuedEntry entry, Settlement.Retry retry, int? status, TimeSpan took)
+    /// <summary>An entry became a dead letter that cannot be read.</summary>
+    /// <param name="queue">The queue's name.</param>
+    /// <param name="id">The entry's id.</param>
+    /// <param name="settlement">Why it cannot be read.</param>
+    /// <param name="history">The failed attempts at the entry.</param>
+    /// <param name="entry">The part of it that can be read, if there is one.</param>
+    public void SettledUnreadable(
+        string queue,
+        long id,
+        Settlement.DeadLettered settlement,
+        IReadOnlyList<FailedAttempt> history,
+        QueuedEntry? entry = null) => DeadLettered(queue, id, entry, settlement, history);
+
+    /// <summary>An entry became a dead letter without an attempt: it expired, or others needed its room.</summary>
+    /// <param name="letter">The dead letter.</param>
+    /// <param name="isKept">Whether it is kept.</param>
+    public void DeadLettered(DeadLetter letter, bool isKept = true)
     {
-        metrics.Replayed(entry, "retry", status, took);
+        CountAndLog(letter.Queue, letter.Id, letter.Cause, letter.StatusCode, letter.Error, isKept);
+        if (IsHeard)
+        {
+            PublishLetter(letter);
+        }
+
+        waiters.Signal(letter.Id);
+    }
+
+    /// <summary>Another owner holds the entry now.</summary>
+    public void LeaseLost(string queue, long id)
+    {
+        LogLeaseLost(queue, id);
+        Publish(EntryEventKind.LeaseLost, queue, id);
+    }
+
+    /// <summary>The queue sends nothing from now on.</summary>
+    public void Paused(string queue, QueuePause pause)
+    {
+        LogPaused(queue, pause.Cause, pause.Reason);
+        Publish(EntryEventKind.Paused, queue, id: null, request: null, pause.Reason);
+    }
+
+    /// <summary>The queue sends again.</summary>
+    public void Resumed(string queue)
+    {
+        LogResumed(queue);
+        Publish(EntryEventKind.Resumed, queue, id: null);
+    }
+
+    /// <summary>A dead letter was queued again.</summary>
+    public void Requeued(string queue, long id)
+    {
+        LogRequeued(queue, id);
+        Publish(EntryEventKind.Requeued, queue, id);
+    }
+
+    /// <summary>The application took an entry out of its queue.</summary>
+    public void Taken(string queue, long id)
+    {
+        metrics.Removed(queue, 1);
+        LogTaken(queue, id);
+        Publish(EntryEventKind.Taken, queue, id);
+        waiters.Signal(id);
+    }
+
+    /// <summary>The application removed an entry.</summary>
+    public void Removed(string queue, long id)
+    {
+        metrics.Removed(queue, 1);
+        LogRemoved(queue, id);
+        Publish(EntryEventKind.Removed, queue, id);
+        waiters.Signal(id);
+    }
+
+    /// <summary>A new entry was removed, because its caller has cancelled.</summary>
+    public void TakenBack(string queue, long id)
+    {
+        metrics.Removed(queue, 1);
+        LogTakenBack(queue, id);
+        Publish(EntryEventKind.Removed, queue, id, request: null, "Its caller cancelled while it was written.");
+        waiters.Signal(id);
+    }
+
+    /// <summary>An entry is queued although its caller was told that it is not: the store wrote it too late.</summary>
+    public void QueuedLate(string queue, long id) => LogQueuedLate(queue, id);
+
+    /// <summary>A function of the application threw.</summary>
+    /// <param name="queue">The queue's name.</param>
+    /// <param name="callback">The option that the function was given to.</param>
+    /// <param name="consequence">How it goes on without the function.</param>
+    /// <param name="failure">The failure.</param>
+    public void CallbackFailed(string queue, string callback, string consequence, Exception failure) =>
+        LogCallbackFailed(failure, queue, callback, consequence, FailureText.Of(failure));
+
+    /// <summary>The application removed all entries.</summary>
+    public void Cleared(string queue, long entries)
+    {
+        metrics.Removed(queue, entries);
+        LogCleared(queue, entries);
+        Publish(EntryEventKind.Cleared, queue, id: null);
+        waiters.SignalAll(queue);
+    }
+
+    /// <summary>The application edited an entry.</summary>
+    /// <param name="queue">The queue's name.</param>
+    /// <param name="id">The entry's id.</param>
+    /// <param name="hasNewKey">Whether the entry got a new idempotency key with it.</param>
+    public void Edited(string queue, long id, bool hasNewKey)
+    {
+        LogEdited(queue, id);
+        if (hasNewKey)
+        {
+            LogNewKey(queue, id);
+        }
+
+        Publish(
+            EntryEventKind.Edited, queue, id, request: null,
+            hasNewKey ? "It has a new idempotency key: the server may know the old one, with another request." : null);
+    }
+
+    /// <summary>A newer request took the place of an entry.</summary>
+    public void Superseded(string queue, long id, NewEntry entry)
+    {
+        metrics.Coalesced(queue, "replaced");
+        LogSuperseded(
+            queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length,
+            entry.LastError ?? "by hand");
+        Publish(EntryEventKind.Superseded, queue, id, entry.Request, entry.LastError);
+    }
+
+    /// <summary>A newer request was dropped, because an entry stands for it.</summary>
+    public void KeptFirst(string queue, long id, RequestSnapshot request)
+    {
+        metrics.Coalesced(queue, "kept");
+        LogKeptFirst(queue, id, request.Method, request.Origin, request.Uri.AbsolutePath);
+        Publish(EntryEventKind.KeptFirst, queue, id, request);
+    }
+
+    /// <summary>An entry and a newer request cancelled out.</summary>
+    public void CancelledOut(QueuedEntry entry)
+    {
+        metrics.Coalesced(entry.Queue, "cancelled");
+        LogCancelledOut(entry.Queue, entry.Id);
+        Publish(EntryEventKind.CancelledOut, entry.Queue, entry.Id, entry.Request);
+        waiters.Signal(entry.Id);
+    }
+
+    /// <summary>A dead letter was deleted.</summary>
+    public void Deleted(string queue, long id, string? reason = null)
+    {
+        LogDeleted(queue, id, reason ?? "by hand");
+        Publish(EntryEventKind.Deleted, queue, id, request: null, reason);
+    }
+
+    private void Queued(string queue, long id, RequestSnapshot request, long bodyLength, string? error)
+    {
+        metrics.Queued(queue);
+        LogQueued(queue, id, request.Method, request.Origin, request.Uri.AbsolutePath, bodyLength, error ?? "by hand");
+        Publish(EntryEventKind.Queued, queue, id, request, error);
+    }
+
+    private void Delivered(QueuedEntry entry, Settlement.Delivered delivered, TimeSpan took)
+    {
+        metrics.Replayed(entry, "delivered", delivered.StatusCode, took);
+        LogDelivered(entry.Queue, entry.Id, delivered.StatusCode);
+        if (IsHeard)
+        {
+            feed.Publish(EventOf(EntryEventKind.Delivered, entry, delivered.StatusCode));
+        }
+
+        waiters.Signal(entry.Id);
+    }
+
+    private void WillRetry(QueuedEntry entry, Settlement.Retry retry, TimeSpan took)
+    {
+        metrics.Replayed(entry, "retry", retry.StatusCode, took);
         var isEndless = retry.Delay == TimeSpan.MaxValue;
         if (isEndless)
         {
@@ -88,155 +288,102 @@ internal sealed partial class EntryEvents(
             LogLeavesLane(entry.Queue, entry.Id, entry.Attempts + 1);
         }
 
-        Publish(EntryEventKind.WillRetry, entry, happened => happened with
+        if (IsHeard)
         {
-            StatusCode = status,
-            Reason = retry.LeavesLane ? $"{retry.Error} Its lane goes on without it." : retry.Error,
-            NextAttemptAt = isEndless ? DateTimeOffset.MaxValue : happened.At + retry.Delay,
-        });
+            feed.Publish(EventOf(
+                EntryEventKind.WillRetry,
+                entry,
+                retry.StatusCode,
+                retry.LeavesLane ? $"{retry.Error} Its lane goes on without it." : retry.Error,
+                isEndless ? DateTimeOffset.MaxValue : timeProvider.GetUtcNow() + retry.Delay));
+        }
     }
 
-    public void Died(QueuedEntry entry, Settlement.DeadLettered death, IReadOnlyList<FailedAttempt> history, TimeSpan took)
+    private void Held(QueuedEntry entry, Settlement.Held held, TimeSpan took)
     {
-        metrics.Replayed(entry, "dead", death.StatusCode, took);
-        Dead(entry.Queue, entry.Id, entry, death, history);
+        metrics.Replayed(entry, "held", held.StatusCode, took);
+        LogHeld(entry.Queue, entry.Id, entry.Request.Origin, held.Error);
+        if (IsHeard)
+        {
+            feed.Publish(EventOf(EntryEventKind.Held, entry, held.StatusCode, held.Error));
+        }
     }
 
-    public void Dead(
-        string queue, long id, QueuedEntry? entry, Settlement.DeadLettered death, IReadOnlyList<FailedAttempt> history) => Dead(
-        new DeadLetter
-        {
-            Id = id,
-            Queue = queue,
-            Entry = entry,
-            Cause = death.Cause,
-            Error = death.Error,
-            StatusCode = death.StatusCode,
-            Response = death.Response,
-            History = history,
-            DeadLetteredAt = timeProvider.GetUtcNow(),
-        },
-        death.IsKept);
-
-    public void Dead(DeadLetter letter, bool isKept = true)
+    private void DeadLettered(
+        string queue, long id, QueuedEntry? entry, Settlement.DeadLettered settlement, IReadOnlyList<FailedAttempt> history)
     {
-        metrics.Died(letter.Queue, letter.Cause);
+        CountAndLog(queue, id, settlement.Cause, settlement.StatusCode, settlement.Error, settlement.IsKept);
+        if (IsHeard)
+        {
+            PublishLetter(new()
+            {
+                Id = id,
+                Queue = queue,
+                Entry = entry,
+                Cause = settlement.Cause,
+                Error = settlement.Error,
+                StatusCode = settlement.StatusCode,
+                Response = settlement.Response,
+                History = history,
+                DeadLetteredAt = timeProvider.GetUtcNow(),
+            });
+        }
+
+        waiters.Signal(id);
+    }
+
+    private void CountAndLog(string queue, long id, DeadLetterCause cause, int? status, string? error, bool isKept)
+    {
+        metrics.Died(queue, cause);
         if (isKept)
         {
-            LogDead(letter.Queue, letter.Id, letter.Cause, letter.StatusCode, letter.Error);
+            LogDeadLettered(queue, id, cause, status, error);
         }
         else
         {
-            LogDiscarded(letter.Queue, letter.Id, letter.Cause, letter.Error);
+            LogDiscarded(queue, id, cause, error);
         }
+    }
 
-        Publish(EntryEventKind.DeadLettered, letter.Queue, letter.Id, happened => happened with
+    private void PublishLetter(DeadLetter letter) => feed.Publish(new()
+    {
+        Kind = EntryEventKind.DeadLettered,
+        Queue = letter.Queue,
+        EntryId = letter.Id,
+        At = timeProvider.GetUtcNow(),
+        Request = letter.Entry?.Request,
+        StatusCode = letter.StatusCode,
+        Reason = letter.Error,
+        DeadLetter = letter,
+    });
+
+    private EntryEvent EventOf(
+        EntryEventKind kind, QueuedEntry entry, int? status = null, string? reason = null, DateTimeOffset? nextAttemptAt = null) => new()
         {
-            Request = letter.Entry?.Request,
-            StatusCode = letter.StatusCode,
-            Reason = letter.Error,
-            DeadLetter = letter,
-        });
-    }
+            Kind = kind,
+            Queue = entry.Queue,
+            EntryId = entry.Id,
+            At = timeProvider.GetUtcNow(),
+            Request = entry.Request,
+            Attempt = entry.Attempts + 1,
+            StatusCode = status,
+            Reason = reason,
+            NextAttemptAt = nextAttemptAt,
+        };
 
-    public void LeaseLost(string queue, long id)
+    private void Publish(EntryEventKind kind, string queue, long? id, RequestSnapshot? request = null, string? reason = null)
     {
-        LogLeaseLost(queue, id);
-        Publish(EntryEventKind.LeaseLost, queue, id);
-    }
-
-    public void Released(QueuedEntry entry)
-    {
-        LogGivenBack(entry.Queue, entry.Id);
-        Publish(EntryEventKind.Released, entry);
-    }
-
-    public void Paused(string queue, QueuePause pause)
-    {
-        LogPaused(queue, pause.Cause, pause.Reason);
-        Publish(EntryEventKind.Paused, queue, null, happened => happened with { Reason = pause.Reason });
-    }
-
-    public void Resumed(string queue)
-    {
-        LogResumed(queue);
-        Publish(EntryEventKind.Resumed, queue, null);
-    }
-
-    public void Requeued(string queue, long id)
-    {
-        LogRequeued(queue, id);
-        Publish(EntryEventKind.Requeued, queue, id);
-    }
-
-    public void Taken(string queue, long id)
-    {
-        metrics.Removed(queue, 1);
-        LogTaken(queue, id);
-        Publish(EntryEventKind.Taken, queue, id);
-    }
-
-    public void Removed(string queue, long id)
-    {
-        metrics.Removed(queue, 1);
-        LogRemoved(queue, id);
-        Publish(EntryEventKind.Removed, queue, id);
-    }
-
-    public void Cleared(string queue, long entries)
-    {
-        metrics.Removed(queue, entries);
-        LogCleared(queue, entries);
-        Publish(EntryEventKind.Cleared, queue, id: null);
-    }
-
-    public void Edited(string queue, long id)
-    {
-        LogEdited(queue, id);
-        Publish(EntryEventKind.Edited, queue, id);
-    }
-
-    public void Superseded(string queue, long id, NewEntry entry)
-    {
-        metrics.Coalesced(queue, "replaced");
-        LogSuperseded(
-            queue, id, entry.Request.Method, entry.Request.Origin, entry.Request.Uri.AbsolutePath, entry.Body.Length,
-            entry.LastError ?? "by hand");
-        Publish(EntryEventKind.Superseded, queue, id, happened => happened with { Request = entry.Request, Reason = entry.LastError });
-    }
-
-    public void KeptFirst(string queue, long id, RequestSnapshot request)
-    {
-        metrics.Coalesced(queue, "kept");
-        LogKeptFirst(queue, id, request.Method, request.Origin, request.Uri.AbsolutePath);
-        Publish(EntryEventKind.KeptFirst, queue, id, happened => happened with { Request = request });
-    }
-
-    public void CancelledOut(QueuedEntry entry)
-    {
-        metrics.Coalesced(entry.Queue, "cancelled");
-        LogCancelledOut(entry.Queue, entry.Id);
-        Publish(EntryEventKind.CancelledOut, entry.Queue, entry.Id, happened => happened with { Request = entry.Request });
-    }
-
-    public void Deleted(string queue, long id, string? reason = null)
-    {
-        LogDeleted(queue, id, reason ?? "by hand");
-        Publish(EntryEventKind.Deleted, queue, id, happened => happened with { Reason = reason });
-    }
-
-    private void Publish(EntryEventKind kind, QueuedEntry entry, Func<EntryEvent, EntryEvent>? more = null) => Publish(
-        kind, entry.Queue, entry.Id, happened =>
+        if (IsHeard)
         {
-            happened = happened with { Request = entry.Request, Attempt = entry.Attempts + 1 };
-            return more is null ? happened : more(happened);
-        });
-
-    private void Publish(EntryEventKind kind, string queue, long? id, Func<EntryEvent, EntryEvent>? more = null)
-    {
-        observers.EnsureStarted();
-        var happened = new EntryEvent { Kind = kind, Queue = queue, EntryId = id, At = timeProvider.GetUtcNow() };
-        feed.Publish(more is null ? happened : more(happened));
-        waiters.Tell(happened);
+            feed.Publish(new()
+            {
+                Kind = kind,
+                Queue = queue,
+                EntryId = id,
+                At = timeProvider.GetUtcNow(),
+                Request = request,
+                Reason = reason,
+            });
+        }
     }
 }

@@ -18,7 +18,7 @@ internal sealed partial class EntryObservers(
     /// <summary>How long an observer may take for one event.</summary>
     private static readonly TimeSpan _limit = TimeSpan.FromSeconds(30);
 
-    private readonly ILogger<EntryObservers> _logger = logger;
+    private readonly SafeLogger _logger = new(logger);
     private readonly Lock _lock = new();
     private volatile bool _started;
 
@@ -40,19 +40,19 @@ internal sealed partial class EntryObservers(
 
     private void Start()
     {
-        foreach (var queue in registrations.Queues)
-        {
-            if (options.Get(queue).OnDeadLettered is { } onDead)
-            {
-                Listen(
-                    nameof(BackgroundSyncOptions.OnDeadLettered),
-                    entryEvent => entryEvent.Kind == EntryEventKind.DeadLettered && entryEvent.Queue == queue,
-                    (entryEvent, token) => onDead(entryEvent.DeadLetter!, token));
-            }
-        }
-
         try
         {
+            foreach (var queue in registrations.Queues)
+            {
+                if (options.Get(queue).OnDeadLettered is { } onDeadLettered)
+                {
+                    Listen(
+                        nameof(BackgroundSyncOptions.OnDeadLettered),
+                        entryEvent => entryEvent.Kind == EntryEventKind.DeadLettered && entryEvent.Queue == queue,
+                        (entryEvent, token) => onDeadLettered(entryEvent.DeadLetter!, token));
+                }
+            }
+
             foreach (var observer in services.GetServices<IBackgroundSyncObserver>())
             {
                 Listen(observer.GetType().Name, static _ => true, observer.OnEventAsync);
@@ -68,10 +68,7 @@ internal sealed partial class EntryObservers(
     {
         var mailbox = feed.Open(accepts);
         // Nothing of whoever made the first event, a trace or a transaction, belongs to those that follow.
-        using (ExecutionContext.SuppressFlow())
-        {
-            _ = Task.Run(() => TellAsync(name, mailbox, observe));
-        }
+        ThreadPool.UnsafeQueueUserWorkItem(_ => _ = TellAsync(name, mailbox, observe), state: null);
     }
 
     private async Task TellAsync(string name, EntryMailbox mailbox, Func<EntryEvent, CancellationToken, Task> observe)

@@ -5,22 +5,26 @@ internal sealed class EntryWaiter(string queue, long id, Action<EntryWaiter> rem
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource _signal = NewSignal();
-    private HttpResponseMessage? _reply;
+    private readonly TaskCompletionSource _ended = NewSignal();
+    private HttpResponseMessage? _response;
     private bool _isDisposed;
 
     public string Queue => queue;
 
     public long EntryId => id;
 
-    /// <summary>Whether nobody sends any more, so that there is nothing to wait for.</summary>
-    public bool IsEnded { get; private set; }
+    /// <summary>Completed when nobody sends any more, so that there is nothing to wait for.</summary>
+    public Task Ended => _ended.Task;
+
+    /// <summary>Whether nobody sends any more.</summary>
+    public bool IsEnded => _ended.Task.IsCompleted;
 
     /// <summary>Has the caller look what became of its entry.</summary>
     public void Signal() => Volatile.Read(ref _signal).TrySetResult();
 
     public void End()
     {
-        IsEnded = true;
+        _ended.TrySetResult();
         Signal();
     }
 
@@ -45,8 +49,8 @@ internal sealed class EntryWaiter(string queue, long id, Action<EntryWaiter> rem
             }
 
             // One is left where an attempt was answered and could not be written down.
-            _reply?.Dispose();
-            _reply = response;
+            _response?.Dispose();
+            _response = response;
             return true;
         }
     }
@@ -56,12 +60,12 @@ internal sealed class EntryWaiter(string queue, long id, Action<EntryWaiter> rem
     {
         lock (_lock)
         {
-            if (_reply is not { } response || (int)response.StatusCode != statusCode)
+            if (_response is not { } response || (int)response.StatusCode != statusCode)
             {
                 return null;
             }
 
-            _reply = null;
+            _response = null;
             return response;
         }
     }
@@ -72,8 +76,8 @@ internal sealed class EntryWaiter(string queue, long id, Action<EntryWaiter> rem
         lock (_lock)
         {
             _isDisposed = true;
-            _reply?.Dispose();
-            _reply = null;
+            _response?.Dispose();
+            _response = null;
         }
     }
 

@@ -43,26 +43,23 @@ internal sealed class EntryWaiters : IDisposable
         }
     }
 
-    /// <summary>Has those look whose entries have ended.</summary>
-    public void Tell(EntryEvent entryEvent)
+    /// <summary>Has the callers look that wait for an entry: it has ended.</summary>
+    public void Signal(long id)
     {
         lock (_lock)
         {
-            switch (entryEvent.Kind)
-            {
-                case EntryEventKind.Delivered or EntryEventKind.DeadLettered or EntryEventKind.Removed or EntryEventKind.Taken
-                    or EntryEventKind.CancelledOut:
-                    Array.ForEach(Of(entryEvent.EntryId!.Value), static waiter => waiter.Signal());
-                    break;
-                case EntryEventKind.Cleared:
-                    foreach (var waiter in _waiters.Values
-                        .SelectMany(static waiters => waiters)
-                        .Where(waiter => waiter.Queue == entryEvent.Queue))
-                    {
-                        waiter.Signal();
-                    }
+            Array.ForEach(Of(id), static waiter => waiter.Signal());
+        }
+    }
 
-                    break;
+    /// <summary>Has all callers look that wait for an entry of a queue.</summary>
+    public void SignalAll(string queue)
+    {
+        lock (_lock)
+        {
+            foreach (var waiter in _waiters.Values.SelectMany(static waiters => waiters).Where(waiter => waiter.Queue == queue))
+            {
+                waiter.Signal();
             }
         }
     }

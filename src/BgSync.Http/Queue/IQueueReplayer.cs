@@ -1,6 +1,6 @@
 namespace BgSync.Http.Queue;
 
-/// <summary>What a queue asks of the loop that sends its entries.</summary>
+/// <summary>The queue's view of the loop that sends its entries.</summary>
 internal interface IQueueReplayer
 {
     /// <summary>Says that the queue has changed, so that the loop looks at it.</summary>
@@ -9,10 +9,12 @@ internal interface IQueueReplayer
     /// <summary>Says that an entry is new, which also ends the waits that have no end of their own.</summary>
     void WakeForNew();
 
-    /// <summary>Says that the server of an origin could not be reached, or was, by a live request.</summary>
-    void ReportLive(Uri uri, bool reached, bool accepted);
+    /// <summary>Says how the server of an origin answered a live request.</summary>
+    /// <param name="uri">The address of the request as the caller made it.</param>
+    /// <param name="statusCode">The status of the response; <see langword="null"/> when the server could not be reached.</param>
+    void ReportLive(Uri uri, int? statusCode);
 
-    /// <summary>Until when nothing is sent to an origin, because it could not be reached.</summary>
+    /// <summary>The time until which nothing is sent to an origin, because its circuit is open.</summary>
     DateTimeOffset ClosedUntil(string origin);
 
     /// <summary>Sends the entries of one lane now, whatever the backoff says.</summary>

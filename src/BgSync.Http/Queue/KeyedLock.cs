@@ -26,7 +26,7 @@ internal sealed class KeyedLock
         }
         catch
         {
-            // Whoever comes after waits for those before all the same.
+            // The ones after this turn wait for those before it all the same.
             _ = before.ContinueWith(static (_, turn) => ((Turn)turn!).Dispose(), turn, TaskScheduler.Default);
             throw;
         }

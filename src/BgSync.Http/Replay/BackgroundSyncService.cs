@@ -1,20 +1,23 @@
+using BgSync.Http.Diagnostics;
 using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using static BgSync.Http.Replay.ReplaySignal;
 
 namespace BgSync.Http.Replay;
 
 /// <summary>Starts and stops the loops of all queues, and tells them of the network, and of what other processes queue.</summary>
-internal sealed partial class BackgroundSyncService(
+internal sealed class BackgroundSyncService(
     IServiceProvider services,
     QueueRegistrations registrations,
     INetworkStatus network,
     EntryWaiters waiters,
-    ILogger<BackgroundSyncService> logger)
-    : IBackgroundSync, IDisposable
+    ILoggerFactory loggers)
+    : IBackgroundSync, IHostedLifecycleService, IDisposable
 {
-    private readonly ILogger<BackgroundSyncService> _logger = logger;
+    private readonly SafeLogger _logger = new(loggers.CreateLogger("BgSync.Http.Replay"));
     private readonly SemaphoreSlim _gate = new(1, 1);
     private Run? _run;
 
@@ -53,15 +56,29 @@ internal sealed partial class BackgroundSyncService(
         }
     }
 
+    Task IHostedLifecycleService.StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    Task IHostedLifecycleService.StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Before any service stops: a web server that drains its requests would wait for those that wait for their entries.</summary>
+    Task IHostedLifecycleService.StoppingAsync(CancellationToken cancellationToken)
+    {
+        waiters.Close();
+        return Task.CompletedTask;
+    }
+
+    Task IHostedLifecycleService.StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public async Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken = default)
     {
         var summaries = await Task.WhenAll(Loops().Select(loop => loop.ReplayAsync(deadline, cancellationToken))).ConfigureAwait(false);
         return summaries.Aggregate(new ReplaySummary(0, 0, 0, Completed: true), static (sum, each) => sum + each);
     }
 
+    /// <summary>Called once for each service that this one is registered as.</summary>
     public void Dispose()
     {
-        _run?.Dispose();
+        Interlocked.Exchange(ref _run, null)?.Dispose();
         _gate.Dispose();
     }
 
@@ -72,11 +89,11 @@ internal sealed partial class BackgroundSyncService(
     {
         try
         {
-            return network.Subscribe(_ => Array.ForEach(loops, static loop => loop.Trigger(ReplayTriggers.Network)));
+            return network.Subscribe(_ => Array.ForEach(loops, static loop => loop.Trigger(Triggers.Network)));
         }
         catch (Exception e)
         {
-            LogNetworkNotHeard(e, e.Message);
+            ReplayMessages.NetworkNotHeard(_logger, e, e.Message);
             return null;
         }
     }
@@ -96,7 +113,7 @@ internal sealed partial class BackgroundSyncService(
         }
         catch (Exception e)
         {
-            LogStoreNotHeard(e, e.Message);
+            ReplayMessages.StoreNotHeard(_logger, e, e.Message);
             return null;
         }
     }
@@ -118,7 +135,7 @@ internal sealed partial class BackgroundSyncService(
             using (ExecutionContext.SuppressFlow())
             {
                 _loops = Task.WhenAll(loops.Select(loop =>
-                    Task.Run(() => loop.RunAsync(ReplayTriggers.Start, _shutdown.Token, _abort.Token))));
+                    Task.Run(() => loop.RunAsync(Triggers.Start, _shutdown.Token, _abort.Token))));
             }
         }
 

@@ -6,7 +6,7 @@ namespace BgSync.Http.Replay;
 
 /// <summary>Leases the entries of a queue, and knows which lanes this process is sending.</summary>
 /// <remarks>Thread-safe. One lease is taken after another, so that who finds a lane leased knows whether this process has it.</remarks>
-internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQueueStore store)
+internal sealed class LaneLeases(QueueContext queue)
 {
     private readonly KeyedLock _turns = new();
     private readonly ConcurrentDictionary<string, Sending> _sending = new(StringComparer.Ordinal);
@@ -16,8 +16,8 @@ internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQ
     /// </summary>
     public async Task<IReadOnlyList<LeasedEntry>> LeaseAsync(string origin, int limit)
     {
-        using var turn = await _turns.TakeAsync(queue, CancellationToken.None).ConfigureAwait(false);
-        var leased = await store.LeaseAsync(queue, origin, limit, options.Replay.LeaseDuration, CancellationToken.None).ConfigureAwait(false);
+        using var turn = await _turns.TakeAsync(queue.Name, CancellationToken.None).ConfigureAwait(false);
+        var leased = await queue.Store.LeaseAsync(queue.Name, origin, limit, queue.Options.Replay.LeaseDuration, CancellationToken.None).ConfigureAwait(false);
         foreach (var entry in leased)
         {
             Begin(entry);
@@ -32,11 +32,11 @@ internal sealed class LaneLeases(string queue, BackgroundSyncOptions options, IQ
     {
         while (true)
         {
-            using (await _turns.TakeAsync(queue, cancellationToken).ConfigureAwait(false))
+            using (await _turns.TakeAsync(queue.Name, cancellationToken).ConfigureAwait(false))
             {
                 if (!_sending.ContainsKey(lane))
                 {
-                    var leased = await store.LeaseLaneAsync(queue, lane, options.Replay.LeaseDuration, CancellationToken.None)
+                    var leased = await queue.Store.LeaseLaneAsync(queue.Name, lane, queue.Options.Replay.LeaseDuration, CancellationToken.None)
                         .ConfigureAwait(false);
                     if (leased is not null)
                     {

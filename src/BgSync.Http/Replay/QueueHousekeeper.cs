@@ -1,5 +1,4 @@
 using BgSync.Http.Queue;
-using BgSync.Http.Storage;
 
 namespace BgSync.Http.Replay;
 
@@ -7,18 +6,18 @@ namespace BgSync.Http.Replay;
 /// Now and then voids the leases of dead processes, moves what is past its retention to the dead letters, deletes dead letters that
 /// are too old or too many, and forgets old receipts.
 /// </summary>
-internal sealed class QueueHousekeeper(
-    string queue, BackgroundSyncOptions options, IQueueStore store, EntryEvents events, ReplayCounters tally, TimeProvider timeProvider)
+internal sealed class QueueHousekeeper(QueueContext queue, Settler settler)
 {
     /// <summary>Entries expired, dead letters deleted, or receipts forgotten, at a time, so that other writes get their turn.</summary>
     private const int Batch = 100;
 
+    private readonly BackgroundSyncOptions _options = queue.Options;
     private DateTimeOffset _next;
 
     /// <summary>Keeps house, if it was not done lately.</summary>
     public async Task KeepAsync(CancellationToken cancellationToken)
     {
-        if (timeProvider.GetUtcNow() < _next)
+        if (queue.Time.GetUtcNow() < _next)
         {
             return;
         }
@@ -27,7 +26,7 @@ internal sealed class QueueHousekeeper(
         await ExpireAsync(cancellationToken).ConfigureAwait(false);
         await TrimAsync(cancellationToken).ConfigureAwait(false);
         await ForgetReceiptsAsync(cancellationToken).ConfigureAwait(false);
-        _next = timeProvider.GetUtcNow() + options.Replay.Interval;
+        _next = queue.Time.GetUtcNow() + _options.Replay.Interval;
     }
 
     private async Task ExpireAsync(CancellationToken cancellationToken)
@@ -35,11 +34,11 @@ internal sealed class QueueHousekeeper(
         IReadOnlyList<DeadLetter> expired;
         do
         {
-            expired = await store.ExpireAsync(queue, Batch, keep: !options.DeadLetters.DiscardExpired, cancellationToken).ConfigureAwait(false);
+            expired = await queue.Store.ExpireAsync(queue.Name, Batch, keep: !_options.DeadLetters.DiscardExpired, cancellationToken).ConfigureAwait(false);
             foreach (var letter in expired)
             {
-                tally.Died();
-                events.Dead(letter, isKept: !options.DeadLetters.DiscardExpired);
+                settler.CountDeadLettered(1);
+                queue.Events.DeadLettered(letter, isKept: !_options.DeadLetters.DiscardExpired);
             }
         }
         while (expired.Count == Batch);
@@ -48,16 +47,16 @@ internal sealed class QueueHousekeeper(
     /// <summary>One limit after the other, so that each deletion has its reason.</summary>
     private async Task TrimAsync(CancellationToken cancellationToken)
     {
-        var retention = options.DeadLetters.Retention;
-        if (retention != Timeout.InfiniteTimeSpan && retention <= timeProvider.GetUtcNow() - DateTimeOffset.MinValue)
+        var retention = _options.DeadLetters.Retention;
+        if (retention != Timeout.InfiniteTimeSpan && retention <= queue.Time.GetUtcNow() - DateTimeOffset.MinValue)
         {
-            var reason = $"It was older than {retention} ({nameof(options.DeadLetters.Retention)}).";
-            await TrimAsync(timeProvider.GetUtcNow() - retention, keep: null, reason, cancellationToken).ConfigureAwait(false);
+            var reason = $"It was older than {retention} ({nameof(_options.DeadLetters.Retention)}).";
+            await TrimAsync(queue.Time.GetUtcNow() - retention, keep: null, reason, cancellationToken).ConfigureAwait(false);
         }
 
-        if (options.DeadLetters.MaxCount is { } most)
+        if (_options.DeadLetters.MaxCount is { } most)
         {
-            var reason = $"There were more than {most} ({nameof(options.DeadLetters.MaxCount)}).";
+            var reason = $"There were more than {most} ({nameof(_options.DeadLetters.MaxCount)}).";
             await TrimAsync(DateTimeOffset.MinValue, most, reason, cancellationToken).ConfigureAwait(false);
         }
     }
@@ -67,10 +66,10 @@ internal sealed class QueueHousekeeper(
         IReadOnlyList<long> deleted;
         do
         {
-            deleted = await store.TrimDeadLettersAsync(queue, diedBefore, keep, Batch, cancellationToken).ConfigureAwait(false);
+            deleted = await queue.Store.TrimDeadLettersAsync(queue.Name, diedBefore, keep, Batch, cancellationToken).ConfigureAwait(false);
             foreach (var id in deleted)
             {
-                events.Deleted(queue, id, reason);
+                queue.Events.Deleted(queue.Name, id, reason);
             }
         }
         while (deleted.Count == Batch);
@@ -78,8 +77,8 @@ internal sealed class QueueHousekeeper(
 
     private async Task ForgetReceiptsAsync(CancellationToken cancellationToken)
     {
-        var now = timeProvider.GetUtcNow();
-        var retention = options.Receipts.Retention;
+        var now = queue.Time.GetUtcNow();
+        var retention = _options.Receipts.Retention;
         if (retention == Timeout.InfiniteTimeSpan || retention > now - DateTimeOffset.MinValue)
         {
             return;
@@ -88,23 +87,23 @@ internal sealed class QueueHousekeeper(
         int forgotten;
         do
         {
-            forgotten = await store.ForgetReceiptsAsync(queue, now - retention, Batch, cancellationToken).ConfigureAwait(false);
+            forgotten = await queue.Store.ForgetReceiptsAsync(queue.Name, now - retention, Batch, cancellationToken).ConfigureAwait(false);
         }
         while (forgotten == Batch);
     }
 
     private async Task ReclaimAsync(CancellationToken cancellationToken)
     {
-        var work = await store.ReclaimAsync(cancellationToken).ConfigureAwait(false);
+        var work = await queue.Store.ReclaimAsync(cancellationToken).ConfigureAwait(false);
         foreach (var entry in work.Entries)
         {
-            events.Queued(entry);
+            queue.Events.Queued(entry);
         }
 
         foreach (var letter in work.DeadLetters)
         {
-            tally.Died();
-            events.Dead(letter);
+            settler.CountDeadLettered(1);
+            queue.Events.DeadLettered(letter);
         }
     }
 }

@@ -4,25 +4,20 @@ using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Replay;
 
-/// <summary>Calls what the application wants called before and after an entry is sent.</summary>
-internal sealed partial class ReplayHooks(
-    BackgroundSyncOptions options,
-    IServiceScopeFactory scopes,
-    Func<TimeSpan> attemptTimeout,
-    TimeProvider timeProvider,
-    ILogger<ReplayHooks> logger)
+/// <summary>Calls the application's hooks before and after an entry is sent.</summary>
+internal sealed class ReplayHooks(QueueContext queue, IServiceScopeFactory scopes, ILogger logger)
 {
-    /// <summary>How long a hook may take where an attempt may take for ever.</summary>
+    /// <summary>The time of a hook where an attempt may take for ever.</summary>
     private static readonly TimeSpan _longest = TimeSpan.FromSeconds(100);
 
-    private readonly ILogger<ReplayHooks> _logger = logger;
+    private readonly BackgroundSyncOptions _options = queue.Options;
 
     /// <summary>Lets the application change the request. Throws what it throws, or that it took too long.</summary>
     /// <returns>Why the entry is to be dropped; <see langword="null"/> when it is to be sent.</returns>
     public async Task<string?> ReplayingAsync(
         QueuedEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        if (options.OnReplaying is not { } hook)
+        if (_options.OnReplaying is not { } hook)
         {
             return null;
         }
@@ -32,7 +27,8 @@ internal sealed partial class ReplayHooks(
         await CallAsync(
             async (services, token) =>
             {
-                var context = new ReplayingContext(entry, prerequisite, request, attempt, attempt >= options.Retry.MaxAttempts, services);
+                var context = new ReplayingContext(
+                    entry, prerequisite, request, attempt, attempt >= _options.Retry.MaxAttempts, services);
                 await hook(context, token).ConfigureAwait(false);
                 dropped = context.DropReason;
             },
@@ -40,10 +36,20 @@ internal sealed partial class ReplayHooks(
         return dropped;
     }
 
-    /// <summary>Shows the application a response. Never throws: what became of the entry is known, and must be written down.</summary>
+    /// <summary>Asks the application for the meaning of a response.</summary>
+    public async Task<ResponseVerdict?> ClassifyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        ResponseVerdict? verdict = null;
+        await CallAsync(
+            async (_, token) => verdict = await _options.ClassifyResponse!(response, token).ConfigureAwait(false),
+            cancellationToken).ConfigureAwait(false);
+        return verdict;
+    }
+
+    /// <summary>Shows the application a response. Never throws: the settlement is decided, and must be written.</summary>
     public async Task ReplayedAsync(QueuedEntry entry, HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        if (options.OnReplayed is not { } hook)
+        if (_options.OnReplayed is not { } hook)
         {
             return;
         }
@@ -54,7 +60,7 @@ internal sealed partial class ReplayHooks(
         }
         catch (Exception e)
         {
-            LogReplayedFailed(e, entry.Queue, entry.Id, e.Message);
+            ReplayMessages.HookFailed(logger, e, entry.Queue, entry.Id, e.Message);
         }
     }
 
@@ -63,11 +69,11 @@ internal sealed partial class ReplayHooks(
         var scope = scopes.CreateAsyncScope();
         await using (scope.ConfigureAwait(false))
         {
-            var limit = attemptTimeout();
+            var limit = queue.AttemptTimeout();
             await ApplicationCall.RunAsync(
                 token => hook(scope.ServiceProvider, token),
                 limit == Timeout.InfiniteTimeSpan ? _longest : limit,
-                timeProvider,
+                queue.Time,
                 cancellationToken).ConfigureAwait(false);
         }
     }

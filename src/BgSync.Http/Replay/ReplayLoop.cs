@@ -1,7 +1,10 @@
+using BgSync.Http.Connectivity;
+using BgSync.Http.Diagnostics;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.Logging;
+using static BgSync.Http.Replay.ReplaySignal;
 
 namespace BgSync.Http.Replay;
 
@@ -9,23 +12,18 @@ namespace BgSync.Http.Replay;
 /// Sends the entries of one queue. It leases the heads of lanes that are due, as many as there are free places, sends them side by
 /// side, and sleeps until a trigger, a free place or the next due time.
 /// </summary>
-internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
+internal sealed class ReplayLoop : IQueueReplayer, IDisposable
 {
-    private readonly string _queue;
+    /// <summary>The time that attempts get to end once they were broken off, before they are left behind.</summary>
+    private static readonly TimeSpan _abandonment = TimeSpan.FromSeconds(2);
+
+    private readonly QueueContext _queue;
     private readonly BackgroundSyncOptions _options;
-    private readonly IQueueStore _store;
-    private readonly OriginCircuits _gates;
-    private readonly LaneLeases _leases;
-    private readonly RunReplayer _replayer;
-    private readonly LaneReplayer _lanes;
-    private readonly QueueHousekeeper _housekeeper;
-    private readonly CredentialsPause _pause;
-    private readonly TriggerOnlyBackoff _endless;
-    private readonly SyncHook _sync;
-    private readonly ReplayCounters _tally;
-    private readonly TimeProvider _timeProvider;
-    private readonly ILogger<ReplayLoop> _logger;
+    private readonly OriginCircuits _circuits;
+    private readonly ReplayParts _parts;
+    private readonly ILogger _logger;
     private readonly ReplaySignal _signal;
+    private readonly FailureLog _failures;
     private readonly ReplayWaiters _waiters = new();
     private readonly SemaphoreSlim _running = new(1, 1);
     private readonly CancellationTokenSource _disposal = new();
@@ -33,95 +31,74 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     private int _inFlight;
     private int _laneReplays;
     private int _ended;
-    private int _disposed;
     private int _changes;
-    private volatile int _roomyAt = -1;
-    private string _lastServed = "";
-    private int _lookFailures;
-    private bool _isStarted;
+    private int _disposed;
 
-    public ReplayLoop(
-        string queue,
-        BackgroundSyncOptions options,
-        IQueueStore store,
-        OriginCircuits gates,
-        LaneLeases leases,
-        RunReplayer replayer,
-        LaneReplayer lanes,
-        QueueHousekeeper housekeeper,
-        CredentialsPause pause,
-        TriggerOnlyBackoff endless,
-        SyncHook sync,
-        ReplayCounters tally,
-        TimeProvider timeProvider,
-        ILogger<ReplayLoop> logger)
+    /// <summary>The count of changes at a poll that found no lane waiting for a place; -1 when one may be.</summary>
+    private volatile int _noLaneIsWaiting = -1;
+
+    private string _lastServed = "";
+    private int _pollFailures;
+    private bool _isStarted;
+    private bool _endsTriggerOnlyWaits;
+
+    public ReplayLoop(QueueContext queue, OriginCircuits circuits, ReplayParts parts, ILogger logger)
     {
         _queue = queue;
-        _options = options;
-        _store = store;
-        _gates = gates;
-        _leases = leases;
-        _replayer = replayer;
-        _lanes = lanes;
-        _housekeeper = housekeeper;
-        _pause = pause;
-        _endless = endless;
-        _sync = sync;
-        _tally = tally;
-        _timeProvider = timeProvider;
+        _options = queue.Options;
+        _circuits = circuits;
+        _parts = parts;
         _logger = logger;
-        _signal = new ReplaySignal(timeProvider);
-        _gates.Opened += OnGateOpened;
+        _signal = new ReplaySignal(queue.Time);
+        _failures = new FailureLog(queue.Time);
+        _circuits.Changed += OnCircuitChanged;
     }
 
     /// <summary>The name of the queue.</summary>
-    public string Queue => _queue;
+    public string Queue => _queue.Name;
 
-    /// <summary>How many entries it is sending.</summary>
+    /// <summary>How many lanes it is sending.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
-    /// <summary>Gives back what is under way, while the store is still there: the container disposes of it later.</summary>
+    /// <summary>Gives back the entries under way, while the store is still there: the container disposes of it later.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
-            _gates.Opened -= OnGateOpened;
+            _circuits.Changed -= OnCircuitChanged;
             _disposal.Cancel();
-            _running.Wait();
-            _running.Dispose();
-            _disposal.Dispose();
+            // The loop ends by itself; one that a store keeps waiting is left behind.
+            if (_running.Wait(2 * _abandonment))
+            {
+                _running.Dispose();
+                _disposal.Dispose();
+            }
         }
     }
 
     public void Wake()
     {
-        // Lanes that go on have to wait for the look that sees the change.
+        // Lanes that continue have to wait for the poll that sees the change.
         Interlocked.Increment(ref _changes);
-        _signal.Set(ReplayTriggers.Changed);
+        _signal.Set(Triggers.Changed);
     }
 
-    public void WakeForNew() => _signal.Set(ReplayTriggers.Changed | ReplayTriggers.Added);
+    public void WakeForNew() => _signal.Set(Triggers.Changed | Triggers.Added);
 
-    public void Trigger(ReplayTriggers trigger) => _signal.Set(trigger);
+    public void Trigger(Triggers trigger) => _signal.Set(trigger);
 
-    public DateTimeOffset ClosedUntil(string origin) => _gates.ClosedUntil(origin, _options);
+    public DateTimeOffset ClosedUntil(string origin) => _circuits.ClosedUntil(origin, _options);
 
-    public void ReportLive(Uri uri, bool reached, bool accepted)
+    public void ReportLive(Uri uri, int? statusCode)
     {
-        if (!reached)
+        if (statusCode is null || _circuits.AnyNotClosed)
         {
-            _gates.Unreachable(RequestSnapshot.OriginOf(uri), _options);
-            return;
+            _circuits.ReportLive(RequestSnapshot.OriginOf(uri), statusCode, _options);
         }
 
-        if (_gates.AnyShut)
+        if (_parts.Settler.WaitsForTrigger && statusCode is >= 200 and < 300)
         {
-            _gates.Answered(RequestSnapshot.OriginOf(uri));
-        }
-
-        if (accepted && (_pause.Waits || _endless.AreKnown))
-        {
-            _signal.Set(ReplayTriggers.LiveSuccess);
+            _signal.Set(Triggers.LiveSuccess);
         }
     }
 
@@ -130,7 +107,7 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         Interlocked.Increment(ref _laneReplays);
         try
         {
-            return await _lanes.ReplayAsync(lane, cancellationToken).ConfigureAwait(false);
+            return await _parts.Lanes.DrainAsync(lane, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -141,13 +118,13 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
     }
 
     public Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken) =>
-        ReplayAsync(ReplayTriggers.Manual, deadline, cancellationToken);
+        ReplayAsync(Triggers.Manual, deadline, cancellationToken);
 
-    /// <summary>Runs until it is stopped. A second run waits for the first to end.</summary>
+    /// <summary>Runs until it is stopped. A second run waits for the first to end. Never throws.</summary>
     /// <param name="trigger">Why it begins.</param>
-    /// <param name="shutdown">Stops it; what is under way has the grace then.</param>
+    /// <param name="shutdown">Stops it; the attempts under way have the grace then.</param>
     /// <param name="abort">Ends the grace.</param>
-    public async Task RunAsync(ReplayTriggers trigger, CancellationToken shutdown, CancellationToken abort)
+    public async Task RunAsync(Triggers trigger, CancellationToken shutdown, CancellationToken abort)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(shutdown, _disposal.Token);
         using var attempts = CancellationTokenSource.CreateLinkedTokenSource(abort, _disposal.Token);
@@ -155,14 +132,14 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         {
             await _running.WaitAsync(stop.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
         {
             return;
         }
 
         try
         {
-            _isStarted = trigger == ReplayTriggers.Start;
+            _isStarted = trigger == Triggers.Start;
             await LoopAsync(trigger, attempts.Token, stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -175,46 +152,45 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
     }
 
-    private async Task LoopAsync(ReplayTriggers trigger, CancellationToken attempt, CancellationToken stop)
+    private async Task LoopAsync(Triggers trigger, CancellationToken attempt, CancellationToken stop)
     {
-        _signal.Set(trigger);
-        if (trigger == ReplayTriggers.Start)
-        {
-            await Task.Delay(Jitter(), _timeProvider, stop).ConfigureAwait(false);
-        }
-
-        var wait = TimeSpan.Zero;
+        // Devices that start together do not arrive together; a replay by hand does not wait for that.
+        var (wait, awaited) = trigger == Triggers.Start ? (Jitter(), Urgent) : (TimeSpan.Zero, (Triggers)~0);
         while (true)
         {
-            var triggers = await _signal.WaitAsync(wait, stop).ConfigureAwait(false);
-            wait = await LookAsync(triggers, attempt, stop).ConfigureAwait(false);
+            var triggers = trigger | await _signal.WaitAsync(wait, awaited, stop).ConfigureAwait(false);
+            trigger = default;
+            wait = await PollOnceAsync(triggers, attempt, stop).ConfigureAwait(false);
+            // After a failure nothing but a trigger from outside cuts the backoff: what was admitted is given back, and that is no
+            // reason to ask again.
+            awaited = _pollFailures > 0 ? Urgent : (Triggers)~0;
         }
     }
 
-    private async Task<ReplaySummary> ReplayAsync(ReplayTriggers trigger, TimeSpan deadline, CancellationToken cancellationToken)
+    private async Task<ReplaySummary> ReplayAsync(Triggers trigger, TimeSpan deadline, CancellationToken cancellationToken)
     {
-        var before = _tally.Now;
+        var before = _parts.Settler.Counts;
         var completed = await ReplayOnceAsync(trigger, deadline, cancellationToken).ConfigureAwait(false);
-        var counts = await _store.CountAsync(_queue, cancellationToken).ConfigureAwait(false);
-        var after = _tally.Now;
+        var counts = await _queue.Store.CountAsync(Queue, cancellationToken).ConfigureAwait(false);
+        var after = _parts.Settler.Counts;
         return new(after.Delivered - before.Delivered, after.DeadLettered - before.DeadLettered, counts.Pending, completed);
     }
 
-    private async Task<bool> ReplayOnceAsync(ReplayTriggers trigger, TimeSpan deadline, CancellationToken cancellationToken)
+    private async Task<bool> ReplayOnceAsync(Triggers trigger, TimeSpan deadline, CancellationToken cancellationToken)
     {
         var waiting = _waiters.Add();
         using var shutdown = new CancellationTokenSource();
         Task own;
-        // Where it is not started, and when whoever runs the loop ends, this call runs it itself, for as long as it waits.
+        // Where the loop is not started, and when its owner ends, this call runs it itself, for as long as it waits.
         using (ExecutionContext.SuppressFlow())
         {
-            own = Task.Run(() => RunAsync(ReplayTriggers.Changed, shutdown.Token, shutdown.Token), CancellationToken.None);
+            own = Task.Run(() => RunAsync(Triggers.Changed, shutdown.Token, shutdown.Token), CancellationToken.None);
         }
 
         _signal.Set(trigger);
         try
         {
-            await waiting.WaitAsync(deadline, _timeProvider, cancellationToken).ConfigureAwait(false);
+            await waiting.WaitAsync(deadline, _queue.Time, cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (TimeoutException)
@@ -228,31 +204,32 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
     }
 
-    /// <summary>Looks at the queue once.</summary>
+    /// <summary>Looks at the queue once. Never throws, but when it is stopped.</summary>
     /// <returns>How long to sleep.</returns>
-    private async Task<TimeSpan> LookAsync(ReplayTriggers triggers, CancellationToken attempt, CancellationToken stop)
+    private async Task<TimeSpan> PollOnceAsync(Triggers triggers, CancellationToken attempt, CancellationToken stop)
     {
         try
         {
-            if ((triggers & (ReplayTriggers.Manual | ReplayTriggers.Sync)) != 0)
+            if ((triggers & (Triggers.Manual | Triggers.Sync)) != 0)
             {
                 _waiters.Begin();
             }
 
-            if ((triggers & ~ReplayTriggers.Added) != ReplayTriggers.Changed)
+            if ((triggers & ~Triggers.Added) != Triggers.Changed)
             {
-                LogTriggered(_queue, triggers);
+                ReplayMessages.Triggered(_logger, Queue, triggers);
             }
 
-            // What ends during the look may leave something due that the look has not seen; the next one does.
+            // An attempt that ends during the poll may leave something due that the poll has not seen; the next one does.
             var ended = Volatile.Read(ref _ended);
             var changes = Volatile.Read(ref _changes);
-            _roomyAt = -1;
+            _noLaneIsWaiting = -1;
             await PrepareAsync(triggers, stop).ConfigureAwait(false);
-            var (wait, busy) = await _pause.HoldsAsync(triggers, stop).ConfigureAwait(false)
+            var (wait, busy) = await IsPausedAsync(stop).ConfigureAwait(false)
                 ? (Interval(), false)
-                : await PassAsync(triggers, changes, attempt, stop).ConfigureAwait(false);
-            _lookFailures = 0;
+                : await ReplayDueAsync(triggers, changes, attempt, stop).ConfigureAwait(false);
+            _pollFailures = 0;
+            _failures.Recover();
             if (!busy && InFlight == 0 && Volatile.Read(ref _laneReplays) == 0 && Volatile.Read(ref _ended) == ended)
             {
                 _waiters.Complete();
@@ -262,67 +239,101 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
         }
         catch (Exception e) when (!stop.IsCancellationRequested)
         {
-            // Whatever it is, the loop goes on: the store may be back at the next look.
-            LogLookFailed(e, _queue, e.Message);
+            // Whatever it is, the loop goes on: the store may be back at the next poll.
+            if (_failures.IsToBeTold())
+            {
+                ReplayMessages.PollFailed(_logger, e, Queue, e.Message);
+            }
+
             _waiters.Fail(e);
-            return Backoff.Wait(++_lookFailures, _options.Retry.MinBackoff, _options.Retry.MaxBackoff, _options.Randomizer());
+            return Backoff.Wait(++_pollFailures, _options.Retry.MinBackoff, _options.Retry.MaxBackoff, _options.Randomizer());
         }
     }
 
-    /// <summary>Acts on what the triggers say before the queue is looked at.</summary>
-    private async Task PrepareAsync(ReplayTriggers triggers, CancellationToken cancellationToken)
+    /// <summary>Acts on the triggers before the queue is looked at.</summary>
+    private async Task PrepareAsync(Triggers triggers, CancellationToken cancellationToken)
     {
-        if (triggers.HasFlag(ReplayTriggers.Manual))
+        if (triggers.HasFlag(Triggers.Manual))
         {
-            _gates.RetryAfter(TimeSpan.Zero, _options);
-            await _store.ClearBackoffAsync(_queue, onlyEndless: false, cancellationToken).ConfigureAwait(false);
+            _circuits.RetryAfter(TimeSpan.Zero, _options);
+            await _queue.Store.ClearBackoffAsync(Queue, onlyEndless: false, cancellationToken).ConfigureAwait(false);
         }
-        else if (triggers.HasFlag(ReplayTriggers.Network))
+        else if (triggers.HasFlag(Triggers.Network))
         {
-            _gates.RetryAfter(Jitter(), _options);
+            _circuits.RetryAfter(Jitter(), _options);
         }
 
-        await _endless.EndAsync(triggers, cancellationToken).ConfigureAwait(false);
-        await _housekeeper.KeepAsync(cancellationToken).ConfigureAwait(false);
+        await EndTriggerOnlyWaitsAsync(triggers, cancellationToken).ConfigureAwait(false);
+        await _parts.Housekeeper.KeepAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Sends what is due, or has the application do so; whoever asks for a replay by hand gets the default one.</summary>
+    /// <summary>Ends the waits that only a trigger ends (<see cref="BackgroundSyncRetryOptions.Delays"/>), if one has come.</summary>
+    private async Task EndTriggerOnlyWaitsAsync(Triggers triggers, CancellationToken cancellationToken)
+    {
+        const Triggers Ending = Triggers.Network | Triggers.LiveSuccess | Triggers.Added;
+        // At a start the waits of an earlier run end too, whose options may have been others.
+        _endsTriggerOnlyWaits |= triggers.HasFlag(Triggers.Start) || (_options.WaitsEndlessly && (triggers & Ending) != 0);
+        if (_endsTriggerOnlyWaits)
+        {
+            _circuits.EndEndlessWaits(_options);
+            await _queue.Store.ClearBackoffAsync(Queue, onlyEndless: true, cancellationToken).ConfigureAwait(false);
+            _parts.Settler.WaitsForTrigger = false;
+            // Only now: had the store failed, the next poll would try again.
+            _endsTriggerOnlyWaits = false;
+        }
+    }
+
+    /// <summary>Whether the application has paused the queue. A pause that an earlier version made for credentials is ended.</summary>
+    private async Task<bool> IsPausedAsync(CancellationToken cancellationToken)
+    {
+        var pause = await _queue.Store.GetPauseAsync(Queue, cancellationToken).ConfigureAwait(false);
+        if (pause is { Cause: PauseCause.Credentials })
+        {
+            await _queue.Store.SetPauseAsync(Queue, null, cancellationToken).ConfigureAwait(false);
+            return false;
+        }
+
+        return pause is not null;
+    }
+
+    /// <summary>Sends what is due, or has the application do so; a replay by hand gets the default one.</summary>
     /// <returns>How long to sleep, and whether something is under way elsewhere that lanes wait for.</returns>
-    private async Task<(TimeSpan Wait, bool Busy)> PassAsync(
-        ReplayTriggers triggers, int changes, CancellationToken attempt, CancellationToken stop)
+    private async Task<(TimeSpan Wait, bool Busy)> ReplayDueAsync(
+        Triggers triggers, int changes, CancellationToken attempt, CancellationToken stop)
     {
-        if (!_sync.IsSet || !_isStarted || _waiters.AreServed)
+        if (!_parts.Sync.IsSet || !_isStarted || _waiters.AreServed)
         {
-            return await FillAsync(changes, attempt, stop).ConfigureAwait(false);
+            return await DispatchAsync(changes, attempt, stop).ConfigureAwait(false);
         }
 
-        var schedule = await _store.GetScheduleAsync(_queue, stop).ConfigureAwait(false);
+        var schedule = await _queue.Store.GetScheduleAsync(Queue, stop).ConfigureAwait(false);
         var dueAt = schedule.Select(origin => Max(origin.DueAt, ClosedUntil(origin.Origin)))
             .DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
-        return (Min(Interval(), _sync.Consider(triggers, dueAt, token => ReplayDueAsync(token, stop), Wake, stop)), false);
+        return (Min(Interval(), _parts.Sync.Consider(triggers, dueAt, token => ReplayForSyncAsync(token, stop), Wake, stop)), false);
     }
 
     /// <summary>The default replay, for the application's own.</summary>
-    private async Task<ReplaySummary> ReplayDueAsync(CancellationToken cancellationToken, CancellationToken stop)
+    private async Task<ReplaySummary> ReplayForSyncAsync(CancellationToken cancellationToken, CancellationToken stop)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, stop);
-        return await ReplayAsync(ReplayTriggers.Sync, Timeout.InfiniteTimeSpan, either.Token).ConfigureAwait(false);
+        return await ReplayAsync(Triggers.Sync, Timeout.InfiniteTimeSpan, either.Token).ConfigureAwait(false);
     }
 
     /// <summary>Leases and sends as much as may be sent now.</summary>
     /// <returns>How long to sleep, and whether something is under way elsewhere that lanes wait for.</returns>
-    private async Task<(TimeSpan Wait, bool Busy)> FillAsync(int changes, CancellationToken attempt, CancellationToken stop)
+    private async Task<(TimeSpan Wait, bool Busy)> DispatchAsync(int changes, CancellationToken attempt, CancellationToken stop)
     {
         var wait = Interval();
         var busy = false;
-        var isRoomy = true;
-        var schedule = await _store.GetScheduleAsync(_queue, stop).ConfigureAwait(false);
-        foreach (var (origin, dueAt) in InTurn(schedule))
+        var noLaneIsWaiting = true;
+        foreach (var (origin, dueAt) in RoundRobin(await _queue.Store.GetScheduleAsync(Queue, stop).ConfigureAwait(false)))
         {
-            var until = dueAt - _timeProvider.GetUtcNow();
+            var until = dueAt - _queue.Time.GetUtcNow();
             if (until > TimeSpan.Zero)
             {
                 wait = Min(wait, until);
+                // The store counts in milliseconds: what is due at once may be due within the next one.
+                busy |= until <= TimeSpan.FromMilliseconds(1);
                 continue;
             }
 
@@ -332,13 +343,13 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
                 return (wait, true);
             }
 
-            var admitted = _gates.Admit(origin, free, _options, out until);
+            var admitted = _circuits.Admit(origin, free, _parts.Pipeline.MaxConnections(), _options, out until);
             if (admitted == 0)
             {
-                var isProbed = until == Timeout.InfiniteTimeSpan;
-                busy |= isProbed;
-                isRoomy &= !isProbed;
-                wait = isProbed ? wait : Min(wait, until);
+                var isUnderWay = until == Timeout.InfiniteTimeSpan;
+                busy |= isUnderWay;
+                noLaneIsWaiting &= !isUnderWay;
+                wait = isUnderWay ? wait : Min(wait, until);
                 continue;
             }
 
@@ -352,80 +363,94 @@ internal sealed partial class ReplayLoop : IQueueReplayer, IDisposable
             else if (sent == free)
             {
                 // Whether anything waits for a place is not known yet.
-                (wait, isRoomy) = (TimeSpan.Zero, false);
+                (wait, noLaneIsWaiting) = (TimeSpan.Zero, false);
             }
 
-            // Others wait for what a probe finds out.
-            isRoomy &= admitted == free;
+            // Other lanes wait for a probe, or for a place in the circuit.
+            noLaneIsWaiting &= sent < admitted || admitted == free;
         }
 
-        _roomyAt = isRoomy ? changes : -1;
+        _noLaneIsWaiting = noLaneIsWaiting ? changes : -1;
         return (wait, busy);
     }
 
     /// <summary>Each origin gets its turn: one with many lanes does not keep the others waiting.</summary>
-    private IEnumerable<OriginSchedule> InTurn(IReadOnlyList<OriginSchedule> schedule) => schedule
+    private IEnumerable<OriginSchedule> RoundRobin(IReadOnlyList<OriginSchedule> schedule) => schedule
         .OrderBy(origin => string.CompareOrdinal(origin.Origin, _lastServed) <= 0)
         .ThenBy(static origin => origin.Origin, StringComparer.Ordinal);
 
-    /// <returns>How many were leased.</returns>
-    private async Task<int> SendDueAsync(string origin, int limit, CancellationToken attempt, CancellationToken stop)
+    /// <returns>How many lanes were leased.</returns>
+    private async Task<int> SendDueAsync(string origin, int admitted, CancellationToken attempt, CancellationToken stop)
     {
         var started = 0;
         try
         {
-            foreach (var leased in await _leases.LeaseAsync(origin, limit).ConfigureAwait(false))
+            foreach (var leased in await _parts.Leases.LeaseAsync(origin, admitted).ConfigureAwait(false))
             {
                 started++;
                 Interlocked.Increment(ref _inFlight);
-                _ = Task.Run(() => ReplayAsync(leased, origin, attempt, stop), CancellationToken.None);
+                _ = Task.Run(() => RunLaneAsync(leased, origin, attempt, stop), CancellationToken.None);
             }
         }
         finally
         {
-            if (started == 0)
+            if (started < admitted)
             {
-                _gates.ReturnProbe(origin);
+                _circuits.Leave(origin, admitted - started);
             }
         }
 
         return started;
     }
 
-    /// <summary>Sends an entry, and those behind it in its lane while nothing else waits for the place.</summary>
-    private async Task ReplayAsync(LeasedEntry leased, string origin, CancellationToken attempt, CancellationToken stop)
+    /// <summary>Sends an entry, and those behind it in its lane while no lane waits for the place.</summary>
+    private async Task RunLaneAsync(LeasedEntry leased, string origin, CancellationToken attempt, CancellationToken stop)
     {
-        await _replayer.ReplayAsync(leased, () => MayGoOn(origin, stop), attempt).ConfigureAwait(false);
-        _leases.End(leased);
-        // Whatever happened, a probe is never left behind unanswered.
-        _gates.ReturnProbe(origin);
+        await _parts.Lanes.RunAsync(leased, () => CanContinueLane(origin, stop), attempt).ConfigureAwait(false);
+        _parts.Leases.End(leased);
+        _circuits.Leave(origin, 1);
         Interlocked.Increment(ref _ended);
         Interlocked.Decrement(ref _inFlight);
-        _signal.Set(ReplayTriggers.Changed);
+        _signal.Set(Triggers.Changed);
     }
 
-    private bool MayGoOn(string origin, CancellationToken stop) =>
-        _roomyAt == Volatile.Read(ref _changes)
+    private bool CanContinueLane(string origin, CancellationToken stop) =>
+        _noLaneIsWaiting == Volatile.Read(ref _changes)
             && !stop.IsCancellationRequested
-            && _gates.IsOpen(origin)
-            && (!_sync.IsSet || !_isStarted || _waiters.AreServed);
+            && _circuits.CanContinue(origin)
+            && (!_parts.Sync.IsSet || !_isStarted || _waiters.AreServed);
 
-    /// <summary>Waits for the attempts under way, then breaks them off; each gives its lease back.</summary>
+    /// <summary>Waits for the attempts under way, then breaks them off; each gives its lease back. One that does not end is left.</summary>
     private async Task EndAttemptsAsync(CancellationTokenSource attempts)
     {
-        using var grace = new CancellationTokenSource(_options.Replay.ShutdownGrace, _timeProvider);
+        using var grace = new CancellationTokenSource(_options.Replay.ShutdownGrace, _queue.Time);
         using var end = grace.Token.UnsafeRegister(static attempts => ((CancellationTokenSource)attempts!).Cancel(), attempts);
-        while (InFlight > 0)
+        // Real time: whoever stops does not wait for a clock that stands still.
+        using var abandoned = new CancellationTokenSource();
+        using var abandon = attempts.Token.UnsafeRegister(
+            static abandoned => ((CancellationTokenSource)abandoned!).CancelAfter(_abandonment), abandoned);
+        var taken = default(Triggers);
+        try
         {
-            await _signal.WaitAsync(Timeout.InfiniteTimeSpan, CancellationToken.None).ConfigureAwait(false);
+            while (InFlight > 0)
+            {
+                taken |= await _signal.WaitAsync(Timeout.InfiniteTimeSpan, (Triggers)~0, abandoned.Token).ConfigureAwait(false);
+            }
+
+            await _parts.Sync.EndAsync(attempts.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        catch (OperationCanceledException)
+        {
+            ReplayMessages.AttemptsLeft(_logger, Queue, InFlight);
         }
 
-        await _sync.EndAsync(attempts.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // They are the next run's.
+        _signal.Set(taken);
     }
 
-    private void OnGateOpened() => _signal.Set(ReplayTriggers.OriginReachable);
+    private void OnCircuitChanged(bool isReached) => _signal.Set(isReached ? Triggers.OriginReachable : Triggers.Changed);
 
-    /// <summary>Until the next look although nothing happened, spread a little so that processes do not look in step.</summary>
+    /// <summary>Until the next poll although nothing happened, spread a little so that processes do not poll in step.</summary>
     private TimeSpan Interval() => _options.Replay.Interval * (1 + (0.1 * _options.Randomizer()));
 
     private TimeSpan Jitter() => _options.Replay.TriggerJitter * _options.Randomizer();

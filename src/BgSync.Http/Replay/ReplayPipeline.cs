@@ -1,3 +1,5 @@
+using BgSync.Http.Capture;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Options;
 
@@ -12,21 +14,62 @@ internal sealed class ReplayPipeline(
     string client,
     ISet<string> secretHeaders,
     IHttpMessageHandlerFactory handlers,
-    IOptionsMonitor<HttpClientFactoryOptions> clients)
+    IOptionsMonitor<HttpClientFactoryOptions> clients,
+    IServiceScopeFactory scopes)
 {
-    /// <summary>Opens the way for one request, and puts the secrets of its client on it.</summary>
-    /// <exception cref="InvalidOperationException">The client's pipeline has no place for this queue any more.</exception>
-    public Way Open(HttpRequestMessage request)
+    /// <summary>How many connections to a server the client has at most.</summary>
+    public int MaxConnections()
     {
-        var chain = handlers.CreateHandler(client);
+        for (HttpMessageHandler? handler = handlers.CreateHandler(client); handler is not null; handler = InnerOf(handler))
+        {
+            if (handler is WireHandler wire)
+            {
+                return wire.MaxConnections;
+            }
+        }
+
+        return int.MaxValue;
+    }
+
+    /// <summary>Opens the way for one request, and puts the secrets of its client on it.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="isFresh">Whether the way is to lead over connections of its own, because those of the client may be dead.</param>
+    /// <exception cref="InvalidOperationException">The client's pipeline has no place for this queue any more.</exception>
+    public Target Open(HttpRequestMessage request, bool isFresh)
+    {
+        var scope = isFresh ? scopes.CreateScope() : null;
+        var chain = scope is null ? handlers.CreateHandler(client) : CreateFresh(scope.ServiceProvider);
         AddSecrets(request, chain);
-        ReplayMark.Set(request);
-        return new(chain, EntranceOf(chain));
+        return new(chain, EntranceOf(chain), scope);
+    }
+
+    private static HttpMessageHandler? InnerOf(HttpMessageHandler handler) => (handler as DelegatingHandler)?.InnerHandler;
+
+    /// <summary>Makes a chain as the factory of clients does, with a primary handler, and so with connections, of its own.</summary>
+    private HttpMessageHandler CreateFresh(IServiceProvider services)
+    {
+        var builder = services.GetRequiredService<HttpMessageHandlerBuilder>();
+        builder.Name = client;
+        Action<HttpMessageHandlerBuilder> configure = target =>
+        {
+            foreach (var action in clients.Get(client).HttpMessageHandlerBuilderActions)
+            {
+                action(target);
+            }
+        };
+        // The first filter is the outermost.
+        foreach (var filter in services.GetServices<IHttpMessageHandlerBuilderFilter>().Reverse())
+        {
+            configure = filter.Configure(configure);
+        }
+
+        configure(builder);
+        return builder.Build();
     }
 
     private IReplayEntrance EntranceOf(HttpMessageHandler chain)
     {
-        for (HttpMessageHandler? handler = chain; handler is not null; handler = (handler as DelegatingHandler)?.InnerHandler)
+        for (HttpMessageHandler? handler = chain; handler is not null; handler = InnerOf(handler))
         {
             if (handler is IReplayEntrance entrance && entrance.Queue == queue)
             {
@@ -57,20 +100,25 @@ internal sealed class ReplayPipeline(
         }
     }
 
-    /// <summary>A chain and the place in it where replays enter.</summary>
-    internal readonly struct Way(HttpMessageHandler chain, IReplayEntrance entrance)
+    /// <summary>A chain and the place in it where replays enter. It is alive until it is disposed of, after the response.</summary>
+    /// <param name="chain">The chain.</param>
+    /// <param name="entrance">The place.</param>
+    /// <param name="scope">The services of a chain that is of this target alone, and ends with it.</param>
+    internal sealed class Target(HttpMessageHandler chain, IReplayEntrance entrance, IServiceScope? scope) : IDisposable
     {
-        public async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            entrance.SendReplayAsync(request, cancellationToken);
+
+        public void Dispose()
         {
-            try
+            if (scope is not null)
             {
-                return await entrance.SendReplayAsync(request, cancellationToken).ConfigureAwait(false);
+                chain.Dispose();
+                scope.Dispose();
             }
-            finally
-            {
-                // The factory disposes of a chain whose outermost handler was collected.
-                GC.KeepAlive(chain);
-            }
+
+            // The factory disposes of a chain whose outermost handler was collected.
+            GC.KeepAlive(chain);
         }
     }
 }

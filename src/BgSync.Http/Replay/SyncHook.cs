@@ -1,6 +1,7 @@
 using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using static BgSync.Http.Replay.ReplaySignal;
 
 namespace BgSync.Http.Replay;
 
@@ -10,30 +11,29 @@ namespace BgSync.Http.Replay;
 /// only a trigger helps.
 /// </summary>
 /// <remarks>Used by its loop only, except for the call itself.</remarks>
-internal sealed partial class SyncHook(
-    string queue, BackgroundSyncOptions options, IServiceScopeFactory scopes, TimeProvider timeProvider, ILogger<SyncHook> logger)
+internal sealed class SyncHook(QueueContext queue, IServiceScopeFactory scopes, ILogger logger)
 {
     /// <summary>Triggers that end the wait for the next call.</summary>
-    private const ReplayTriggers Urgent = ReplayTriggers.Network | ReplayTriggers.OriginReachable | ReplayTriggers.LiveSuccess;
+    private const Triggers Urgent = Triggers.Network | Triggers.OriginReachable | Triggers.LiveSuccess;
 
     /// <summary>Triggers that end a wait which has no end of its own.</summary>
-    private const ReplayTriggers Renewing = Urgent | ReplayTriggers.Start | ReplayTriggers.Added;
+    private const Triggers Renewing = Urgent | Triggers.Start | Triggers.Added;
 
     /// <summary>How long a call may take.</summary>
     private static readonly TimeSpan _limit = TimeSpan.FromMinutes(5);
 
-    private readonly ILogger<SyncHook> _logger = logger;
+    private readonly BackgroundSyncOptions _options = queue.Options;
     private Task<bool>? _call;
-    private ReplayTriggers _triggers;
+    private Triggers _triggers;
     private DateTimeOffset _notBefore;
     private int _failures;
     private int _inVain;
 
     /// <summary>Whether the application has a replay of its own.</summary>
-    public bool IsSet => options.OnSync is not null;
+    public bool IsSet => _options.OnSync is not null;
 
     /// <summary>Whether the next call, or the one under way, is followed by none before a trigger should it throw.</summary>
-    private bool IsLast => _failures + 1 >= options.Retry.MaxAttempts || (options.WaitsEndlessly && _inVain + 1 >= options.Retry.Delays.Count);
+    private bool IsLast => _failures + 1 >= _options.Retry.MaxAttempts || (_options.WaitsEndlessly && _inVain + 1 >= _options.Retry.Delays.Count);
 
     /// <summary>Begins a call, if it is time for one.</summary>
     /// <param name="triggers">Why the queue is looked at.</param>
@@ -43,7 +43,7 @@ internal sealed partial class SyncHook(
     /// <param name="stop">Breaks the call off.</param>
     /// <returns>How long until it is time for a call; <see cref="TimeSpan.MaxValue"/> when nobody knows.</returns>
     public TimeSpan Consider(
-        ReplayTriggers triggers,
+        Triggers triggers,
         DateTimeOffset dueAt,
         Func<CancellationToken, Task<ReplaySummary>> replay,
         Action ended,
@@ -56,18 +56,18 @@ internal sealed partial class SyncHook(
             return TimeSpan.MaxValue;
         }
 
-        var now = timeProvider.GetUtcNow();
+        var now = queue.Time.GetUtcNow();
         if (_call is { Result: var succeeded })
         {
             _call = null;
             var wasLast = !succeeded && IsLast;
             _failures = succeeded ? 0 : _failures + 1;
             // What came while it ran is no fault of a call that succeeded, the first time.
-            var inVain = succeeded && _triggers.HasFlag(ReplayTriggers.Added) ? _inVain : _inVain + 1;
+            var inVain = succeeded && _triggers.HasFlag(Triggers.Added) ? _inVain : _inVain + 1;
             _inVain = succeeded && dueAt > now ? 0 : _inVain + 1;
-            _notBefore = _inVain == 0 || inVain == 0 ? now : After(now, wasLast ? TimeSpan.MaxValue : options.WaitAfter(inVain));
+            _notBefore = _inVain == 0 || inVain == 0 ? now : After(now, wasLast ? TimeSpan.MaxValue : _options.WaitAfter(inVain));
             // The call itself has reached it.
-            _triggers &= ~ReplayTriggers.OriginReachable;
+            _triggers &= ~Triggers.OriginReachable;
         }
 
         if (_notBefore == DateTimeOffset.MaxValue && (_triggers & Renewing) != 0)
@@ -93,10 +93,10 @@ internal sealed partial class SyncHook(
     /// <summary>Waits for the call under way, until <paramref name="abort"/>.</summary>
     public Task EndAsync(CancellationToken abort) => _call?.WaitAsync(abort) ?? Task.CompletedTask;
 
-    private static ReplayReason ReasonOf(ReplayTriggers triggers) => triggers switch
+    private static ReplayReason ReasonOf(Triggers triggers) => triggers switch
     {
-        _ when triggers.HasFlag(ReplayTriggers.Network) => ReplayReason.Network,
-        _ when triggers.HasFlag(ReplayTriggers.Start) => ReplayReason.Start,
+        _ when triggers.HasFlag(Triggers.Network) => ReplayReason.Network,
+        _ when triggers.HasFlag(Triggers.Start) => ReplayReason.Start,
         _ when (triggers & Urgent) != 0 => ReplayReason.ServerReachable,
         _ => ReplayReason.Due,
     };
@@ -118,11 +118,11 @@ internal sealed partial class SyncHook(
                 await ApplicationCall.RunAsync(
                     async token =>
                     {
-                        var self = services.GetRequiredKeyedService<IBackgroundSyncQueue>(queue);
-                        await options.OnSync!(new(self, reason, attempt, isLast, services, replay), token).ConfigureAwait(false);
+                        var self = services.GetRequiredKeyedService<IBackgroundSyncQueue>(queue.Name);
+                        await _options.OnSync!(new(self, reason, attempt, isLast, services, replay), token).ConfigureAwait(false);
                     },
                     _limit,
-                    timeProvider,
+                    queue.Time,
                     stop).ConfigureAwait(false);
             }
 
@@ -132,11 +132,11 @@ internal sealed partial class SyncHook(
         {
             if (!stop.IsCancellationRequested && isLast)
             {
-                LogFailedForNow(e, queue, attempt, e.Message);
+                ReplayMessages.SyncFailedForNow(logger, e, queue.Name, attempt, e.Message);
             }
             else if (!stop.IsCancellationRequested)
             {
-                LogFailed(e, queue, attempt, e.Message);
+                ReplayMessages.SyncFailed(logger, e, queue.Name, attempt, e.Message);
             }
 
             return false;

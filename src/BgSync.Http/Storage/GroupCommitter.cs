@@ -110,7 +110,8 @@ internal abstract class GroupCommitter<TSession> : IDisposable
     private Thread StartThread(string name)
     {
         var thread = new Thread(Loop) { IsBackground = true, Name = name };
-        thread.Start();
+        // Nothing of the caller whose operation is the first, a trace or a transaction, belongs to those that follow.
+        thread.UnsafeStart();
         return thread;
     }
 

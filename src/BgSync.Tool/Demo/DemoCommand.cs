@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Spectre.Console;
 
 namespace BgSync.Tool.Demo;
@@ -51,7 +52,8 @@ internal static class DemoCommand
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
-            return Fail(console, $"This step did not end within the {limit.TotalSeconds:0} s that the whole demo may take.");
+            return Fail(console, string.Create(
+                CultureInfo.InvariantCulture, $"This step did not end within the {limit.TotalSeconds:0} s that the whole demo may take."));
         }
         catch (Exception failure) when (failure is DemoFailedException or IOException)
         {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Spectre.Console;
 
 namespace BgSync.Tool.Demo;
@@ -111,7 +112,9 @@ internal sealed class DemoScript(IAnsiConsole console, DirectoryInfo directory) 
                 replay.Value = replay.MaxValue;
             });
 
-        Say($"{_server.Arrivals.Count - before} requests arrived in {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s.");
+        Say(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{_server.Arrivals.Count - before} requests arrived in {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s."));
         return await WaitForEmptyQueueAsync(cancellationToken);
     }
 
@@ -170,7 +173,8 @@ internal sealed class DemoScript(IAnsiConsole console, DirectoryInfo directory) 
         console.Write(table);
         Say($"Arrived: {result.Arrived} of {result.Sent}. Duplicates: {result.Duplicates}. Dead letters: {result.DeadLetters}.");
         Say(result.IsPerfect
-            ? $"All arrived once, in order and identical, in {elapsed.TotalSeconds:0.0} s."
+            ? string.Create(
+                CultureInfo.InvariantCulture, $"All arrived once, in order and identical, in {elapsed.TotalSeconds:0.0} s.")
             : "FAILED: not all arrived once, in order and identical.");
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using BgSync.Http.Outcomes;
 using BgSync.Http.PostgreSql.Tests.Infrastructure;
 using BgSync.Http.Storage;
@@ -28,7 +29,7 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
             {
                 foreach (var leased in await store.LeaseAsync(Queue, Origin, 3, LeaseTime, Cancellation))
                 {
-                    sent.Enqueue((leased.Entry!.Lane, int.Parse(leased.Entry.Request.Uri.AbsolutePath[1..])));
+                    sent.Enqueue((leased.Entry!.Lane, int.Parse(leased.Entry.Request.Uri.AbsolutePath[1..], CultureInfo.InvariantCulture)));
                     Assert.True(await store.CompleteAsync(leased.Lease, null, Cancellation));
                 }
             }
@@ -93,7 +94,7 @@ public sealed class PostgreSqlConcurrencyTests(ClassDatabase shared) : PostgreSq
         }
 
         void Note(LeasedEntry leased) =>
-            sent.Enqueue((leased.Entry!.Lane, int.Parse(leased.Entry.Request.Uri.AbsolutePath[1..])));
+            sent.Enqueue((leased.Entry!.Lane, int.Parse(leased.Entry.Request.Uri.AbsolutePath[1..], CultureInfo.InvariantCulture)));
     }
 
     [Fact]

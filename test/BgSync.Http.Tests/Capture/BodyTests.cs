@@ -145,7 +145,7 @@ public sealed class BodyTests
     {
         using var spool = new BodySpool(memoryLimit: 10, maxLength: null);
         spool.Write(_large);
-        var file = Assert.IsType<FileStream>(spool.OpenRead());
+        var file = Assert.IsType<FileStream>(spool.File);
         if (!OperatingSystem.IsWindows())
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file.SafeFileHandle));

@@ -209,7 +209,7 @@ public sealed class CaptureRestoreTests
     public async Task No_secret_is_on_disk()
     {
         await using var app = new TestApplication(sync => sync.Capture.SecretHeaders.Add("X-Api-Key"));
-        using var request = Post(DeadUri("/", "me:s3cret@"));
+        using var request = Post(DeadUri("/"));
         foreach (var name in (string[])["Authorization", "Cookie", "Proxy-Authorization", "x-api-key"])
         {
             Assert.True(request.Headers.TryAddWithoutValidation(name, "s3cret"));
@@ -221,8 +221,18 @@ public sealed class CaptureRestoreTests
         var disk = await ReadDiskAsync(app);
         Assert.Contains("no secret", disk, StringComparison.Ordinal);
         Assert.DoesNotContain("s3cret", disk, StringComparison.Ordinal);
-        Assert.Empty(entry.Request.Uri.UserInfo);
         Assert.Equal(request.RequestUri!.PathAndQuery, entry.Request.Uri.PathAndQuery);
+    }
+
+    [Fact]
+    public async Task Request_with_credentials_in_its_address_is_not_queued_and_says_why()
+    {
+        await using var app = new TestApplication();
+
+        var failure = await Assert.ThrowsAsync<HttpRequestException>(() => app.Client.SendAsync(Post(DeadUri("/", "me:s3cret@"))));
+
+        Assert.Contains("credentials", failure.GetNotQueuedReason(), StringComparison.Ordinal);
+        Assert.Empty(await app.EntriesAsync());
     }
 
     [Fact]

@@ -8,17 +8,11 @@ internal sealed class FakeNetworkEvents : INetworkEvents
     private readonly Dictionary<Action<bool>, ExecutionContext?> _availabilityHandlers = [];
     private readonly Dictionary<Action, ExecutionContext?> _addressHandlers = [];
 
-    public bool Available { get; set; } = true;
-
-    public bool SupportsAvailable { get; init; } = true;
-
     public bool SupportsAvailabilityChanged { get; init; } = true;
 
     public bool SupportsAddressChanged { get; init; } = true;
 
     public int HandlerCount => _availabilityHandlers.Count + _addressHandlers.Count;
-
-    public bool IsNetworkAvailable() => SupportsAvailable ? Available : throw new PlatformNotSupportedException();
 
     public Action OnAvailabilityChanged(Action<bool> handler) =>
         SupportsAvailabilityChanged ? Listen(_availabilityHandlers, handler) : throw new PlatformNotSupportedException();

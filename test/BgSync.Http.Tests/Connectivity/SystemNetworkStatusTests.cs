@@ -26,21 +26,6 @@ public class SystemNetworkStatusTests
     }
 
     [Fact]
-    public void It_says_what_the_system_says()
-    {
-        var events = new FakeNetworkEvents();
-        var status = Status(events);
-
-        Assert.True(status.IsAvailable);
-        events.Available = false;
-        Assert.False(status.IsAvailable);
-    }
-
-    [Fact]
-    public void A_platform_that_cannot_tell_has_a_network() =>
-        Assert.True(Status(new FakeNetworkEvents { SupportsAvailable = false }).IsAvailable);
-
-    [Fact]
     public void A_platform_without_AvailabilityChanged_still_signals_addresses()
     {
         var events = new FakeNetworkEvents { SupportsAvailabilityChanged = false };

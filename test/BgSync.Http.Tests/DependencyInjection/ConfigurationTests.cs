@@ -33,7 +33,8 @@ public sealed class ConfigurationTests
                 "MinBackoff": "00:00:02",
                 "MaxBackoff": "00:03:00",
                 "Delays": [ "00:00:10", "00:01:00", "-00:00:00.001" ],
-                "MaxRetryAfter": "01:00:00"
+                "MaxRetryAfter": "01:00:00",
+                "RejectionGrace": "00:05:00"
               },
               "Limits": {
                 "MaxBodyLength": 5000000000,
@@ -50,7 +51,10 @@ public sealed class ConfigurationTests
               },
               "DeadLetters": { "MaxCount": 8, "Retention": "3.00:00:00", "DiscardExpired": true },
               "Receipts": { "Retention": "12:00:00", "ResponseBodyLength": 100 },
-              "Capture": { "SecretHeaders": [ "X-Api-Key" ], "InlineBodyLength": 1024 }
+              "Capture": { "SecretHeaders": [ "X-Api-Key" ], "InlineBodyLength": 1024, "Options": [ "tenant" ] },
+              "DeliveredStatuses": [ 201 ],
+              "ExpectContentType": "application/json",
+              "AcceptRedirects": true
             }
             """);
 
@@ -82,6 +86,10 @@ public sealed class ConfigurationTests
         Assert.Equal(WhenFull.DropFirstToExpire, options.Limits.WhenFull);
         Assert.Equal((8, TimeSpan.FromDays(3)), (options.DeadLetters.MaxCount, options.DeadLetters.Retention));
         Assert.Equal(1024, options.Capture.InlineBodyLength);
+        Assert.Equal(["tenant"], options.Capture.Options);
+        Assert.Equal([HttpStatusCode.Created], options.DeliveredStatuses);
+        Assert.Equal(("application/json", true), (options.ExpectContentType, options.AcceptRedirects));
+        Assert.Equal(TimeSpan.FromMinutes(5), options.Retry.RejectionGrace);
         Assert.Equal(TimeSpan.FromSeconds(40), options.EnqueueTimeout);
         Assert.Equal([HttpStatusCode.TooManyRequests, HttpStatusCode.ServiceUnavailable], options.QueuedStatuses.Order());
     }

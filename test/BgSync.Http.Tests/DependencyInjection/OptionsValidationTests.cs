@@ -37,8 +37,15 @@ public sealed class OptionsValidationTests
         { "Replay.ShutdownGrace is -00:01:00", sync => sync.Replay.ShutdownGrace = -_minute, "set TimeSpan.Zero or a positive time" },
         { "EnqueueTimeout is -00:01:00", sync => sync.EnqueueTimeout = -_minute, "set a positive time" },
         { "Retry.MaxAttempts is 0", sync => sync.Retry.MaxAttempts = 0, "set 1 or more" },
+        { "Retry.RejectionGrace is -00:00:01", sync => sync.Retry.RejectionGrace = TimeSpan.FromSeconds(-1), "set TimeSpan.Zero" },
+        { "ExpectContentType is 'json'", sync => sync.ExpectContentType = "json", "set a media type, such as application/json" },
+        { "DeliveredStatuses is 100", sync => sync.DeliveredStatuses.Add(HttpStatusCode.Continue), "set statuses from 200 to 599" },
+        { "Capture.Options is ''", sync => sync.Capture.Options.Add(""), "set names of HttpRequestMessage.Options" },
         { "Retry.SkipAfterAttempts is 0", sync => sync.Retry.SkipAfterAttempts = 0, "set 1 or more, or null for never" },
-        { "Retry.SkipAfterAttempts is 1000", sync => sync.Retry.SkipAfterAttempts = 1000, "set it below Retry.MaxAttempts (1000)" },
+        {
+            "Retry.SkipAfterAttempts is 10", sync => (sync.Retry.SkipAfterAttempts, sync.Retry.MaxAttempts) = (10, 10),
+            "set it below Retry.MaxAttempts (10)"
+        },
         { "Replay.MaxConcurrentLanes is 0", sync => sync.Replay.MaxConcurrentLanes = 0, "set 1 or more" },
         { "Capture.InlineBodyLength is -1", sync => sync.Capture.InlineBodyLength = -1, "set a number of bytes from 0 to 1048576" },
         {

@@ -1,4 +1,3 @@
-using BgSync.Http.Replay;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -216,8 +215,8 @@ public sealed class RegistrationTests
 
         var client = provider.GetRequiredService<IHttpClientFactory>().CreateClient("api");
 
-        Assert.Equal(TimeSpan.FromSeconds(10), provider.GetRequiredService<ClientTimeouts>().Of("api"));
-        Assert.Equal(TimeSpan.FromSeconds(40), client.Timeout);
+        Assert.Equal(TimeSpan.FromSeconds(10), provider.GetRequiredKeyedService<ClientTimeout>("api").Value);
+        Assert.Equal(Timeout.InfiniteTimeSpan, client.Timeout);
     }
 
     [Theory]

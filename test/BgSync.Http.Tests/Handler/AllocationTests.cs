@@ -56,7 +56,7 @@ public sealed class AllocationTests
 
     [Theory]
     [MemberData(nameof(MatchedRequests))]
-    public async Task A_request_that_is_answered_allocates_1024_bytes_at_most(string body, int routes)
+    public async Task A_request_that_is_answered_allocates_1536_bytes_at_most(string body, int routes)
     {
         SkipWhereStateMachinesAreObjects();
         using var server = new AnsweringServer();
@@ -67,19 +67,19 @@ public sealed class AllocationTests
             using var request = Post(body);
             client.SendAsync(request).GetAwaiter().GetResult().Dispose();
         });
-        Assert.InRange(watching - empty, 1, 1024);
+        Assert.InRange(watching - empty, 1, 1536);
 
         (watching, empty) = Measure(app, client =>
         {
             using var request = Post(body);
             client.Send(request).Dispose();
         });
-        Assert.InRange(watching - empty, 1, 1024);
+        Assert.InRange(watching - empty, 1, 1536);
     }
 
     [Theory]
     [MemberData(nameof(MatchedRequests))]
-    public async Task A_request_that_is_answered_later_allocates_1024_bytes_at_most(string body, int routes)
+    public async Task A_request_that_is_answered_later_allocates_1536_bytes_at_most(string body, int routes)
     {
         SkipWhereStateMachinesAreObjects();
         using var server = new PendingServer();
@@ -93,7 +93,7 @@ public sealed class AllocationTests
             sending.GetAwaiter().GetResult().Dispose();
         });
 
-        Assert.InRange(watching - empty, 1, 1024);
+        Assert.InRange(watching - empty, 1, 1536);
     }
 
     private static void SkipWhereStateMachinesAreObjects() => Assert.SkipWhen(
@@ -113,11 +113,14 @@ public sealed class AllocationTests
 
             sync.Routes.Add("POST /orders/{id}");
         },
-        client: client => client.RemoveAllLoggers(),
-        services: services => services.AddHttpClient("empty").RemoveAllLoggers()
+        client: client => client.RemoveAllLoggers().ConfigureHttpClient(WithoutTimeout),
+        services: services => services.AddHttpClient("empty", WithoutTimeout).RemoveAllLoggers()
             .AddHttpMessageHandler(static () => new EmptyHandler())
             .ConfigurePrimaryHttpMessageHandler(() => server),
         primary: () => server);
+
+    /// <summary>The time-out of a client is kept by its queue, and costs there as much as in <see cref="HttpClient"/>.</summary>
+    private static void WithoutTimeout(HttpClient client) => client.Timeout = Timeout.InfiniteTimeSpan;
 
     private static (long Watching, long Empty) Measure(TestApplication app, Action<HttpClient> send)
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using TestKit;
@@ -27,6 +28,8 @@ public sealed class FailureTableTests
     {
         { "closed after the request", Scripts.CloseAfterRequest(), HttpRequestError.ResponseEnded },
         { "reset after the request", Scripts.ResetAfterRequest(), HttpRequestError.Unknown },
+        { "garbage", Scripts.AnswerGarbage(), HttpRequestError.InvalidResponse },
+        { "headers over the limit", Scripts.OversizeHeaders(200), HttpRequestError.ConfigurationLimitExceeded },
     };
 
     /// <summary>Over HTTP/2: may have been processed.</summary>
@@ -37,11 +40,25 @@ public sealed class FailureTableTests
         { "the connection aborted", Scripts.Http2Abort() },
     };
 
-    /// <summary>An answer that is none: sending again would not help, or the server has it.</summary>
-    public static TheoryData<string, Script, HttpRequestError> Answered => new()
+    /// <summary>Failures of inner handlers that prove no defect of the request.</summary>
+    public static TheoryData<string, Exception> Foreign => new()
     {
-        { "garbage", Scripts.AnswerGarbage(), HttpRequestError.InvalidResponse },
-        { "headers over the limit", Scripts.OversizeHeaders(200), HttpRequestError.ConfigurationLimitExceeded },
+        { "offline", new HttpRequestException("There is no connection to the Internet.") },
+        { "a token handler", new InvalidOperationException("Sign in first.") },
+        { "a token's status", new HttpRequestException("", null, HttpStatusCode.InternalServerError) },
+        { "a handler gave up by itself", new OperationCanceledException("by itself") },
+        { "a fault of a handler", new NullReferenceException() },
+    };
+
+    /// <summary>Content that throws while it is read.</summary>
+    public static TheoryData<string, HttpContent> Unreadable => new()
+    {
+        { "an exception of its own", Throwing(new InvalidDataException("The camera was unplugged.")) },
+        { "a wrong use", Throwing(new InvalidOperationException("The camera was unplugged.")) },
+        { "an I/O failure", Throwing(new IOException("The camera was unplugged.")) },
+        { "a cancellation", Throwing(new OperationCanceledException("The camera was unplugged.")) },
+        { "JSON that goes in circles", JsonContent.Create(new Circle()) },
+        { "disposed", Disposed() },
     };
 
     [Theory]
@@ -243,11 +260,11 @@ public sealed class FailureTableTests
     }
 
     [Theory]
-    [MemberData(nameof(Answered), DisableDiscoveryEnumeration = true)]
-    public async Task An_answer_that_is_none_goes_to_the_caller(string situation, Script script, HttpRequestError error)
+    [MemberData(nameof(MaybeProcessed), DisableDiscoveryEnumeration = true)]
+    public async Task Without_a_key_an_answer_that_is_none_goes_to_the_caller(string situation, Script script, HttpRequestError error)
     {
         await using var server = new RawServer(script);
-        await using var app = new TestApplication();
+        await using var app = new TestApplication(sync => sync.IdempotencyKeyHeader = null);
 
         var failure = await Assert.ThrowsAsync<HttpRequestException>(() => PostAsync(app, server.Uri));
 
@@ -256,6 +273,70 @@ public sealed class FailureTableTests
         Assert.Empty(await app.EntriesAsync());
         Assert.Single(server.Requests);
         Assert.NotEmpty(situation);
+    }
+
+    [Theory]
+    [MemberData(nameof(Foreign), DisableDiscoveryEnumeration = true)]
+    public async Task A_failure_of_an_inner_handler_that_proves_nothing_is_queued_only_with_a_key(string situation, Exception failure)
+    {
+        await using var keyed = new TestApplication(primary: () => new SendingHandler(failure));
+        await using var unkeyed = new TestApplication(
+            sync => sync.IdempotencyKeyHeader = null, primary: () => new SendingHandler(failure));
+
+        await Assert.ThrowsAsync<RequestQueuedException>(() => PostAsync(keyed, new("http://127.0.0.1/orders")));
+        await Assert.ThrowsAsync(failure.GetType(), () => PostAsync(unkeyed, new("http://127.0.0.1/orders")));
+
+        Assert.Equal(1, Assert.Single(await keyed.EntriesAsync()).Attempts);
+        Assert.Empty(await unkeyed.EntriesAsync());
+        Assert.NotEmpty(situation);
+    }
+
+    [Theory]
+    [MemberData(nameof(Foreign), DisableDiscoveryEnumeration = true)]
+    public async Task A_failure_of_an_inner_handler_before_the_body_was_asked_for_is_no_attempt(string situation, Exception failure)
+    {
+        await using var app = new TestApplication(
+            static sync => sync.IdempotencyKeyHeader = null, primary: () => new ThrowingHandler(() => failure));
+
+        await Assert.ThrowsAsync<RequestQueuedException>(() => PostAsync(app, new("http://127.0.0.1/orders")));
+
+        Assert.Equal(0, Assert.Single(await app.EntriesAsync()).Attempts);
+        Assert.NotEmpty(situation);
+    }
+
+    [Fact]
+    public async Task Control_characters_of_a_server_reach_neither_the_caller_nor_the_entry_nor_the_log()
+    {
+        await using var server = new RawServer(async (connection, cancellationToken) =>
+        {
+            await connection.ReadRequestAsync(cancellationToken);
+            await connection.WriteAsync("\u001b]0;owned\u0007\u001b[2J\r\n\r\n", cancellationToken);
+            connection.Close();
+        });
+        await using var app = new TestApplication();
+
+        var queued = await Assert.ThrowsAsync<RequestQueuedException>(() => PostAsync(app, server.Uri));
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Contains("owned", queued.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(queued.Message, char.IsControl);
+        var error = Assert.Single(await app.EntriesAsync()).LastError!;
+        Assert.Contains("owned", error, StringComparison.Ordinal);
+        Assert.DoesNotContain(error, char.IsControl);
+        Assert.DoesNotContain(app.Logs.Lines, line => line.Message.Contains('\u001b', StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_replay_that_an_offline_handler_refuses_is_made_again()
+    {
+        await using var app = new TestApplication(
+            primary: () => new ThrowingHandler(() => new HttpRequestException("There is no connection to the Internet.")));
+        await app.Queue.PushAsync(new HttpRequestMessage(HttpMethod.Post, "http://127.0.0.1/orders"));
+
+        var summary = await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+
+        Assert.Equal((0, 0, 1), (summary.Delivered, summary.DeadLettered, summary.Remaining));
+        Assert.Contains("There is no connection", Assert.Single(await app.EntriesAsync()).LastError, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -464,6 +545,20 @@ public sealed class FailureTableTests
         Assert.Empty(await app.EntriesAsync());
     }
 
+    [Theory]
+    [MemberData(nameof(Unreadable), DisableDiscoveryEnumeration = true)]
+    public async Task Content_that_cannot_be_read_is_not_queued_whatever_it_throws(string situation, HttpContent content)
+    {
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var app = new TestApplication();
+
+        var failure = await Assert.ThrowsAnyAsync<Exception>(() => app.Client.PostAsync(server.Uri, content));
+
+        Assert.IsNotType<RequestQueuedException>(failure);
+        Assert.Empty(await app.EntriesAsync());
+        Assert.NotEmpty(situation);
+    }
+
     [Fact]
     public async Task A_relative_URI_passes_through_untouched()
     {
@@ -495,6 +590,15 @@ public sealed class FailureTableTests
         return await app.Client.SendAsync(request);
     }
 
+    private static PushContent Throwing(Exception failure) => new((_, _) => throw failure);
+
+    private static StringContent Disposed()
+    {
+        var content = new StringContent("order");
+        content.Dispose();
+        return content;
+    }
+
     /// <summary>Connects, and gives the connection to the runtime only when the server has spoken: else it is a race.</summary>
     private static async ValueTask<Stream> ConnectAndWaitForServerAsync(
         SocketsHttpConnectionContext context, CancellationToken cancellationToken)
@@ -503,5 +607,20 @@ public sealed class FailureTableTests
         await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
         await Eventually.TrueAsync(() => socket.Poll(TimeSpan.Zero, SelectMode.SelectRead), "the server has spoken");
         return new NetworkStream(socket, ownsSocket: true);
+    }
+
+    private sealed class Circle
+    {
+        public Circle Self => this;
+    }
+
+    /// <summary>A primary handler that sends the body, and fails then.</summary>
+    private sealed class SendingHandler(Exception failure) : HttpMessageHandler
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            await request.Content!.CopyToAsync(Stream.Null, cancellationToken);
+            throw failure;
+        }
     }
 }

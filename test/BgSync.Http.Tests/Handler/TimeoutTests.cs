@@ -135,47 +135,82 @@ public sealed class TimeoutTests : IAsyncDisposable
         Assert.Empty(await app.EntriesAsync());
     }
 
-    [Fact]
-    public async Task A_cancel_comes_too_late_once_the_request_is_being_queued()
-    {
-        using var caller = new CancellationTokenSource();
-        await using var app = new TestApplication();
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://127.0.0.1:{RawServer.RefusedPort()}/");
-        request.Content = new PushContent(async (stream, cancellationToken) =>
-        {
-            await caller.CancelAsync();
-            await stream.WriteAsync("order"u8.ToArray(), cancellationToken);
-        });
-
-        var cancelled = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => app.Client.SendAsync(request, caller.Token));
-
-        // HttpClient hides the handler's answer from a caller that has cancelled, but not without a trace.
-        var queued = Assert.IsType<RequestQueuedException>(cancelled.InnerException);
-        Assert.Equal("order"u8.ToArray(), await app.BodyOfAsync(queued.EntryId));
-    }
-
     [Theory]
-    [InlineData(10, null, 40)]
-    [InlineData(10, 5, 40)]
-    [InlineData(10, 60, 90)]
-    [InlineData(null, null, 130)]
-    [InlineData(10, -1, -1)]
-    [InlineData(-1, null, -1)]
-    [InlineData(-1, 10, -1)]
-    [InlineData(2147483, null, -1)]
-    public async Task The_clients_own_time_out_is_lifted_just_above_the_longest_attempt(int? client, int? attempt, int lifted)
+    [InlineData(10)]
+    [InlineData(null)]
+    [InlineData(-1)]
+    public async Task HttpClient_no_longer_keeps_the_time_out_of_a_client_with_a_queue(int? client)
     {
         await using var app = new TestApplication(
-            sync => sync.AttemptTimeout = Seconds(attempt),
             client: builder => builder.ConfigureHttpClient(http => http.Timeout = Seconds(client) ?? http.Timeout));
 
-        Assert.Equal(Seconds(lifted), app.Client.Timeout);
+        Assert.Equal(Timeout.InfiniteTimeSpan, app.Client.Timeout);
     }
 
     [Theory]
-    [InlineData(null, 40)]
-    [InlineData(60, 90)]
-    public async Task Two_queues_of_one_client_take_over_its_time_out_once(int? attempt, int lifted)
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_unwatched_request_keeps_the_time_out_of_its_client(bool isAsync)
+    {
+        await using var app = new TestApplication(client: SetTimeout, clock: _clock);
+
+        var failure = await TimeOutAsync(app.Client.SendAsync(Request("GET"), isAsync), _timeout);
+
+        Assert.IsType<TimeoutException>(Assert.IsType<TaskCanceledException>(failure).InnerException);
+        Assert.Contains("timeout of 10 seconds", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_body_of_an_unwatched_response_that_stalls_keeps_the_time_out_of_its_client()
+    {
+        await using var app = new TestApplication(
+            client: SetTimeout, primary: () => new StubHandler(static _ => Task.FromResult(Stalled())), clock: _clock);
+
+        var reading = app.Client.GetAsync(_server.Uri);
+        await Eventually.TrueAsync(() => _clock.NextTimerAt is not null, "the body is read");
+        _clock.Advance(_timeout);
+
+        Assert.IsType<TimeoutException>((await Assert.ThrowsAsync<TaskCanceledException>(() => reading)).InnerException);
+    }
+
+    [Fact]
+    public async Task An_upload_that_moves_runs_out_of_no_time()
+    {
+        var parts = new SemaphoreSlim(0);
+        var server = new StubHandler(async static request =>
+        {
+            await request.Content!.CopyToAsync(Stream.Null);
+            return new();
+        });
+        await using var app = new TestApplication(client: SetTimeout, primary: () => server, clock: _clock);
+        var read = 0;
+        var content = new PushContent(async (stream, cancellationToken) =>
+        {
+            for (var i = 0; i < 5; i++)
+            {
+                await parts.WaitAsync(cancellationToken);
+                await stream.WriteAsync("part "u8.ToArray(), cancellationToken);
+                Interlocked.Increment(ref read);
+            }
+        });
+
+        var sending = app.Client.PostAsync(_server.Uri, content);
+        for (var i = 1; i <= 5; i++)
+        {
+            _clock.Advance(_timeout * 0.9);
+            parts.Release();
+            var sent = i;
+            await Eventually.TrueAsync(() => Volatile.Read(ref read) == sent || sending.IsCompleted, "a part was read");
+        }
+
+        using var response = await sending;
+        Assert.Empty(await app.EntriesAsync());
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(60)]
+    public async Task Two_queues_of_one_client_take_over_its_time_out_once(int? attempt)
     {
         await using var app = new TestApplication(
             client: SetTimeout,
@@ -183,26 +218,9 @@ public sealed class TimeoutTests : IAsyncDisposable
             clock: _clock);
         var client = app.Client;
 
-        Assert.Equal(Seconds(lifted), client.Timeout);
+        Assert.Equal(Timeout.InfiniteTimeSpan, client.Timeout);
         Assert.IsType<RequestQueuedException>(await TimeOutAsync(client.SendAsync(Request()), _timeout));
         Assert.Single(await app.EntriesAsync());
-    }
-
-    [Theory]
-    [InlineData(10, null, 50)]
-    [InlineData(10, 60, 150)]
-    [InlineData(10, -1, -1)]
-    public async Task It_is_lifted_above_the_wait_too_where_nothing_may_be_overtaken(int client, int? attempt, int lifted)
-    {
-        await using var app = new TestApplication(
-            sync =>
-            {
-                sync.AttemptTimeout = Seconds(attempt);
-                sync.Overtaking = Overtaking.Never;
-            },
-            client: builder => builder.ConfigureHttpClient(http => http.Timeout = TimeSpan.FromSeconds(client)));
-
-        Assert.Equal(Seconds(lifted), app.Client.Timeout);
     }
 
     [Fact]
@@ -226,6 +244,8 @@ public sealed class TimeoutTests : IAsyncDisposable
         < 0 => Timeout.InfiniteTimeSpan,
         _ => TimeSpan.FromSeconds(seconds.Value),
     };
+
+    private static HttpResponseMessage Stalled() => new() { Content = new StreamContent(new StalledStream("first"u8.ToArray())) };
 
     private HttpRequestMessage Request(string method = "POST") =>
         new(new(method), _server.Uri) { Content = new StringContent("order") };

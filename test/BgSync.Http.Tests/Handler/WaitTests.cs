@@ -451,28 +451,9 @@ public sealed class WaitTests : ReplayFixture
 
         await AdvanceUntilAsync(() => call.IsCompleted, "the outer time is up");
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+        Assert.Equal("inner", (await Assert.ThrowsAsync<RequestQueuedException>(() => call)).Queue);
         var inner = app.Services.GetRequiredKeyedService<IBackgroundSyncQueue>("inner");
         Assert.Equal((0, 1), ((await app.Queue.CountAsync()).Pending, (await inner.CountAsync()).Pending));
-    }
-
-    [Theory]
-    [InlineData(10, 20, Overtaking.Allowed, 60)]
-    [InlineData(10, 20, Overtaking.Never, 70)]
-    [InlineData(10, -1, Overtaking.Allowed, -1)]
-    public async Task The_clients_own_time_out_leaves_room_for_the_wait(int attempt, int wait, Overtaking overtaking, int lifted)
-    {
-        await using var app = Create(
-            sync =>
-            {
-                Wait(sync);
-                (sync.WaitTimeout, sync.Overtaking) = (Seconds(wait), overtaking);
-            },
-            client: builder => builder.ConfigureHttpClient(client => client.Timeout = Seconds(attempt)));
-
-        Assert.Equal(Seconds(lifted), app.Client.Timeout);
-
-        static TimeSpan Seconds(int seconds) => seconds < 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(seconds);
     }
 
     private static void Wait(BackgroundSyncOptions options) => options.WhenQueued = WhenQueued.Wait;

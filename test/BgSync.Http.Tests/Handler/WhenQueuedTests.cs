@@ -150,33 +150,5 @@ public sealed class WhenQueuedTests
         Assert.Empty(await app.EntriesAsync());
     }
 
-    [Fact]
-    public async Task What_a_predicate_throws_goes_to_the_caller()
-    {
-        await using var app = new TestApplication(sync => sync.Routes.Add(_ => throw new InvalidTimeZoneException()));
-
-        await AssertThrownToCallerAsync<InvalidTimeZoneException>(app);
-    }
-
-    [Fact]
-    public async Task What_LaneBy_throws_goes_to_the_caller()
-    {
-        await using var app = new TestApplication(sync => sync.LaneBy(_ => throw new InvalidTimeZoneException()));
-
-        await AssertThrownToCallerAsync<InvalidTimeZoneException>(app);
-    }
-
-    private static async Task AssertThrownToCallerAsync<TException>(TestApplication app)
-        where TException : Exception
-    {
-        using var request = Post(_deadUri);
-        var content = request.Content;
-
-        await Assert.ThrowsAsync<TException>(() => app.Client.SendAsync(request));
-
-        Assert.Same(content, request.Content);
-        Assert.Empty(await app.EntriesAsync());
-    }
-
     private static HttpRequestMessage Post(Uri uri) => new(HttpMethod.Post, uri) { Content = new PushContent("order"u8.ToArray()) };
 }

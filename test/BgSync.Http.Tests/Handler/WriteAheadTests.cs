@@ -442,20 +442,6 @@ public sealed class WriteAheadTests : ReplayFixture
         Assert.Single(app.Logs.Lines, line => line.EventId == 2005);
     }
 
-    [Theory]
-    [InlineData(Overtaking.Allowed, 230)]
-    [InlineData(Overtaking.Never, 330)]
-    public async Task The_clients_own_timeout_leaves_time_to_read_a_body_first(Overtaking overtaking, int seconds)
-    {
-        await using var app = Create(sync =>
-        {
-            WriteAhead(sync);
-            sync.Overtaking = overtaking;
-        });
-
-        Assert.Equal(TimeSpan.FromSeconds(seconds), app.Client.Timeout);
-    }
-
     private static void WriteAhead(BackgroundSyncOptions sync) => sync.WriteAhead = true;
 
     private static HttpRequestMessage Post(Uri uri, HttpContent? content = null) =>

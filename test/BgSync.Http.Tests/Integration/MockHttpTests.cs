@@ -129,33 +129,30 @@ public sealed class MockHttpTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_server_that_wants_credentials_pauses_the_queue_until_a_replay_by_hand()
+    public async Task Status_401_holds_the_origin_until_a_replay_by_hand()
     {
         await GoOfflineAsync("first", "second");
         _mock.Expect(Orders).Respond(HttpStatusCode.Unauthorized);
 
         await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
-        Assert.Equal(PauseCause.Credentials, (await Queue.GetPauseAsync())?.Cause);
+        Assert.Equal(2, (await Queue.CountAsync()).Pending);
 
         _mock.Expect(Orders).Respond(HttpStatusCode.Created);
         _mock.Expect(Orders).Respond(HttpStatusCode.Created);
         var summary = await Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
         Assert.Equal((2, 0), (summary.Delivered, summary.Remaining));
-        Assert.Null(await Queue.GetPauseAsync());
     }
 
     [Fact]
-    public async Task A_failure_that_does_not_say_that_it_is_the_networks_is_not_queued()
+    public async Task Failure_that_does_not_say_its_kind_is_queued_with_its_key()
     {
-        // HttpClient itself always says what failed. A mock must too: HttpRequestError is Unknown otherwise, as of a request that
-        // cannot be written, which would fail the same way another time.
+        // Handlers inside throw so when they know that there is no network.
         _mock.Expect(Orders).Throw(new HttpRequestException("The network is down."));
 
-        var failure = await Assert.ThrowsAsync<HttpRequestException>(() => Client.PostAsync(Orders, new StringContent("order")));
+        await Assert.ThrowsAsync<RequestQueuedException>(() => Client.PostAsync(Orders, new StringContent("order")));
 
-        Assert.Equal("sending it again would not help", failure.GetNotQueuedReason());
-        Assert.Equal(0, (await Queue.CountAsync()).Pending);
+        Assert.Equal(1, (await Queue.CountAsync()).Pending);
     }
 
     [Fact]

@@ -62,23 +62,29 @@ public sealed class EntryWaitersTests
     }
 
     [Theory]
-    [InlineData(EntryEventKind.Delivered, 1L, true)]
-    [InlineData(EntryEventKind.DeadLettered, 1L, true)]
-    [InlineData(EntryEventKind.Removed, 1L, true)]
-    [InlineData(EntryEventKind.Taken, 1L, true)]
-    [InlineData(EntryEventKind.Delivered, 2L, false)]
-    [InlineData(EntryEventKind.WillRetry, 1L, false)]
-    [InlineData(EntryEventKind.Cleared, null, true)]
-    public void Those_look_whose_entries_may_have_ended(EntryEventKind kind, long? id, bool looks)
+    [InlineData(1, true)]
+    [InlineData(2, false)]
+    public void Those_look_whose_entry_has_ended(long ended, bool looks)
     {
         using var waiter = _waiters.Add("test", 1);
         var waiting = waiter.WaitAsync(Timeout.InfiniteTimeSpan, new FakeTimeProvider(), TestContext.Current.CancellationToken);
 
-        _waiters.Tell(new() { Kind = kind, Queue = "other", EntryId = kind == EntryEventKind.Cleared ? null : 3, At = default });
-        Assert.False(waiting.IsCompleted);
-        _waiters.Tell(new() { Kind = kind, Queue = "test", EntryId = id, At = default });
+        _waiters.Signal(ended);
 
         Assert.Equal(looks, SpinWait.SpinUntil(() => waiting.IsCompleted, looks ? TimeSpan.FromSeconds(30) : TimeSpan.Zero));
+    }
+
+    [Theory]
+    [InlineData("test", true)]
+    [InlineData("other", false)]
+    public void All_look_whose_queue_was_cleared(string cleared, bool look)
+    {
+        using var waiter = _waiters.Add("test", 1);
+        var waiting = waiter.WaitAsync(Timeout.InfiniteTimeSpan, new FakeTimeProvider(), TestContext.Current.CancellationToken);
+
+        _waiters.SignalAll(cleared);
+
+        Assert.Equal(look, SpinWait.SpinUntil(() => waiting.IsCompleted, look ? TimeSpan.FromSeconds(30) : TimeSpan.Zero));
     }
 
     [Fact]

@@ -296,7 +296,8 @@ public sealed class ReadmeSnippets : IDisposable
             sync.ClassifyFailure = failure => failure is RadioOffException
                 ? FailureVerdict.NotSent
                 : FailureClassifier.Classify(failure);
-            sync.ClassifyResponse = response => response.StatusCode == HttpStatusCode.Gone ? ResponseVerdict.Delivered : null;
+            sync.ClassifyResponse = static (response, token) =>
+                new(response.StatusCode == HttpStatusCode.Gone ? ResponseVerdict.Delivered : null);
         }).AddHttpMessageHandler(static () => new RadioHandler());
         using var request = new HttpRequestMessage(HttpMethod.Put, "http://api.example.com/orders/7");
         request.Headers.Add("X-Api-Key", "secret");
@@ -755,8 +756,6 @@ public sealed class Journal : IBackgroundSyncObserver
 
 public sealed class MauiNetworkStatus(IConnectivity connectivity) : INetworkStatus
 {
-    public bool IsAvailable => connectivity.NetworkAccess != NetworkAccess.None;
-
     public IDisposable Subscribe(Action<NetworkSignal> onSignal)
     {
         connectivity.ConnectivityChanged += Changed;

@@ -272,7 +272,7 @@ public sealed class HookTests : ReplayFixture
 
         Assert.Empty(server.Requests);
         var entry = Assert.Single(await app.EntriesAsync());
-        Assert.Equal((1, "OnReplaying failed. TimeoutException: It did not return in 10 seconds."), (entry.Attempts, entry.LastError));
+        Assert.Equal((1, "OnReplaying failed. Timeout: It did not return in 10 seconds."), (entry.Attempts, entry.LastError));
         end.Set();
     }
 

@@ -118,7 +118,7 @@ public sealed class DefaultsTests : WorkboxFixture
     }
 
     [Fact]
-    public void They_win_over_what_was_set_before_and_not_over_what_is_set_after()
+    public async Task They_win_over_what_was_set_before_and_not_over_what_is_set_after()
     {
         var options = new BackgroundSyncOptions
         {
@@ -143,8 +143,8 @@ public sealed class DefaultsTests : WorkboxFixture
                 options.Retry.MaxAttempts, options.Retry.SkipAfterAttempts, options.MaxRetentionTime));
         Assert.True(options.DeadLetters.DiscardExpired);
         Assert.Equal((WhenQueued.Throw, Overtaking.Allowed), (options.WhenQueued, options.Overtaking));
-        options.ClassifyResponse = static _ => ResponseVerdict.Retry;
-        Assert.Equal(ResponseVerdict.Retry, options.ClassifyResponse(new()));
+        options.ClassifyResponse = static (_, _) => new(ResponseVerdict.Retry);
+        Assert.Equal(ResponseVerdict.Retry, await options.ClassifyResponse(new(), default));
     }
 
     private static async Task<DateTimeOffset?> DueAtAsync(TestApplication app) =>

@@ -533,8 +533,6 @@ public sealed class QueueTests : WorkboxFixture
 
     private sealed class SilentNetwork : INetworkStatus, IDisposable
     {
-        public bool IsAvailable => false;
-
         public IDisposable Subscribe(Action<NetworkSignal> onSignal) => this;
 
         public void Dispose()
@@ -544,8 +542,6 @@ public sealed class QueueTests : WorkboxFixture
 
     private sealed class BrokenNetwork : INetworkStatus
     {
-        public bool IsAvailable => throw new PlatformNotSupportedException("There is no network here.");
-
         public IDisposable Subscribe(Action<NetworkSignal> onSignal) =>
             throw new PlatformNotSupportedException("There is no network here.");
     }

@@ -46,9 +46,9 @@ public sealed class StorableRequestTests : WorkboxFixture
     [Fact]
     public async Task No_59_What_no_replay_can_use_is_taken_off()
     {
-        // Workbox turns the mode of a navigation into another. Here it is what belongs to one connection, and a password in the address.
+        // Workbox turns the mode of a navigation into another. Here it is what belongs to one connection.
         await using var app = Open();
-        using var request = new HttpRequestMessage(HttpMethod.Put, "http://user:password@api.example.com/foo");
+        using var request = new HttpRequestMessage(HttpMethod.Put, "http://api.example.com/foo");
         request.Headers.TransferEncodingChunked = true;
         request.Headers.Connection.Add("keep-alive");
         request.Headers.Add("one", "1");

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using BgSync.Http;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
@@ -212,7 +213,10 @@ public abstract class SharedStoreContractTests : DurableStoreContractTests
                     if (isDelivered)
                     {
                         var parts = entry!.Request.Uri.AbsolutePath.Split('/');
-                        sent.Enqueue((entry.Lane, int.Parse(parts[1]), int.Parse(parts[2])));
+                        sent.Enqueue((
+                            entry.Lane,
+                            int.Parse(parts[1], CultureInfo.InvariantCulture),
+                            int.Parse(parts[2], CultureInfo.InvariantCulture)));
                     }
 
                     Assert.True(inFlight.TryRemove(entry!.Lane, out _));

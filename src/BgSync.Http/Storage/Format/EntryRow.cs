@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
+using BgSync.Http.Capture;
 
 namespace BgSync.Http.Storage.Format;
 
@@ -93,7 +94,7 @@ internal sealed record EntryRow
         {
             Lane = lane,
             Method = request.Method.Method,
-            Uri = request.Uri.OriginalString,
+            Uri = RequestAddress.Format(request.Uri),
             Origin = request.Origin,
             Version = request.Version.ToString(),
             VersionPolicy = (long)request.VersionPolicy,
@@ -128,7 +129,7 @@ internal sealed record EntryRow
                 Request = new RequestSnapshot
                 {
                     Method = new HttpMethod(Method!),
-                    Uri = new Uri(Uri!, UriKind.Absolute),
+                    Uri = RequestAddress.Parse(Uri!),
                     Version = System.Version.Parse(Version!),
                     VersionPolicy = (HttpVersionPolicy)VersionPolicy,
                     Headers = HeaderJson.Read(Headers!),
