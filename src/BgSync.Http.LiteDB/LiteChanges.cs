@@ -3,7 +3,7 @@ using BgSync.Http.LiteDB.Collections;
 namespace BgSync.Http.LiteDB;
 
 /// <summary>
-/// What every operation reads and changes, kept in memory and written once for all that share a transaction.
+/// The documents that every operation reads and changes, kept in memory and written once for all that share a transaction.
 /// </summary>
 internal sealed class LiteChanges
 {

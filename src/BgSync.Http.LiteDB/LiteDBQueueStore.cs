@@ -235,7 +235,7 @@ internal sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     public async IAsyncEnumerable<QueuedEntry> ReadAsync(
         string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // Who takes one entry reads few, and who reads all soon reads many at once.
+        // A caller that takes one entry reads few; one that reads all soon reads many at once.
         var rows = 4;
         for (var position = from == QueueEnd.Front ? long.MinValue : long.MaxValue; ;)
         {
@@ -440,7 +440,7 @@ internal sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
         return result;
     }
 
-    // What is left of large bodies goes in transactions of its own, in between those of the callers.
+    // The rest of large bodies goes in transactions of its own, in between those of the callers.
     private async Task SweepAsync()
     {
         try

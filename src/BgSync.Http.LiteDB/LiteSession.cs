@@ -163,7 +163,7 @@ internal sealed partial class LiteSession : IDisposable
         }
         catch (Exception)
         {
-            // What is in the log is applied when the file is opened again.
+            // The log is applied when the file is opened again.
             _files.Dispose();
         }
     }

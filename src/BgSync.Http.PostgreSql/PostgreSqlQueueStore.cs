@@ -293,7 +293,7 @@ internal sealed partial class PostgreSqlQueueStore : IQueueStore
     {
         ThrowIfDisposed();
 
-        // Who takes one entry reads few, and who reads all soon reads many at once.
+        // A caller that takes one entry reads few; one that reads all soon reads many at once.
         var rows = 4;
         for (long? after = from == QueueEnd.Front ? long.MinValue : long.MaxValue; after is { } position;)
         {
@@ -343,7 +343,7 @@ internal sealed partial class PostgreSqlQueueStore : IQueueStore
         ArgumentNullException.ThrowIfNull(edited);
         ThrowIfDisposed();
 
-        // What was not edited is taken from what is there now: should that change meanwhile, so does the revision.
+        // Fields that were not edited are taken from the present row: should they change meanwhile, so does the revision.
         if (await _reader.FindRowAsync(edited.Queue, edited.Id, cancellationToken).ConfigureAwait(false) is not { } before)
         {
             return EntryChange.NotFound;

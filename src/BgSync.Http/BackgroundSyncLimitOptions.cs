@@ -31,7 +31,7 @@ public sealed class BackgroundSyncLimitOptions
     public long? MaxBodyLength { get; set; }
 
     /// <summary>
-    /// What happens when a request does not fit into the queue (<see cref="MaxEntries"/>, <see cref="MaxBytes"/>). Default:
+    /// The action taken when a request does not fit into the queue (<see cref="MaxEntries"/>, <see cref="MaxBytes"/>). Default:
     /// <see cref="WhenFull.RefuseNew"/>: the caller gets the original failure, and
     /// <see cref="BackgroundSyncExceptionExtensions.GetNotQueuedReason"/> says why.
     /// </summary>

@@ -42,7 +42,7 @@ public sealed class BackgroundSyncOptions
     public ISet<HttpStatusCode> QueuedStatuses { get; } = new HashSet<HttpStatusCode>();
 
     /// <summary>
-    /// What a failed attempt means. Default: <see cref="FailureClassifier.Classify"/>. Called from any thread; wrap the default
+    /// The meaning of a failed attempt. Default: <see cref="FailureClassifier.Classify"/>. Called from any thread; wrap the default
     /// to add what a native handler throws.
     /// </summary>
     public Func<Exception, FailureVerdict> ClassifyFailure { get; set; } = FailureClassifier.Classify;
@@ -86,7 +86,7 @@ public sealed class BackgroundSyncOptions
     /// none.
     /// </summary>
     /// <remarks>
-    /// What it changes is sent and not stored: the next attempt begins from the entry again. When it throws, the request is not
+    /// Its changes are sent and not stored: the next attempt begins from the entry again. When it throws, the request is not
     /// sent: a failure to connect, judged by <see cref="ClassifyFailure"/>, costs no attempt, as if the server itself could not be
     /// reached; any other counts as an attempt, so that the backoff grows. It has the time of an attempt, 100 s if that has no limit.
     /// </remarks>
@@ -136,7 +136,7 @@ public sealed class BackgroundSyncOptions
     /// <see cref="Timeout.InfiniteTimeSpan"/> for ever.
     /// </summary>
     /// <remarks>
-    /// What has expired becomes a dead letter, unless <see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/>. A request may have a retention and a deadline of
+    /// An expired request becomes a dead letter, unless <see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/>. A request may have a retention and a deadline of
     /// its own (<see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncRetention"/>,
     /// <see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncDeadline"/>).
     /// </remarks>
@@ -227,7 +227,7 @@ public sealed class BackgroundSyncOptions
     /// it throws goes to the caller. The key is written down, so let it hold no secret.
     /// </param>
     /// <param name="whenQueued">
-    /// What becomes of the two. Default: <see cref="Coalescing.ReplaceQueued"/>, so that only the newest counts.
+    /// The way in which the two become one. Default: <see cref="Coalescing.ReplaceQueued"/>, so that only the newest counts.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="whenQueued"/> is none of its values.</exception>
     public void CoalesceBy(Func<HttpRequestMessage, string?> key, Coalescing whenQueued = Coalescing.ReplaceQueued)

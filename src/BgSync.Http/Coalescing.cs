@@ -1,7 +1,7 @@
 namespace BgSync.Http;
 
 /// <summary>
-/// What becomes of a request and the queued entry of the same key, as
+/// The result for a request and the queued entry of the same key, as
 /// <see cref="BackgroundSyncOptions.CoalesceBy(Func{HttpRequestMessage, string}, Coalescing)"/> says. Android WorkManager's
 /// <c>APPEND</c>, <c>KEEP</c> and <c>REPLACE</c>, and their cancelling out.
 /// </summary>

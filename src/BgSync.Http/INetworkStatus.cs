@@ -1,7 +1,7 @@
 namespace BgSync.Http;
 
 /// <summary>
-/// What the system says about the network: hints to try now, never a reason to stop trying, because no system can say whether a
+/// The system's word about the network: hints to try now, never a reason to stop trying, because no system can say whether a
 /// server is reachable. Replaced in the container by what knows better: MAUI's connectivity, a browser's <c>online</c> event.
 /// </summary>
 /// <remarks>Thread-safe.</remarks>

@@ -1,7 +1,7 @@
 namespace BgSync.Http;
 
 /// <summary>
-/// What is kept of a request, its body apart: enough to send the same request again in another process.
+/// The stored part of a request, its body apart: enough to send the same request again in another process.
 /// </summary>
 /// <remarks>Immutable and safe to share between threads.</remarks>
 public sealed class RequestSnapshot

@@ -1,7 +1,7 @@
 namespace BgSync.Http;
 
 /// <summary>
-/// What a response to a replayed request means for its entry, as <see cref="BackgroundSyncOptions.ClassifyResponse"/> says it.
+/// The meaning of a response to a replayed request means for its entry, as <see cref="BackgroundSyncOptions.ClassifyResponse"/> says it.
 /// </summary>
 public enum ResponseVerdict
 {

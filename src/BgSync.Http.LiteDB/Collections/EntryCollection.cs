@@ -129,7 +129,7 @@ internal static class EntryCollection
     }
 
     /// <summary>
-    /// What would be too much for a new entry to fit if the queue held nothing but what is leased, and what that entry waits for. Few
+    /// The excess that keeps a new entry from fitting even if the queue held nothing but what is leased, and what that entry waits for. Few
     /// are, at any length.
     /// </summary>
     public static QueueExcess ExcessWithoutIdle(

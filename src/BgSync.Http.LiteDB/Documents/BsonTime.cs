@@ -19,7 +19,7 @@ internal static class BsonTime
             return long.MaxValue;
         }
 
-        // What another application opened without UTC_DATE comes as local time; only the two ends of time come without a kind.
+        // A file that another application opened without UTC_DATE gives local time; only the two ends of time come without a kind.
         var date = value.AsDateTime;
         var utc = date.Kind == DateTimeKind.Local ? date.ToUniversalTime() : DateTime.SpecifyKind(date, DateTimeKind.Utc);
         return new DateTimeOffset(utc).ToUnixTimeMilliseconds();

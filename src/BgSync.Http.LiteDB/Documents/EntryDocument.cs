@@ -4,7 +4,7 @@ using LiteDB;
 namespace BgSync.Http.LiteDB.Documents;
 
 /// <summary>
-/// What makes an entry, as documents of entries, dead letters and requests written ahead have it: field by field, to be read.
+/// The fields of an entry, as documents of entries, dead letters and requests written ahead have them: field by field, to be read.
 /// </summary>
 internal static class EntryDocument
 {

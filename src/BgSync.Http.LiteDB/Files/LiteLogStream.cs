@@ -138,7 +138,7 @@ internal sealed class LiteLogStream(Stream file) : Stream
         }
         catch (IOException)
         {
-            // What is there is read when the file is opened again.
+            // The bytes that are there are read when the file is opened again.
         }
     }
 }

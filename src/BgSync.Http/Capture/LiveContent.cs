@@ -22,7 +22,7 @@ internal sealed class LiveContent : ObservedContent
     private volatile bool _isDisposed;
     private volatile bool _isReleased;
 
-    // Who reads the body has the turn: null for nobody, _taken, or a TaskCompletionSource where others wait for its end.
+    // The reader of the body has the turn: null for nobody, _taken, or a TaskCompletionSource where others wait for its end.
     private object? _turn;
 
     // Changed only in turn.

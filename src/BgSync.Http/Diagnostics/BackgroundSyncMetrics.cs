@@ -31,7 +31,7 @@ internal sealed class BackgroundSyncMetrics
 
     public void Dropped(string queue) => Add(_dropped, 1, Tag(queue));
 
-    public void Died(string queue, DeadLetterCause reason) =>
+    public void DeadLettered(string queue, DeadLetterCause reason) =>
         Add(_dead, 1, Tag(queue), Tag("bgsync.dead.reason", reason.ToString().ToLowerInvariant()));
 
     public void Removed(string queue, long entries) => Add(_removed, entries, Tag(queue));

@@ -3,7 +3,7 @@ using BgSync.Http.Connectivity;
 namespace BgSync.Http.Outcomes;
 
 /// <summary>
-/// What becomes of a leased entry: decided by <c>OutcomeRules</c>, written by the store, and published as an event. The hierarchy
+/// The end of a leased entry's attempt: decided by <c>OutcomeRules</c>, written by the store, and published as an event. The hierarchy
 /// is closed.
 /// </summary>
 internal abstract record Settlement

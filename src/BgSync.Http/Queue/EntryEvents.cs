@@ -334,7 +334,7 @@ internal sealed partial class EntryEvents(
 
     private void CountAndLog(string queue, long id, DeadLetterCause cause, int? status, string? error, bool isKept)
     {
-        metrics.Died(queue, cause);
+        metrics.DeadLettered(queue, cause);
         if (isKept)
         {
             LogDeadLettered(queue, id, cause, status, error);

@@ -50,13 +50,13 @@ internal sealed class QueueHousekeeper(QueueContext queue, Settler settler)
         var retention = _options.DeadLetters.Retention;
         if (retention != Timeout.InfiniteTimeSpan && retention <= queue.Time.GetUtcNow() - DateTimeOffset.MinValue)
         {
-            var reason = $"It was older than {retention} ({nameof(_options.DeadLetters.Retention)}).";
+            var reason = $"It was older than {retention} (DeadLetters.Retention).";
             await TrimAsync(queue.Time.GetUtcNow() - retention, keep: null, reason, cancellationToken).ConfigureAwait(false);
         }
 
         if (_options.DeadLetters.MaxCount is { } most)
         {
-            var reason = $"There were more than {most} ({nameof(_options.DeadLetters.MaxCount)}).";
+            var reason = $"There were more than {most} (DeadLetters.MaxCount).";
             await TrimAsync(DateTimeOffset.MinValue, most, reason, cancellationToken).ConfigureAwait(false);
         }
     }

@@ -62,7 +62,7 @@ internal sealed class SyncHook(QueueContext queue, IServiceScopeFactory scopes, 
             _call = null;
             var wasLast = !succeeded && IsLast;
             _failures = succeeded ? 0 : _failures + 1;
-            // What came while it ran is no fault of a call that succeeded, the first time.
+            // A request that came while it ran is no fault of a call that succeeded, the first time.
             var inVain = succeeded && _triggers.HasFlag(Triggers.Added) ? _inVain : _inVain + 1;
             _inVain = succeeded && dueAt > now ? 0 : _inVain + 1;
             _notBefore = _inVain == 0 || inVain == 0 ? now : After(now, wasLast ? TimeSpan.MaxValue : _options.WaitAfter(inVain));

@@ -15,7 +15,7 @@ internal abstract class GroupCommitter<TSession> : IDisposable
     // Bounds a transaction, and how long the first of a batch waits for the last.
     private const int MostPerCommit = 256;
 
-    // What nobody waits for is flushed at the first rest, and in any case soon.
+    // A commit that nobody waits for is flushed at the first rest, and in any case soon.
     private static readonly TimeSpan _rest = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan _longestUnflushed = TimeSpan.FromMilliseconds(100);
 

@@ -1,7 +1,7 @@
 namespace BgSync.Http.Storage;
 
 /// <summary>
-/// What an <see cref="IQueueStore"/> also is that hears of changes which other processes make, so that a queue is looked at before its
+/// An <see cref="IQueueStore"/> that hears of changes which other processes make, so that a queue is looked at before its
 /// timer is over.
 /// </summary>
 /// <remarks>Thread-safe.</remarks>

@@ -68,9 +68,9 @@ public sealed class HousekeepingTests : ReplayFixture
         Assert.Equal(default, await app.Queue.CountAsync());
         await _observer.ToldAsync(EntryEventKind.Deleted);
         var deleted = _observer.The(EntryEventKind.Deleted);
-        Assert.Equal((1, "It was older than 1.00:00:00 (Retention)."), (deleted.EntryId, deleted.Reason));
+        Assert.Equal((1, "It was older than 1.00:00:00 (DeadLetters.Retention)."), (deleted.EntryId, deleted.Reason));
         Assert.Single(
-            app.Logs.Lines, line => line.EventId == 2010 && line.Message.Contains("(Retention)", StringComparison.Ordinal));
+            app.Logs.Lines, line => line.EventId == 2010 && line.Message.Contains("(DeadLetters.Retention)", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -87,7 +87,7 @@ public sealed class HousekeepingTests : ReplayFixture
             () => _observer.Events.Count(told => told.Kind == EntryEventKind.Deleted) == 203, "every deletion is told");
         Assert.All(
             _observer.Events.Where(told => told.Kind == EntryEventKind.Deleted),
-            told => Assert.Equal("There were more than 2 (MaxCount).", told.Reason));
+            told => Assert.Equal("There were more than 2 (DeadLetters.MaxCount).", told.Reason));
     }
 
     [Fact]

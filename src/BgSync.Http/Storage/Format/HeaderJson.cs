@@ -8,7 +8,7 @@ namespace BgSync.Http.Storage.Format;
 /// <summary>Headers as <c>[["name","value"],…]</c>, which keeps their order and repetition; metadata as an object.</summary>
 internal static class HeaderJson
 {
-    // What is stored is never put into a page of HTML.
+    // The stored text is never put into a page of HTML.
     private static readonly JsonWriterOptions _options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static string Write(IReadOnlyList<KeyValuePair<string, string>> headers)

@@ -12,7 +12,7 @@ internal static class LaneTable
 
     private const string EndLease = "lease_owner = NULL, lease_token = NULL, lease_end = NULL";
 
-    // What waits for its prerequisite is not due at all: when that one leaves the queue, Release says when it is.
+    // An entry that waits for its prerequisite is not due at all: when that one leaves the queue, Release says when it is.
     private const string IsBlocked =
         """
         EXISTS (SELECT 1 FROM entry AS before WHERE before.id = entry.prerequisite AND before.queue = entry.queue
@@ -321,7 +321,7 @@ internal static class LaneTable
     }
 
     /// <summary>
-    /// What would be too much for a new entry to fit if the queue held nothing but what is leased, and what that entry waits for. Few
+    /// The excess that keeps a new entry from fitting even if the queue held nothing but what is leased, and what that entry waits for. Few
     /// are, at any length.
     /// </summary>
     public static QueueExcess ExcessWithoutIdle(

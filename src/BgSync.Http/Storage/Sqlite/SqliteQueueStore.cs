@@ -196,7 +196,7 @@ internal sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     public async IAsyncEnumerable<QueuedEntry> ReadAsync(
         string queue, QueueEnd from, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // Who takes one entry reads few, and who reads all soon reads many at once.
+        // A caller that takes one entry reads few; one that reads all soon reads many at once.
         var rows = 4;
         for (long? after = from == QueueEnd.Front ? long.MinValue : long.MaxValue; after is { } position;)
         {

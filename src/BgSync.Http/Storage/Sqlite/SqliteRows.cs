@@ -53,7 +53,7 @@ internal sealed class SqliteRows(SqliteStatement statement, SQLitePCL.sqlite3_st
 
     public void Dispose() => statement.End();
 
-    // What must be there and is not is missing from a damaged row.
+    // A column that must be there and is not belongs to a damaged row.
     private int NotNull(int column) =>
         IsDBNull(column) ? throw new InvalidOperationException($"Column {column} of a row is missing.") : column;
 }

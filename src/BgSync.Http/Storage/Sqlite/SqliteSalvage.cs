@@ -315,7 +315,7 @@ internal sealed class SqliteSalvage(SqliteSession damaged, SqliteSession fresh)
         }
         catch (SqliteException exception) when (IsOfDamagedFile(exception))
         {
-            // What was read so far is kept.
+            // The rows read so far are kept.
         }
     }
 

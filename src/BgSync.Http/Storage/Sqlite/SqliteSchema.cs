@@ -13,7 +13,7 @@ internal static class SqliteSchema
 
     public const int Version = 3;
 
-    // What makes an entry, in the order in which EntryRow reads it.
+    // The columns of an entry, in the order in which EntryRow reads it.
     public const string EntryColumns = Version1EntryColumns + ", coalesce_key, prerequisite, priority";
 
     // The same of a file that was damaged before it was migrated.
