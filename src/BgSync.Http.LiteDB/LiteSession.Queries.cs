@@ -44,7 +44,9 @@ internal sealed partial class LiteSession
         string collection, LiteIndex index, BsonValue first, BsonValue last, int limit, Func<BsonDocument, bool> isWanted) =>
         Read(collection, Range(index, first, last, limit, descending: false), isWanted);
 
-    /// <summary>All whose keys are between two, a few at a time, for who does not know how many it takes. Nothing is to be written meanwhile.</summary>
+    /// <summary>
+    /// All whose keys are between two, a few at a time, for a caller that does not know how many it takes. Nothing is to be written meanwhile.
+    /// </summary>
     public IEnumerable<BsonDocument> Walk(string collection, LiteIndex index, BsonValue first, BsonValue last)
     {
         for (var limit = 4; ; limit = Math.Min(limit * 4, 64))

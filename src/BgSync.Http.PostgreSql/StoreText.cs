@@ -33,9 +33,9 @@ internal static partial class StoreText
                 $"PostgreSQL cannot hold the {what}, because it has U+0000 or half of a surrogate pair in it. Leave that out.");
 
     /// <summary>
-    /// The text that stands for a name where entries are found by it: the name itself, or where an index has no room for it or it cannot be held,
-    /// its beginning with a hash. The name of an entry's own lane (<see cref="Storage.OwnLane"/>) keeps its end, which the database
-    /// appends.
+    /// The text that stands for a name where entries are found by it: the name itself, or where an index has no room for it or it
+    /// cannot be held, its beginning with a hash. The name of an entry's own lane (<see cref="Storage.OwnLane"/>) keeps its end,
+    /// which the database appends.
     /// </summary>
     [return: NotNullIfNotNull(nameof(name))]
     public static string? KeyOf(string? name)

@@ -136,8 +136,8 @@ public sealed class BackgroundSyncOptions
     /// <see cref="Timeout.InfiniteTimeSpan"/> for ever.
     /// </summary>
     /// <remarks>
-    /// An expired request becomes a dead letter, unless <see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/>. A request may have a retention and a deadline of
-    /// its own (<see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncRetention"/>,
+    /// An expired request becomes a dead letter, unless <see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/>. A request may
+    /// have a retention and a deadline of its own (<see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncRetention"/>,
     /// <see cref="BackgroundSyncRequestExtensions.SetBackgroundSyncDeadline"/>).
     /// </remarks>
     public TimeSpan MaxRetentionTime { get; set; } = TimeSpan.FromDays(7);
@@ -154,10 +154,11 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     /// <remarks>
     /// Each request costs two commits, and its body is read before it is sent; one that can be read only once is sent from a copy, above
-    /// <see cref="BackgroundSyncCaptureOptions.InlineBodyLength"/> from a temporary file. A request that cannot be written down is sent all the same, and a warning
-    /// logged. One that is neither idempotent nor keyed may have been processed when its process died: it becomes a dead letter
-    /// (<see cref="DeadLetterCause.MaybeProcessed"/>). While it is being sent it is no entry yet: it is neither read, counted nor cleared,
-    /// and <see cref="BackgroundSyncLimitOptions.MaxEntries"/> and <see cref="BackgroundSyncLimitOptions.MaxBytes"/> are asked when it fails, but not when its process has died.
+    /// <see cref="BackgroundSyncCaptureOptions.InlineBodyLength"/> from a temporary file. A request that cannot be written down is
+    /// sent all the same, and a warning logged. One that is neither idempotent nor keyed may have been processed when its process
+    /// died: it becomes a dead letter (<see cref="DeadLetterCause.MaybeProcessed"/>). While it is being sent it is no entry yet: it
+    /// is neither read, counted nor cleared, and <see cref="BackgroundSyncLimitOptions.MaxEntries"/> and
+    /// <see cref="BackgroundSyncLimitOptions.MaxBytes"/> are asked when it fails, but not when its process has died.
     /// </remarks>
     public bool WriteAhead { get; set; }
 
@@ -174,8 +175,9 @@ public sealed class BackgroundSyncOptions
     public Func<ReplayedContext, CancellationToken, Task>? OnReplayed { get; set; }
 
     /// <summary>
-    /// Called when an entry has become a dead letter, or expired and was discarded (<see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/>), beside the sending.
-    /// Default: none. What it throws is logged; it has 30 s.
+    /// Called when an entry has become a dead letter, or expired and was discarded
+    /// (<see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/>), beside the sending. Default: none. What it throws is logged;
+    /// it has 30 s.
     /// </summary>
     public Func<DeadLetter, CancellationToken, Task>? OnDeadLettered { get; set; }
 
@@ -186,8 +188,9 @@ public sealed class BackgroundSyncOptions
     /// <remarks>
     /// One call at a time. When it throws, or leaves due entries behind, it is called again after the backoff, or when the network
     /// or a server comes back. One that does not return in 5 min is cancelled, and left behind as if it had thrown. After
-    /// <see cref="BackgroundSyncRetryOptions.MaxAttempts"/> calls that threw, or an endless wait of <see cref="BackgroundSyncRetryOptions.Delays"/>, only a trigger calls it again: the
-    /// network or a server that is back, a start, or a new entry.
+    /// <see cref="BackgroundSyncRetryOptions.MaxAttempts"/> calls that threw, or an endless wait of
+    /// <see cref="BackgroundSyncRetryOptions.Delays"/>, only a trigger calls it again: the network or a server that is back, a start,
+    /// or a new entry.
     /// </remarks>
     public Func<SyncContext, CancellationToken, Task>? OnSync { get; set; }
 
@@ -266,15 +269,16 @@ public sealed class BackgroundSyncOptions
     /// <summary>
     /// Sets the rules of Workbox 7.2 in Chrome: only a failure of the network is a failure, so that any response to a replay delivers
     /// its entry; one lane, in which live requests overtake and the first failure stops the rest; tries at 0, 5 and 20 minutes, and
-    /// then none before a trigger (see <see cref="BackgroundSyncRetryOptions.Delays"/>), without a limit to the attempts; 7 days, after which an entry is
-    /// discarded; the caller gets an exception.
+    /// then none before a trigger (see <see cref="BackgroundSyncRetryOptions.Delays"/>), without a limit to the attempts; 7 days,
+    /// after which an entry is discarded; the caller gets an exception.
     /// </summary>
     /// <remarks>
-    /// Sets <see cref="ClassifyResponse"/>, <see cref="QueuedStatuses"/>, <see cref="LaneBy"/>, <c>CoalesceBy</c>, <see cref="Overtaking"/>,
-    /// <see cref="BackgroundSyncRetryOptions.Delays"/>, <see cref="BackgroundSyncRetryOptions.MaxAttempts"/>, <see cref="BackgroundSyncRetryOptions.SkipAfterAttempts"/>, <see cref="MaxRetentionTime"/>,
-    /// <see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/> and <see cref="WhenQueued"/>; what is set after it wins. What Workbox has not and costs nothing
-    /// stays: leases, idempotency keys, secrets that are not stored, and a network event that ends the wait for a server that could
-    /// not be reached.
+    /// Sets <see cref="ClassifyResponse"/>, <see cref="QueuedStatuses"/>, <see cref="LaneBy"/>, <c>CoalesceBy</c>,
+    /// <see cref="Overtaking"/>, <see cref="BackgroundSyncRetryOptions.Delays"/>,
+    /// <see cref="BackgroundSyncRetryOptions.MaxAttempts"/>, <see cref="BackgroundSyncRetryOptions.SkipAfterAttempts"/>,
+    /// <see cref="MaxRetentionTime"/>, <see cref="BackgroundSyncDeadLetterOptions.DiscardExpired"/> and <see cref="WhenQueued"/>;
+    /// what is set after it wins. What Workbox has not and costs nothing stays: leases, idempotency keys, secrets that are not
+    /// stored, and a network event that ends the wait for a server that could not be reached.
     /// </remarks>
     public void UseWorkboxDefaults()
     {

@@ -31,7 +31,8 @@ public sealed class RequestQueuedException : HttpRequestException
     public long EntryId { get; }
 
     /// <summary>
-    /// The result of coalescing the request and a queued one of the same key. <see cref="Coalescing.Append"/> when it was queued on its own.
+    /// The result of coalescing the request and a queued one of the same key. <see cref="Coalescing.Append"/> when it was queued on
+    /// its own.
     /// </summary>
     public Coalescing Coalescing { get; }
 

@@ -6,7 +6,8 @@ using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Queue;
 
-/// <summary>Says which queued entry a request may be made one with, and how: the decision, which the <see cref="EntryWriter"/> does.</summary>
+/// <summary>Says which queued entry a request may be made one with, and how: the decision, which the <see cref="EntryWriter"/>
+/// does.</summary>
 internal sealed partial class Coalescer(QueueContext context, ILogger<Coalescer> logger)
 {
     /// <summary>
@@ -109,8 +110,8 @@ internal sealed partial class Coalescer(QueueContext context, ILogger<Coalescer>
     }
 
     /// <summary>
-    /// The consequence of an answer: a request that may have arrived must be followed by the one that undoes it, and nothing gives way to an
-    /// older one.
+    /// The consequence of an answer: a request that may have arrived must be followed by the one that undoes it, and nothing gives
+    /// way to an older one.
     /// </summary>
     public Coalescing Limit(Coalescing answer, QueuedEntry queued, WatchedRequest request, LiveFailure? failure) => answer switch
     {

@@ -4,8 +4,8 @@ using Xunit;
 namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
 
 /// <summary>
-/// A class fixture: a database that the tests of one class share. Whoever changes something calls <see cref="PostgreSqlDatabase.ResetAsync"/>
-/// at its end.
+/// A class fixture: a database that the tests of one class share. Whoever changes something calls
+/// <see cref="PostgreSqlDatabase.ResetAsync"/> at its end.
 /// </summary>
 public sealed class ClassDatabase(PostgreSqlCluster cluster) : IAsyncLifetime
 {
