@@ -83,7 +83,7 @@ public sealed class PostgreSqlSignalsTests(ClassDatabase shared) : IClassFixture
         clock.Advance(TimeSpan.FromMilliseconds(100));
         await Eventually.TrueAsync(() => _heard.Count(static queue => queue == "many") == 2, "the rest is told");
 
-        // What was changed last is told although the store ends.
+        // The last change is told although the store ends.
         await AddAsync(other, "last");
         await other.DisposeAsync();
         await HearsAsync("last");

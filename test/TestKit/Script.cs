@@ -1,7 +1,7 @@
 namespace TestKit;
 
 /// <summary>
-/// What a <see cref="RawServer"/> does with one exchange. It runs as soon as a connection is accepted, and again when more bytes
+/// The part of a <see cref="RawServer"/> in one exchange. It runs as soon as a connection is accepted, and again when more bytes
 /// arrive on a connection that it left open.
 /// </summary>
 public delegate Task Script(RawConnection connection, CancellationToken cancellationToken);

@@ -59,7 +59,7 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     private string Command => string.Join(' ', _process.StartInfo.ArgumentList.Prepend(_process.StartInfo.FileName));
 
-    // Whoever waited disposes it, which ends it.
+    // The caller that waited disposes it, which ends it.
     private async Task<T> InTimeAsync<T>(Task<T> task)
     {
         await InTimeAsync((Task)task);

@@ -21,7 +21,7 @@ internal sealed class IdlePart : IBenchmarkPart
 
         await using var queue = await StartAsync(bench, hasQueue: true);
         await using var bare = await StartAsync(bench, hasQueue: false);
-        // What a process does in its first seconds is not idleness.
+        // The first seconds of a process are not idle.
         await Task.Delay(TimeSpan.FromSeconds(bench.Effort.Of(30, 3)));
         var time = TimeSpan.FromSeconds(bench.Effort.Of(300, 2));
         var (queueBefore, bareBefore) = (ProcessReading.Of(queue.Id), ProcessReading.Of(bare.Id));

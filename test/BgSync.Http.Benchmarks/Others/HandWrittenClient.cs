@@ -5,7 +5,7 @@ using Polly.Retry;
 namespace BgSync.Http.Benchmarks.Others;
 
 /// <summary>
-/// What applications write for themselves: a retry around the request, a table for those that failed all the same, and a loop that
+/// The queue that applications write for themselves: a retry around the request, a table for those that failed all the same, and a loop that
 /// sends what is in the table, one after another.
 /// </summary>
 internal sealed class HandWrittenClient(string folder, Uri server) : IDisposable

@@ -13,7 +13,7 @@ internal sealed class QueueingPart : IBenchmarkPart
     private static readonly int[] _callers = [1, 8, 64, 512];
     private static readonly Uri _uri = new("https://api.example.com/orders");
 
-    // What is written of a request beside its body.
+    // The bytes written of a request beside its body.
     private static readonly byte[] _head = "POST https://api.example.com/orders\nContent-Type: text/plain; charset=utf-8\n"u8.ToArray();
 
     private readonly byte[] _body = new byte[BodyLength];

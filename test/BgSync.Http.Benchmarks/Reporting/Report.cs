@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace BgSync.Http.Benchmarks.Reporting;
 
 /// <summary>
-/// What was found, part by part, and kept as JSON in a folder, so that parts which are run alone and later come into the same report.
+/// The findings, part by part, and kept as JSON in a folder, so that parts which are run alone and later come into the same report.
 /// </summary>
 internal sealed class Report
 {

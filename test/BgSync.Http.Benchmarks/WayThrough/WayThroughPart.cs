@@ -26,7 +26,7 @@ internal sealed class WayThroughPart : IBenchmarkPart
     {
         foreach (var (parameters, cost) in HandlerCosts.Measure<TBenchmarks>(bench.Effort, bench.Folder.Path).Cases)
         {
-            // What teeing costs is told; it is not the way of other bodies.
+            // The cost of teeing is told; it is not the way of other bodies.
             var isTeed = parameters.EndsWith(nameof(BodyKind.OneShotStream), StringComparison.Ordinal);
             bench.Section.Add(new(
                 $"{what} ({parameters}): time",

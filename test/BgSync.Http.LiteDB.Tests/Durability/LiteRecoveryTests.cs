@@ -125,7 +125,7 @@ public sealed class LiteRecoveryTests(ITestOutputHelper output) : NoteStoreFixtu
             }
             catch (InvalidDataException exception)
             {
-                // What LiteDB has read without noticing: a store knows its own documents.
+                // Damage that LiteDB does not notice: a store knows its own documents.
                 try
                 {
                     await store.RunAsync(_ => throw new LiteDamageException(exception));

@@ -72,7 +72,7 @@ public sealed class PowerCutTests : IDisposable
                     statesAfter(after).Any(found.SetEquals),
                     $"{round}, cut after {after} of {record.Length}: found {found.Count} notes, expected {statesAfter(after)[0].Count}.");
 
-                // What was there can be used: nothing in it is half.
+                // The earlier state can be used: nothing in it is half.
                 session.Begin();
                 foreach (var id in found.Take(3))
                 {

@@ -21,7 +21,7 @@ public sealed class ClassDatabase(PostgreSqlCluster cluster) : IAsyncLifetime
         }
     }
 
-    // What a fixture throws fails its tests; only what a test throws can skip it.
+    // An exception of a fixture fails its tests; only one of a test can skip it.
     public async ValueTask InitializeAsync() => _database = cluster.IsRunning ? await cluster.CreateDatabaseAsync() : null;
 
     public async ValueTask DisposeAsync()

@@ -10,7 +10,7 @@ namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
 /// </summary>
 internal sealed class LossyRelay : IAsyncDisposable
 {
-    // What the server ends every reply with when no transaction is open: what was sent is committed.
+    // The end of every reply when no transaction is open: the statements are committed.
     private static readonly byte[] _readyForQuery = [(byte)'Z', 0, 0, 0, 5, (byte)'I'];
 
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);

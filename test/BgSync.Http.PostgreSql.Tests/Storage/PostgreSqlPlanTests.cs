@@ -33,7 +33,7 @@ public sealed class PostgreSqlPlanTests(ClassDatabase shared) : PostgreSqlStoreF
             await store.DisposeAsync();
         }
 
-        // What a session has counted is known for sure when it is over.
+        // The counts of a session are known for sure when it is over.
         await Eventually.TrueAsync(
             () => Database.ScalarAsync("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'measured'")
                 .GetAwaiter().GetResult() == 0,
@@ -104,7 +104,7 @@ public sealed class PostgreSqlPlanTests(ClassDatabase shared) : PostgreSqlStoreF
             ANALYZE;
             """));
 
-        // Of what was read so far nothing counts.
+        // The reads so far do not count.
         await Database.ExecuteAsync("SELECT pg_stat_force_next_flush()");
         await Database.ExecuteAsync("SELECT pg_stat_reset()");
     }

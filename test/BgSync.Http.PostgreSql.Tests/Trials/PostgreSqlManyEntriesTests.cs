@@ -34,7 +34,7 @@ public sealed class PostgreSqlManyEntriesTests(PostgreSqlCluster cluster, ITestO
         {
             _database = await cluster.CreateDatabaseAsync();
             _store = new(_database.DataSource, new(), TimeProvider.System, NullLogger<PostgreSqlQueueStore>.Instance);
-            // What it visits is not the store's doing. Its VACUUM ANALYZE is run by hand.
+            // Its visits are not the store's doing. Its VACUUM ANALYZE is run by hand.
             await _database.ExecuteAsync(
                 """
                 DO $$

@@ -51,7 +51,7 @@ public sealed class PostgreSqlOutageTests(ITestOutputHelper output)
         output.WriteLine(
             $"{outages} outages, {cut} connections cut: {fleet.Queued.Count} queued, {fleet.Said("FAILED").Count} refused, "
             + $"{server.Arrivals.Count} arrived, {sentAgain.Count} of them again.");
-        // Who cannot be queued for want of a server gets what he would have got without a queue.
+        // A caller that cannot be queued for want of a server gets the failure that it would have got without a queue.
         Assert.All(fleet.Said("FAILED"), failed => Assert.Contains(" HttpRequestException: ", failed, StringComparison.Ordinal));
         TrialAssert.NothingIsLost(fleet.Queued, server.Arrivals);
         TrialAssert.LanesAreInOrder(fleet.Queued, server.Arrivals);

@@ -5,7 +5,7 @@ using Xunit;
 namespace BgSync.Http.Tests.Handler;
 
 /// <summary>
-/// What takes too long and what is called off: a handler sees both as the same cancelled token, and yet a time-out is queued and a
+/// Time-outs and cancellation: a handler sees both as the same cancelled token, and yet a time-out is queued and a
 /// cancel never is.
 /// </summary>
 public sealed class TimeoutTests : IAsyncDisposable

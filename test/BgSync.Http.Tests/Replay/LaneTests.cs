@@ -132,7 +132,7 @@ public sealed class LaneTests : ReplayFixture
 
         store.ScheduleRead = async () =>
         {
-            // What was read says that the lane is leased; when it is looked at, nothing is under way any more.
+            // The row that was read says that the lane is leased; when it is looked at, nothing is under way any more.
             answer.TrySetResult();
             await Eventually.TrueAsync(() => loop.InFlight == 0, "the attempt is over");
         };

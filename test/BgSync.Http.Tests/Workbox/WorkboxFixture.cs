@@ -6,7 +6,7 @@ using TestKit;
 namespace BgSync.Http.Tests.Workbox;
 
 /// <summary>
-/// What the ports of Workbox's own tests share: two queues in one store, a clock that stands still, and
+/// The common part of the ports of Workbox's own tests: two queues in one store, a clock that stands still, and
 /// <see cref="BackgroundSyncOptions.UseWorkboxDefaults"/>.
 /// </summary>
 /// <remarks>

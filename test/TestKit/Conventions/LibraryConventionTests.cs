@@ -78,6 +78,22 @@ public abstract partial class LibraryConventionTests(Assembly library)
         select name);
 
     [Fact]
+    public void A_comment_begins_with_a_noun() => AssertNone(
+        from file in SourceTree.LibraryFiles(Name)
+        from line in SourceTree.ReadLibrary(Name, file).Split('\n')
+        where QuestionWord().IsMatch(line)
+        select $"{file}: {line.Trim()}");
+
+    /// <summary>Records are data, and the parts of a row are as many as they are.</summary>
+    [Fact]
+    public void A_constructor_takes_at_most_seven_parameters() => AssertNone(
+        from type in Types
+        where type.GetMethod("<Clone>$") is null && !type.IsValueType
+        from constructor in type.GetConstructors(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic)
+        where constructor.GetParameters().Length > 7
+        select $"{type.FullName} takes {constructor.GetParameters().Length}");
+
+    [Fact]
     public void Nobody_derives_from_a_public_class() => AssertNone(
         from type in library.GetExportedTypes()
         where type is { IsClass: true, IsSealed: false }
@@ -160,6 +176,9 @@ public abstract partial class LibraryConventionTests(Assembly library)
 
     [GeneratedRegex(@"^namespace (?<name>[\w.]+);", RegexOptions.Multiline)]
     private static partial Regex Namespace();
+
+    [GeneratedRegex("//+ ?(What|Whoever|Of one|Of what|Who) ")]
+    private static partial Regex QuestionWord();
 
     [GeneratedRegex("(Util|Utils|Helper|Helpers|Common|Manager|Managers)\\b")]
     private static partial Regex SaysNothing();

@@ -23,7 +23,7 @@ public sealed class PostgreSqlDatabase : IAsyncDisposable
         Direct = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ConnectionString)
         {
             ApplicationName = BehindTheBack,
-            // What a test does to prepare is not what is tested: it need not wait for the disk.
+            // The preparation of a test is not tested: it need not wait for the disk.
             Options = "-c synchronous_commit=off",
         });
     }

@@ -13,7 +13,7 @@ public abstract partial class DurableStoreContractTests
     private const int Repeats = 20;
 
     /// <summary>
-    /// What it costs the storage to do something, in a unit of the store's own that does not hang on the machine or its load: pages or
+    /// The cost of an operation to the storage, in a unit of the store's own that does not hang on the machine or its load: pages or
     /// rows that are read, say.
     /// </summary>
     protected abstract Task<long> CostOfAsync(Func<Task> act);

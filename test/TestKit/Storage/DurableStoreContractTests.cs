@@ -6,7 +6,7 @@ using Xunit;
 namespace TestKit.Storage;
 
 /// <summary>
-/// What every store promises that outlives its process. Whatever <see cref="StoreContractTests.OpenStore"/> opens stands on the same
+/// The promises of every store that outlives its process. Whatever <see cref="StoreContractTests.OpenStore"/> opens stands on the same
 /// storage.
 /// </summary>
 public abstract partial class DurableStoreContractTests : StoreContractTests

@@ -10,7 +10,7 @@ public abstract class FleetTrials(ITestOutputHelper output)
     private const int Processes = 4;
     private const int Producers = 3;
 
-    // What is brought into flight: the first that is left of each lane.
+    // The entries brought into flight: the first that is left of each lane.
     private const int Lanes = 6;
     private const int ItemsPerLane = 3;
     private const string Victim = "p0";
