@@ -95,7 +95,10 @@ internal sealed partial class LiteSession : IDisposable
         {
             // A failure inside LiteDB has rolled back already, and then this does nothing.
             _engine.Rollback();
-            _isInTransaction = _hasFailed = false;
+            _isInTransaction = false;
+
+            // LiteDB gives new pages back by writing to its log, which a checkpoint finds synced.
+            Sync();
             return true;
         }
         catch (Exception)

@@ -83,6 +83,35 @@ public sealed class LiteFaultTests : NoteStoreFixture
     }
 
     [Fact]
+    public void A_checkpoint_follows_a_transaction_that_was_rolled_back()
+    {
+        using (var database = new LiteDatabase(
+            NotesPath, null, new NoteSchema(), TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance))
+        {
+            using var session = database.Open();
+            session.Begin();
+            NoteSchema.Add(session, Note.Of(1));
+            session.Commit();
+
+            // Pages that are new in it are given back, for which LiteDB writes to its log.
+            session.Begin();
+            session.Insert("other", new BsonDocument { ["_id"] = 1L, ["bytes"] = new byte[50_000] });
+            Assert.True(session.TryRollBack());
+            session.Checkpoint();
+
+            session.Begin();
+            NoteSchema.Add(session, Note.Of(2));
+            session.Commit();
+            Assert.Equal(Ids(1, 2), NoteSchema.ReadAll(session));
+        }
+
+        using var again = new LiteDatabase(
+            NotesPath, null, new NoteSchema(), TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        using var reopened = again.Open();
+        Assert.Equal(Ids(1, 2), NoteSchema.ReadAll(reopened));
+    }
+
+    [Fact]
     public async Task A_read_only_file_is_told_and_used_again_once_it_may_be_written()
     {
         await FillAsync(1, 5);
