@@ -1,4 +1,5 @@
 using BgSync.Http.Diagnostics;
+using BgSync.Http.Outcomes;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -60,7 +61,7 @@ internal sealed partial class EntryObservers(
         }
         catch (Exception e)
         {
-            LogNotMade(e, e.Message);
+            LogNotMade(e, FailureText.Clean(e.Message));
         }
     }
 
@@ -90,7 +91,7 @@ internal sealed partial class EntryObservers(
                 }
                 catch (Exception e)
                 {
-                    LogFailed(e, name, entryEvent.Kind, entryEvent.Queue, entryEvent.EntryId, e.Message);
+                    LogFailed(e, name, entryEvent.Kind, entryEvent.Queue, entryEvent.EntryId, FailureText.Clean(e.Message));
                 }
             }
         }

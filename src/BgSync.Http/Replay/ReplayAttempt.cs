@@ -406,7 +406,7 @@ internal sealed class ReplayAttempt(
         }
         catch (Exception e)
         {
-            ReplayMessages.ClassifyFailureFailed(logger, e, queue.Name, e.Message);
+            ReplayMessages.ClassifyFailureFailed(logger, e, queue.Name, FailureText.Clean(e.Message));
             return FailureClassifier.Classify(failure);
         }
     }

@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -60,7 +61,7 @@ internal sealed class ReplayHooks(QueueContext queue, IServiceScopeFactory scope
         }
         catch (Exception e)
         {
-            ReplayMessages.HookFailed(logger, e, entry.Queue, entry.Id, e.Message);
+            ReplayMessages.HookFailed(logger, e, entry.Queue, entry.Id, FailureText.Clean(e.Message));
         }
     }
 

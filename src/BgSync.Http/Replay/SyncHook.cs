@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -132,11 +133,11 @@ internal sealed class SyncHook(QueueContext queue, IServiceScopeFactory scopes, 
         {
             if (!stop.IsCancellationRequested && isLast)
             {
-                ReplayMessages.SyncFailedForNow(logger, e, queue.Name, attempt, e.Message);
+                ReplayMessages.SyncFailedForNow(logger, e, queue.Name, attempt, FailureText.Clean(e.Message));
             }
             else if (!stop.IsCancellationRequested)
             {
-                ReplayMessages.SyncFailed(logger, e, queue.Name, attempt, e.Message);
+                ReplayMessages.SyncFailed(logger, e, queue.Name, attempt, FailureText.Clean(e.Message));
             }
 
             return false;
