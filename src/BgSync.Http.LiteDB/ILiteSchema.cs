@@ -2,7 +2,7 @@ using BgSync.Http.LiteDB.Files;
 
 namespace BgSync.Http.LiteDB;
 
-/// <summary>What stands in the file.</summary>
+/// <summary>The content of the file.</summary>
 internal interface ILiteSchema
 {
     /// <summary>The version that is written.</summary>

@@ -2,7 +2,7 @@ using LiteDB;
 
 namespace BgSync.Http.LiteDB;
 
-/// <summary>What a failure of LiteDB or of the file system means, and what to do about it.</summary>
+/// <summary>The meaning of a failure of LiteDB or of the file system, and the remedy.</summary>
 internal static class LiteFaults
 {
     // The error numbers that Unix and Windows have for a disk without space, for one mounted read-only, and for a file in use.

@@ -66,7 +66,7 @@ internal sealed class LiteSchema(Guid owner, TimeProvider timeProvider) : ILiteS
         }
     }
 
-    /// <summary>What was taken over when the file was opened, once.</summary>
+    /// <summary>The work that was taken over when the file was opened, once.</summary>
     public ReclaimedWork TakeReclaimed() => Interlocked.Exchange(ref _reclaimed, ReclaimedWork.None);
 
     /// <inheritdoc/>

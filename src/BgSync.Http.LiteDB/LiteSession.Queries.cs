@@ -10,7 +10,7 @@ internal sealed partial class LiteSession
     private readonly Dictionary<LiteIndex, BsonExpression> _ranges = [];
     private readonly Dictionary<LiteIndex, BsonExpression> _keys = [];
 
-    /// <summary>What this transaction makes of the queues and of the count of ids, to be written when it is committed.</summary>
+    /// <summary>The changes of this transaction to the queues and to the count of ids, to be written when it is committed.</summary>
     public LiteChanges Changes { get; } = new();
 
     /// <summary>How many documents and keys were read: the cost of an operation, whatever else the machine does.</summary>

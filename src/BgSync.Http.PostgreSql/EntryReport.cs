@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace BgSync.Http.PostgreSql;
 
-/// <summary>What a function of the schema tells of an entry.</summary>
+/// <summary>The report of a function of the schema on an entry.</summary>
 internal sealed record EntryReport
 {
     private const int FirstOfRequest = 14;

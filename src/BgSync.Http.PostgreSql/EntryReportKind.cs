@@ -1,6 +1,6 @@
 namespace BgSync.Http.PostgreSql;
 
-/// <summary>What an <see cref="EntryReport"/> says.</summary>
+/// <summary>The kinds of an <see cref="EntryReport"/>.</summary>
 internal enum EntryReportKind
 {
     /// <summary>It stands in its queue now.</summary>

@@ -59,7 +59,7 @@ internal sealed class FunctionCall
         return End("reply");
     }
 
-    /// <summary>What was leased together: ids and token, and an array for each column of the receipts, with nulls for none.</summary>
+    /// <summary>The run of a lease: ids and token, and an array for each column of the receipts, with nulls for none.</summary>
     public FunctionCall Add(IReadOnlyList<DeliveredEntry> delivered)
     {
         Add([.. delivered.Select(static one => one.Lease.EntryId)]).Add(delivered[0].Lease.Token);

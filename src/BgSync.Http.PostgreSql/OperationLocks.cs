@@ -1,6 +1,6 @@
 namespace BgSync.Http.PostgreSql;
 
-/// <summary>What an operation is known to lock.</summary>
+/// <summary>The locks that an operation is known to take.</summary>
 /// <param name="LimitedQueue">The queue whose limits it keeps.</param>
 /// <param name="Lane">A lane.</param>
 /// <param name="Id">The entry or request written ahead whose lane it is.</param>

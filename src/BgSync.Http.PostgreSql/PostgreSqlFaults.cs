@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace BgSync.Http.PostgreSql;
 
-/// <summary>What a failure of PostgreSQL or of the way to it means, and what to do about it.</summary>
+/// <summary>The meaning of a failure of PostgreSQL or of the way to it, and the remedy.</summary>
 internal static class PostgreSqlFaults
 {
     // Raised by the schema's functions.

@@ -5,7 +5,7 @@ using NpgsqlTypes;
 
 namespace BgSync.Http.PostgreSql;
 
-/// <summary>What is read of the store: each by one short query.</summary>
+/// <summary>The reads of the store: each by one short query.</summary>
 internal sealed class PostgreSqlReader(PostgreSqlConnections connections)
 {
     /// <summary>The most entries that are read at once.</summary>

@@ -7,7 +7,7 @@ internal abstract class StoreOperation
 {
     public required NpgsqlBatchCommand Command { get; init; }
 
-    /// <summary>What it locks; calls that are sent together lock all of theirs beforehand, in one order.</summary>
+    /// <summary>The locks that it takes; calls that are sent together lock all of theirs beforehand, in one order.</summary>
     public OperationLocks Locks { get; init; }
 
     /// <summary>How much it sends, roughly.</summary>

@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What a queue keeps of a request (<see cref="BackgroundSyncOptions.Capture"/>).</summary>
+/// <summary>The parts of a request that a queue keeps (<see cref="BackgroundSyncOptions.Capture"/>).</summary>
 /// <remarks>Bound from the nested configuration section <c>Capture</c>. Not to be changed once the application runs.</remarks>
 public sealed class BackgroundSyncCaptureOptions
 {

@@ -1,6 +1,6 @@
 namespace System;
 
-/// <summary>What the queue says of a failure that a caller got.</summary>
+/// <summary>Reads the queue's word on a failure that a caller got.</summary>
 public static class BackgroundSyncExceptionExtensions
 {
     private const string Key = "BgSync.Http.NotQueued";

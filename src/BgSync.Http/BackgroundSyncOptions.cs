@@ -29,10 +29,10 @@ public sealed class BackgroundSyncOptions
     /// <summary>Which dead letters the queue keeps.</summary>
     public BackgroundSyncDeadLetterOptions DeadLetters { get; } = new();
 
-    /// <summary>What the queue remembers of entries that have ended.</summary>
+    /// <summary>The record that the queue keeps of entries that have ended.</summary>
     public BackgroundSyncReceiptOptions Receipts { get; } = new();
 
-    /// <summary>What the queue keeps of a request.</summary>
+    /// <summary>The parts of a request that the queue keeps.</summary>
     public BackgroundSyncCaptureOptions Capture { get; } = new();
 
     /// <summary>
@@ -47,7 +47,7 @@ public sealed class BackgroundSyncOptions
     /// </summary>
     public Func<Exception, FailureVerdict> ClassifyFailure { get; set; } = FailureClassifier.Classify;
 
-    /// <summary>What the caller gets when its request was queued. Default: <see cref="WhenQueued.Throw"/>.</summary>
+    /// <summary>The caller's result when its request was queued. Default: <see cref="WhenQueued.Throw"/>.</summary>
     public WhenQueued WhenQueued { get; set; } = WhenQueued.Throw;
 
     /// <summary>

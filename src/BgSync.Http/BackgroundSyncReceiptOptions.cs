@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What a queue remembers of entries that have ended (<see cref="BackgroundSyncOptions.Receipts"/>).</summary>
+/// <summary>The record that a queue keeps of entries that have ended (<see cref="BackgroundSyncOptions.Receipts"/>).</summary>
 /// <remarks>Bound from the nested configuration section <c>Receipts</c>. Not to be changed once the application runs.</remarks>
 public sealed class BackgroundSyncReceiptOptions
 {

@@ -5,7 +5,7 @@ using BgSync.Http;
 
 namespace System.Net.Http;
 
-/// <summary>What a caller says of a request to the queue that may take it, and what the queue says back.</summary>
+/// <summary>The wishes of a caller for a request that a queue may take, and the queue's answer.</summary>
 public static class BackgroundSyncRequestExtensions
 {
     private static readonly HttpRequestOptionsKey<IReadOnlyDictionary<string, string>> _metadata = new("BgSync.Http.Metadata");
@@ -20,7 +20,7 @@ public static class BackgroundSyncRequestExtensions
 
     private static readonly UTF8Encoding _strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    /// <summary>What stands for none in the place of a queue's name.</summary>
+    /// <summary>The text that stands for none in the place of a queue's name.</summary>
     private const string NoQueue = "";
 
     /// <summary>

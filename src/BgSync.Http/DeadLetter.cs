@@ -15,7 +15,7 @@ public sealed record DeadLetter
     /// <summary>Why it was not delivered.</summary>
     public required DeadLetterCause Cause { get; init; }
 
-    /// <summary>What went wrong, without secrets.</summary>
+    /// <summary>The last error, without secrets.</summary>
     public string? Error { get; init; }
 
     /// <summary>The status of the last response, if there was one.</summary>

@@ -12,7 +12,7 @@ public enum DeadLetterCause
     /// <summary>It was tried as often as is allowed.</summary>
     Exhausted = 3,
 
-    /// <summary>What is stored is not what was written, or no request can be made of it.</summary>
+    /// <summary>The stored entry is not the one that was written, or no request can be made of it.</summary>
     Unreadable = 4,
 
     /// <summary>The server may have processed it, and it is neither idempotent nor keyed: sending it again could do it twice.</summary>

@@ -3,7 +3,7 @@ namespace BgSync.Http;
 /// <summary>Something that happened in the life of an entry. What its kind has nothing to say of is <see langword="null"/>.</summary>
 public sealed record EntryEvent
 {
-    /// <summary>What happened.</summary>
+    /// <summary>The kind of event.</summary>
     public required EntryEventKind Kind { get; init; }
 
     /// <summary>The queue's name.</summary>
@@ -33,6 +33,6 @@ public sealed record EntryEvent
     /// </summary>
     public DateTimeOffset? NextAttemptAt { get; init; }
 
-    /// <summary>What the entry became.</summary>
+    /// <summary>The dead letter that the entry became, if it did.</summary>
     public DeadLetter? DeadLetter { get; init; }
 }

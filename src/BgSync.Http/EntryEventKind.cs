@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What happened to an entry, or to its queue.</summary>
+/// <summary>The kinds of event of an entry, or of its queue.</summary>
 public enum EntryEventKind
 {
     /// <summary>A request that failed was written to the queue.</summary>

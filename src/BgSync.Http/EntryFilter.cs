@@ -6,7 +6,7 @@ public sealed record EntryFilter
     /// <summary>The lane that they are in.</summary>
     public string? Lane { get; init; }
 
-    /// <summary>What they do now.</summary>
+    /// <summary>The state that they have now.</summary>
     public EntryState? State { get; init; }
 
     /// <summary>The age that they have reached, counted from their timestamp.</summary>
@@ -18,7 +18,7 @@ public sealed record EntryFilter
     /// <summary>The method of their request.</summary>
     public HttpMethod? Method { get; init; }
 
-    /// <summary>What the absolute URI of their request begins with.</summary>
+    /// <summary>The beginning of the absolute URI of their request.</summary>
     public string? UriPrefix { get; init; }
 
     /// <summary>Whatever else is to be asked of an entry.</summary>

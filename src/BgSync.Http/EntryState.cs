@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What an entry does in its queue.</summary>
+/// <summary>The state of an entry in its queue.</summary>
 public enum EntryState
 {
     /// <summary>It waits: for its backoff, its server or another entry of its lane.</summary>

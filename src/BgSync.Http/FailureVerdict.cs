@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What a failed attempt means for its request.</summary>
+/// <summary>The meaning of a failed attempt for its request.</summary>
 public enum FailureVerdict
 {
     /// <summary>Sending it again would not help or is not wanted: a local defect, a wrong configuration, the caller's cancel.</summary>

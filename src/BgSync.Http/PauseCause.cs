@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>Who paused a queue.</summary>
+/// <summary>The cause of a pause.</summary>
 public enum PauseCause
 {
     /// <summary>The application; only the application resumes it.</summary>

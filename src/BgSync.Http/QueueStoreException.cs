@@ -7,6 +7,6 @@ public sealed class QueueStoreException : Exception
     public QueueStoreException(StoreFault fault, string message, Exception? innerException = null)
         : base(message, innerException) => Fault = fault;
 
-    /// <summary>What is wrong.</summary>
+    /// <summary>The kind of failure.</summary>
     public StoreFault Fault { get; }
 }

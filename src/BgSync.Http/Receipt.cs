@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What became of an entry, to be asked for by its id after it has left its queue too.</summary>
+/// <summary>The state of an entry, ended or not, to be asked for by its id after it has left its queue too.</summary>
 public sealed record Receipt
 {
     /// <summary>The entry's id.</summary>
@@ -9,7 +9,7 @@ public sealed record Receipt
     /// <summary>The queue's name.</summary>
     public required string Queue { get; init; }
 
-    /// <summary>What became of it.</summary>
+    /// <summary>Whether it waits, was delivered or became a dead letter.</summary>
     public required ReceiptState State { get; init; }
 
     /// <summary>When it was delivered or became a dead letter; of one that is queued, when its request was made.</summary>
@@ -28,6 +28,6 @@ public sealed record Receipt
     /// <summary>Why it is dead; <see langword="null"/> if it is not.</summary>
     public DeadLetterCause? Cause { get; init; }
 
-    /// <summary>What went wrong, without secrets; <see langword="null"/> if it is not dead.</summary>
+    /// <summary>The last error, without secrets; <see langword="null"/> if it is not dead.</summary>
     public string? Error { get; init; }
 }

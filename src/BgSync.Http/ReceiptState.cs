@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What became of an entry.</summary>
+/// <summary>The state of an entry, ended or not.</summary>
 public enum ReceiptState
 {
     /// <summary>It waits in its queue, or is being sent.</summary>

@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What a replay by hand has come to.</summary>
+/// <summary>The result of a replay by hand.</summary>
 /// <param name="Delivered">Entries that were delivered while it ran.</param>
 /// <param name="DeadLettered">Entries that became dead letters, or expired and were discarded, while it ran.</param>
 /// <param name="Remaining">Entries that still stand in the queue.</param>

@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What <see cref="BackgroundSyncOptions.OnReplayed"/> is told of an entry that was answered.</summary>
+/// <summary>An entry that was answered, for <see cref="BackgroundSyncOptions.OnReplayed"/>.</summary>
 public sealed class ReplayedContext
 {
     internal ReplayedContext(QueuedEntry entry, HttpResponseMessage response, IServiceProvider services)

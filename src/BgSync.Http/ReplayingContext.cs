@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What <see cref="BackgroundSyncOptions.OnReplaying"/> is told of an entry that is about to be sent.</summary>
+/// <summary>The entry that is about to be sent, for <see cref="BackgroundSyncOptions.OnReplaying"/>.</summary>
 public sealed class ReplayingContext
 {
     internal ReplayingContext(

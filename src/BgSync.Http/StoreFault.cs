@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What is wrong with a store.</summary>
+/// <summary>The kinds of failure of a store.</summary>
 public enum StoreFault
 {
     /// <summary>Something else; the inner exception tells.</summary>
@@ -15,7 +15,7 @@ public enum StoreFault
     /// <summary>It may not be written.</summary>
     ReadOnly,
 
-    /// <summary>What is there is no store of this library, or one of a later version.</summary>
+    /// <summary>The file or database is no store of this library, or one of a later version.</summary>
     NotAStore,
 
     /// <summary>It was a store and is damaged.</summary>

@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What is kept of a server's response to an entry.</summary>
+/// <summary>The kept part of a server's response to an entry.</summary>
 /// <param name="StatusCode">The status.</param>
 /// <param name="Headers">The headers, those of the content included, in their order and one for each value.</param>
 /// <param name="Body">The body, or its start.</param>

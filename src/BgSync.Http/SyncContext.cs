@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What <see cref="BackgroundSyncOptions.OnSync"/> is told of a queue of which entries are due.</summary>
+/// <summary>A queue of which entries are due, for <see cref="BackgroundSyncOptions.OnSync"/>.</summary>
 public sealed class SyncContext
 {
     private readonly Func<CancellationToken, Task<ReplaySummary>> _replay;

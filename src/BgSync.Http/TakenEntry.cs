@@ -23,7 +23,7 @@ public sealed class TakenEntry : IDisposable
         }
     }
 
-    /// <summary>What stood in the queue: its timestamp, metadata, priority, attempts and the last error.</summary>
+    /// <summary>The entry as it stood in the queue: its timestamp, metadata, priority, attempts and the last error.</summary>
     public QueuedEntry Entry { get; }
 
     /// <summary>

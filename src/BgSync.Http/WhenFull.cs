@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What happens when a new entry does not fit into its queue.</summary>
+/// <summary>The action taken when a new entry does not fit into its queue.</summary>
 public enum WhenFull
 {
     /// <summary>The new entry is refused (<see cref="StoreFault.QueueFull"/>), and the queue stays as it is.</summary>

@@ -1,6 +1,6 @@
 namespace BgSync.Http;
 
-/// <summary>What the caller gets when its request was queued, because it could not be sent or is not to be sent yet.</summary>
+/// <summary>The caller's result when its request was queued, because it could not be sent or is not to be sent yet.</summary>
 public enum WhenQueued
 {
     /// <summary>A <see cref="RequestQueuedException"/>, so that nobody takes it for the server's answer.</summary>

@@ -2,7 +2,7 @@ using BgSync.Http;
 
 namespace BgSync.Tool;
 
-/// <summary>What the table shows of an entry.</summary>
+/// <summary>The row of an entry in the table.</summary>
 internal sealed record EntryRow(
     long Id,
     string Lane,

@@ -5,7 +5,7 @@ namespace BgSync.Tool;
 /// <summary>Standard output as Spectre.Console sees it.</summary>
 internal static class Terminal
 {
-    /// <summary>What a file or a pipe gets, which has no width of its own.</summary>
+    /// <summary>The width for a file or a pipe, which has none of its own.</summary>
     private const int RedirectedWidth = 140;
 
     public static IAnsiConsole Open()

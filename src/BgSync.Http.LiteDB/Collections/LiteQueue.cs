@@ -161,7 +161,7 @@ internal sealed class LiteQueue
         Pause = pause;
     }
 
-    /// <summary>What has to leave the queue before a new entry fits.</summary>
+    /// <summary>The excess that has to leave the queue before a new entry fits.</summary>
     public QueueExcess ExcessOf(QueueLimits limits, long newBytes) => limits.ExcessOf(_pending, _bytes, newBytes);
 
     public QueueCounts Count(long expired) => new(_pending, DeadLettered, _bytes, expired);

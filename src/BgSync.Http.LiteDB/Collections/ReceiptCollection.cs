@@ -39,7 +39,7 @@ internal static class ReceiptCollection
             deadLettered.StatusCode,
             deadLettered.Response);
 
-    /// <summary>What became of an entry: the queue itself knows better than a receipt, and a dead letter no less.</summary>
+    /// <summary>The state of an entry, ended or not: the queue itself knows better than a receipt, and a dead letter no less.</summary>
     public static Receipt? Find(LiteSession session, LiteQueue queue, long id) =>
         FindQueued(session, queue, id) ?? FindEnded(session, queue, id) ?? FindDeadLetter(session, queue, id);
 

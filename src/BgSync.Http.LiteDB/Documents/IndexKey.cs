@@ -12,7 +12,7 @@ internal static class IndexKey
 {
     public const int HashLength = 16;
 
-    /// <summary>What no hash comes after.</summary>
+    /// <summary>The end of all hashes.</summary>
     public static byte[] Last { get; } = [.. Enumerable.Repeat(byte.MaxValue, HashLength)];
 
     /// <summary>A name of any length.</summary>

@@ -51,7 +51,7 @@ internal sealed class LiteFiles : IDisposable
     public static string LogPath(string path) => Path.Combine(
         Path.GetDirectoryName(path)!, Path.GetFileNameWithoutExtension(path) + "-log" + Path.GetExtension(path));
 
-    /// <summary>What a crash has left in the log.</summary>
+    /// <summary>The log as a crash has left it.</summary>
     public LiteLog ReadLog() => LiteLog.Read(_log ?? Stream.Null);
 
     /// <summary>The first page, in its last committed state; <see langword="null"/> when nothing was ever written.</summary>

@@ -3,7 +3,7 @@ using LiteDB;
 
 namespace BgSync.Http.LiteDB.Files;
 
-/// <summary>What the first page of a file says.</summary>
+/// <summary>The first page of a file.</summary>
 internal readonly struct LiteHeader
 {
     // "BGS", so that the file of another application is not taken for a store.

@@ -1,6 +1,6 @@
 namespace BgSync.Http.LiteDB.Files;
 
-/// <summary>What a log holds, found without LiteDB, which would add to a log that a crash has left half written.</summary>
+/// <summary>The content of a log, found without LiteDB, which would add to a log that a crash has left half written.</summary>
 internal sealed class LiteLog
 {
     private readonly Stream _file;

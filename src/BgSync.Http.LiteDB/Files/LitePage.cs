@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace BgSync.Http.LiteDB.Files;
 
-/// <summary>What this library knows of the pages that LiteDB 5 writes.</summary>
+/// <summary>The parts of a page of LiteDB 5 that this library knows.</summary>
 internal static class LitePage
 {
     public const int Size = 8192;
@@ -39,7 +39,7 @@ internal static class LitePage
     /// <summary>How many slots there may be.</summary>
     public static int SlotsOf(ReadOnlySpan<byte> page) => page[HighestSlotAt] == byte.MaxValue ? 0 : page[HighestSlotAt] + 1;
 
-    /// <summary>What stands in a slot; nothing when it is empty or says what cannot be.</summary>
+    /// <summary>The content of a slot; nothing when it is empty or says what cannot be.</summary>
     public static ReadOnlySpan<byte> Slot(ReadOnlySpan<byte> page, int number)
     {
         var footer = page[(Size - ((number + 1) * 4))..];

@@ -1,6 +1,6 @@
 namespace Microsoft.Extensions.DependencyInjection;
 
-/// <summary>What a queue may be called: a name that is safe in a log, a metric, a file and a database.</summary>
+/// <summary>The name of a queue: one that is safe in a log, a metric, a file and a database.</summary>
 internal static class QueueName
 {
     private const int MaxLength = 64;

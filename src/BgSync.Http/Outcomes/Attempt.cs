@@ -57,7 +57,7 @@ internal sealed class Attempt : CancellationTokenSource
         return verdict == FailureVerdict.NotSent && wasTaken ? FailureVerdict.MaybeProcessed : verdict;
     }
 
-    /// <summary>What the caller is told: of a time-out the same as <see cref="HttpClient"/> says.</summary>
+    /// <summary>The exception for the caller: of a time-out the same as <see cref="HttpClient"/> throws.</summary>
     public Exception ToCallerException(Exception failure) => IsTimedOut && failure is OperationCanceledException
         ? new TaskCanceledException(
             string.Create(

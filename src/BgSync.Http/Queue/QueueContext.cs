@@ -4,7 +4,7 @@ using BgSync.Http.Storage;
 
 namespace BgSync.Http.Queue;
 
-/// <summary>What the parts of one queue share.</summary>
+/// <summary>The things that the parts of one queue share.</summary>
 /// <param name="Name">The queue's name.</param>
 /// <param name="Client">The name of the client that the queue belongs to.</param>
 /// <param name="Options">The queue's options.</param>

@@ -120,7 +120,7 @@ internal sealed class BackgroundSyncService(
 
     private ReplayLoop[] Loops() => [.. registrations.Queues.Select(queue => services.GetRequiredKeyedService<ReplayLoop>(queue))];
 
-    /// <summary>What runs between a start and a stop.</summary>
+    /// <summary>The tasks that run between a start and a stop.</summary>
     private sealed class Run : IDisposable
     {
         private readonly CancellationTokenSource _shutdown = new();

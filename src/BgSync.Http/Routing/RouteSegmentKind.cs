@@ -1,6 +1,6 @@
 namespace BgSync.Http.Routing;
 
-/// <summary>What a segment of a template matches.</summary>
+/// <summary>The kinds of a segment of a template.</summary>
 internal enum RouteSegmentKind
 {
     /// <summary>A segment of the same text.</summary>

@@ -1,6 +1,6 @@
 namespace BgSync.Http.Storage;
 
-/// <summary>What became of a change to an entry.</summary>
+/// <summary>The result of a change to an entry.</summary>
 internal enum EntryChange
 {
     /// <summary>It was made.</summary>

@@ -240,7 +240,7 @@ internal interface IQueueStore : IAsyncDisposable
     ValueTask<IReadOnlyList<long>> TrimDeadLettersAsync(
         string queue, DateTimeOffset diedBefore, long? keep, int limit, CancellationToken cancellationToken);
 
-    /// <summary>What became of an entry.</summary>
+    /// <summary>The state of an entry, ended or not.</summary>
     /// <returns><see langword="null"/> when this queue never had an entry of that id, when it was removed by hand, and when its receipt
     /// was not written or is forgotten.</returns>
     ValueTask<Receipt?> GetReceiptAsync(string queue, long id, CancellationToken cancellationToken);

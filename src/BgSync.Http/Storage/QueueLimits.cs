@@ -11,7 +11,7 @@ namespace BgSync.Http.Storage;
 /// <param name="WhenFull">What happens when a new entry does not fit.</param>
 internal sealed record QueueLimits(long? MaxEntries, long? MaxBytes, WhenFull WhenFull)
 {
-    /// <summary>What has to leave a queue before a new entry fits.</summary>
+    /// <summary>The excess that has to leave a queue before a new entry fits.</summary>
     internal QueueExcess ExcessOf(long entries, long bytes, long newBytes) => new(
         Math.Max(0, entries + 1 - (MaxEntries ?? long.MaxValue)),
         Math.Max(0, bytes - ((MaxBytes ?? long.MaxValue) - newBytes)));

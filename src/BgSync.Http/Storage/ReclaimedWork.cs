@@ -1,6 +1,6 @@
 namespace BgSync.Http.Storage;
 
-/// <summary>What processes that died have left behind, and is taken over now.</summary>
+/// <summary>The work that processes which died have left behind, and that is taken over now.</summary>
 /// <param name="Leases">How many leases were voided.</param>
 /// <param name="Entries">The requests written ahead that entered their queues; those that cannot be read are not listed.</param>
 /// <param name="DeadLetters">The requests written ahead that may have been processed and must not be sent twice.</param>
@@ -9,7 +9,7 @@ internal sealed record ReclaimedWork(int Leases, IReadOnlyList<QueuedEntry> Entr
     /// <summary>Nothing.</summary>
     public static ReclaimedWork None { get; } = new(0, [], []);
 
-    /// <summary>What both say.</summary>
+    /// <summary>The sum of both.</summary>
     public static ReclaimedWork operator +(ReclaimedWork left, ReclaimedWork right)
     {
         ArgumentNullException.ThrowIfNull(left);

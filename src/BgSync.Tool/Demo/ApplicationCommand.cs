@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace BgSync.Tool.Demo;
 
-/// <summary>What the demo tells its application to do: a line of JSON on standard input, answered by one report.</summary>
+/// <summary>An instruction of the demo to its application: a line of JSON on standard input, answered by one report.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "do")]
 [JsonDerivedType(typeof(PlaceOrder), "order")]
 [JsonDerivedType(typeof(UploadPhoto), "photo")]

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace BgSync.Tool.Demo;
 
-/// <summary>What the demo's application has to say: a line of JSON on standard output.</summary>
+/// <summary>A report of the demo's application: a line of JSON on standard output.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "report")]
 [JsonDerivedType(typeof(Started), "started")]
 [JsonDerivedType(typeof(Answered), "answered")]
@@ -23,6 +23,6 @@ internal abstract record ApplicationReport
     /// <summary>The request was neither sent nor queued.</summary>
     internal sealed record Failed(string Reason) : ApplicationReport;
 
-    /// <summary>What stands in the queue.</summary>
+    /// <summary>The content of the queue.</summary>
     internal sealed record Entries(IReadOnlyList<EntryRow> Waiting, long DeadLetters) : ApplicationReport;
 }

@@ -1,6 +1,6 @@
 namespace BgSync.Tool.Demo;
 
-/// <summary>What the application sent, beside what the server got.</summary>
+/// <summary>The requests that the application sent, beside those that the server got.</summary>
 internal sealed record DemoResult(IReadOnlyList<LaneResult> Lanes, int Sent, int Arrived, int Duplicates, long DeadLetters)
 {
     /// <summary>Whether all arrived once, in order and identical.</summary>

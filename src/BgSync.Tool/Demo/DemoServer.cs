@@ -22,7 +22,7 @@ internal sealed class DemoServer : IAsyncDisposable
     /// <summary>Where it listens.</summary>
     public Uri Address { get; } = new($"http://127.0.0.1:{ReopenablePort.Pick()}");
 
-    /// <summary>What arrived, in this order.</summary>
+    /// <summary>The requests that arrived, in this order.</summary>
     public IReadOnlyCollection<Arrival> Arrivals => _arrivals;
 
     /// <summary>How much of bodies was read so far.</summary>

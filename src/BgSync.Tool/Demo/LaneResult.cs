@@ -1,6 +1,6 @@
 namespace BgSync.Tool.Demo;
 
-/// <summary>What became of the uploads to one path, which make up a lane.</summary>
+/// <summary>The result of the uploads to one path, which make up a lane.</summary>
 /// <param name="Path">The path.</param>
 /// <param name="Sent">The uploads, in the order in which the application made them.</param>
 /// <param name="Arrived">The numbers in <paramref name="Sent"/>, from 1, in the order of arrival; 0 for a body that nobody sent.</param>

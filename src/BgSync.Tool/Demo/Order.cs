@@ -1,6 +1,6 @@
 namespace BgSync.Tool.Demo;
 
-/// <summary>What the demo's application sends as JSON.</summary>
+/// <summary>An order, which the demo's application sends as JSON.</summary>
 internal sealed record Order(int Number, string Customer, IReadOnlyList<OrderLine> Lines)
 {
     private static readonly string[] _customers = ["Ada", "Grace", "Edsger", "Barbara", "Niklaus"];

@@ -7,7 +7,7 @@ using BgSync.Http.Capture;
 
 namespace BgSync.Http.Storage.Format;
 
-/// <summary>What makes an entry, column by column as it is stored. Anything may be missing from a damaged one.</summary>
+/// <summary>The columns of an entry as it is stored. Anything may be missing from a damaged one.</summary>
 internal sealed record EntryRow
 {
     // Its state is larger than most rows.
@@ -153,7 +153,7 @@ internal sealed record EntryRow
         }
     }
 
-    /// <summary>What tells a reading of an entry from a later one.</summary>
+    /// <summary>The mark that tells a reading of an entry from a later one.</summary>
     public static long RevisionOf(long checksum, int attempts) => unchecked(checksum + attempts);
 
     private static string? Encode(IReadOnlyDictionary<string, string>? metadata) =>

@@ -28,7 +28,7 @@ internal static class LaneTable
             AND sending.visible_at > $now AND entry.position BETWEEN sending.head_position AND sending.lease_end
         """;
 
-    /// <summary>What a lane says of its head.</summary>
+    /// <summary>The columns of a lane that describe its head.</summary>
     public sealed record Head(string Queue, string Lane, long EntryId, long Position, int Attempts, string? LastError);
 
     /// <summary>
@@ -341,7 +341,7 @@ internal static class LaneTable
         return limits.ExcessOf(reader.GetInt64(0), reader.GetInt64(1), newBytes);
     }
 
-    /// <summary>Whoever holds a lease.</summary>
+    /// <summary>The owners of leases.</summary>
     public static List<Guid> FindOwners(SqliteSession session) => OwnerColumn.FindOwners(session, "lane", "lease_owner");
 
     /// <summary>Voids the leases of an owner that is dead; their attempts count.</summary>

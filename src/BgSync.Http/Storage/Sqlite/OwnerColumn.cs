@@ -3,7 +3,7 @@ namespace BgSync.Http.Storage.Sqlite;
 /// <summary>A column that says which store a row belongs to, with an index of its own.</summary>
 internal static class OwnerColumn
 {
-    /// <summary>Whoever owns rows, found by jumping from one to the next along the index: owners are few, rows may be many.</summary>
+    /// <summary>The owners of rows, found by jumping from one to the next along the index: owners are few, rows may be many.</summary>
     public static List<Guid> FindOwners(SqliteSession session, string table, string column)
     {
         var owners = new List<Guid>();

@@ -18,7 +18,7 @@ internal static class QueueTable
         session.Execute(
             "UPDATE queue SET live = live + 1, bytes = bytes + $bytes WHERE name = $queue", ("$queue", queue), ("$bytes", bytes));
 
-    /// <summary>What has to leave a queue before a new entry fits.</summary>
+    /// <summary>The excess that has to leave a queue before a new entry fits.</summary>
     public static QueueExcess ExcessOf(SqliteSession session, string queue, QueueLimits limits, long newBytes)
     {
         using var reader = session.Query("SELECT live, bytes FROM queue WHERE name = $queue", ("$queue", queue));

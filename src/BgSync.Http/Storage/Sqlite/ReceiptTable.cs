@@ -36,7 +36,7 @@ internal static class ReceiptTable
             deadLettered.StatusCode,
             deadLettered.Response);
 
-    /// <summary>What became of an entry: the queue itself knows better than a receipt, and a dead letter no less.</summary>
+    /// <summary>The state of an entry, ended or not: the queue itself knows better than a receipt, and a dead letter no less.</summary>
     public static Receipt? Find(SqliteSession session, string queue, long id) =>
         FindQueued(session, queue, id) ?? FindEnded(session, queue, id) ?? FindDead(session, queue, id);
 

@@ -22,7 +22,7 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
     private OwnerLock? _ownerLock;
     private volatile bool _isCorrupt;
 
-    /// <summary>Who this store is to other stores on the same file.</summary>
+    /// <summary>The name of this store to other stores on the same file.</summary>
     public Guid Owner { get; } = Guid.NewGuid();
 
     public string Path => _path ??= SqlitePath.Of(options);
@@ -30,7 +30,7 @@ internal sealed class SqliteDatabase(SqliteStoreOptions options, TimeProvider ti
     /// <summary>Whether damage was found since the database was opened.</summary>
     public bool IsCorrupt => _isCorrupt;
 
-    /// <summary>What was taken over of dead owners since this was last asked.</summary>
+    /// <summary>The work that was taken over of dead owners since this was last asked.</summary>
     public ReclaimedWork TakeReclaimed()
     {
         var taken = ReclaimedWork.None;

@@ -3,7 +3,7 @@ using static SQLitePCL.raw;
 
 namespace BgSync.Http.Storage.Sqlite;
 
-/// <summary>What a failure of SQLite or of the file system means, and what to do about it.</summary>
+/// <summary>The meaning of a failure of SQLite or of the file system, and the remedy.</summary>
 internal static class SqliteFaults
 {
     // The error numbers that Unix and Windows have for a disk without space, and for one mounted read-only.

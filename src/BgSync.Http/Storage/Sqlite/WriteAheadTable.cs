@@ -46,7 +46,7 @@ internal static class WriteAheadTable
         return id;
     }
 
-    /// <summary>Whoever holds requests.</summary>
+    /// <summary>The owners of requests written ahead.</summary>
     public static List<Guid> FindOwners(SqliteSession session) => OwnerColumn.FindOwners(session, "held", "owner");
 
     /// <summary>
