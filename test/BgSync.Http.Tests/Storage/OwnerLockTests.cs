@@ -30,6 +30,31 @@ public sealed class OwnerLockTests
         }
     }
 
+    [Fact]
+    public async Task It_is_held_by_one_at_a_time_though_its_file_comes_and_goes()
+    {
+        using var directory = new TempDirectory();
+        var database = Path.Combine(directory.Path, "queues.db");
+        var holders = 0;
+
+        var most = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(Take)));
+
+        Assert.All(most, static holders => Assert.Equal(1, holders));
+
+        int Take()
+        {
+            var most = 0;
+            for (var i = 0; i < 1000; i++)
+            {
+                using var taken = OwnerLock.Take(database, Guid.Empty);
+                most = Math.Max(most, Interlocked.Increment(ref holders));
+                Interlocked.Decrement(ref holders);
+            }
+
+            return most;
+        }
+    }
+
     private static void Look(string database, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace BgSync.Http.Storage.Files;
 
 /// <summary>
@@ -8,6 +10,8 @@ internal sealed class OwnerLock : IDisposable
 {
     // A second or so, once the waits have become sleeps of a millisecond: whoever looks may be kept from going on.
     private const int MostRetries = 1000;
+
+    private const int MostLength = 1 << 16;
 
     private const int SharingViolation = unchecked((int)0x80070020);
     private const int LockedOnLinux = 11;
@@ -28,7 +32,7 @@ internal sealed class OwnerLock : IDisposable
                 var file = new FileStream(path, PrivateFile.Options(FileMode.OpenOrCreate));
 
                 // Another store may have found the file before it was locked, and removed it as that of a dead owner.
-                if (File.Exists(path))
+                if (IsStillAt(path, file))
                 {
                     return new OwnerLock(file);
                 }
@@ -78,7 +82,10 @@ internal sealed class OwnerLock : IDisposable
         {
             // While it is locked: an owner that was about to lock it finds that it is gone.
             using var file = TryLock(path, OperatingSystem.IsWindows() ? FileOptions.DeleteOnClose : FileOptions.None);
-            TryDelete(path);
+            if (file is not null && IsStillAt(path, file))
+            {
+                TryDelete(path);
+            }
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -91,7 +98,22 @@ internal sealed class OwnerLock : IDisposable
         // Removed while it is locked, so that nobody sees it as that of a dead owner.
         TryDelete(_file.Name);
         _file.Dispose();
-        TryDelete(_file.Name);
+        if (OperatingSystem.IsWindows())
+        {
+            // Windows deletes no open file, so that the file of another owner is safe.
+            TryDelete(_file.Name);
+        }
+    }
+
+    /// <summary>
+    /// Whether a locked file is the one that has its name. On Unix it may have been removed before it was locked, and another one made.
+    /// </summary>
+    /// <remarks>The length of the file is its mark: it can be read by name although the file is locked.</remarks>
+    private static bool IsStillAt(string path, FileStream file)
+    {
+        file.SetLength(RandomNumberGenerator.GetInt32(1, MostLength));
+        var found = new FileInfo(path);
+        return found.Exists && found.Length == file.Length;
     }
 
     private static void TryDelete(string path)
@@ -102,7 +124,7 @@ internal sealed class OwnerLock : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Windows deletes no open file; and whoever finds the file afterwards can lock it.
+            // Windows deletes no open file; and another store that finds the file afterwards can lock it.
         }
     }
 
