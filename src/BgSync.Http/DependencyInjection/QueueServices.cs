@@ -1,5 +1,6 @@
 using BgSync.Http;
 using BgSync.Http.Diagnostics;
+using BgSync.Http.Events;
 using BgSync.Http.Queue;
 using BgSync.Http.Replay;
 using BgSync.Http.Routing;
@@ -37,14 +38,23 @@ internal static class QueueServices
         CreateWatch(provider, queue, client),
         provider.GetRequiredKeyedService<ClientTimeout>(client));
 
-    private static QueueContext CreateContext(IServiceProvider provider, string queue, string client) => new(
-        queue,
-        client,
-        OptionsOf(provider, queue),
-        provider.GetRequiredService<IQueueStore>(),
-        provider.GetRequiredService<EntryEvents>(),
-        provider.GetRequiredService<SteadyTime>(),
-        AttemptTimeoutOf(provider, queue, client));
+    private static QueueContext CreateContext(IServiceProvider provider, string queue, string client)
+    {
+        var options = OptionsOf(provider, queue);
+        if (options.OnDeadLettered is { } onDeadLettered)
+        {
+            provider.GetRequiredService<EntryObservers>().TellOfDeadLetters(queue, onDeadLettered);
+        }
+
+        return new(
+            queue,
+            client,
+            options,
+            provider.GetRequiredService<IQueueStore>(),
+            provider.GetRequiredService<EntryEvents>(),
+            provider.GetRequiredService<SteadyTime>(),
+            AttemptTimeoutOf(provider, queue, client));
+    }
 
     private static BackgroundSyncQueue CreateQueue(IServiceProvider provider, object? queue)
     {

@@ -1,5 +1,6 @@
 using BgSync.Http.Connectivity;
 using BgSync.Http.Diagnostics;
+using BgSync.Http.Events;
 using BgSync.Http.Queue;
 using BgSync.Http.Replay;
 using Microsoft.Extensions.Http;

@@ -1,3 +1,4 @@
+using BgSync.Http.Events;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Queue;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using BgSync.Http.Capture;
+using BgSync.Http.Events;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Queue;

@@ -1,4 +1,5 @@
 using BgSync.Http.Capture;
+using BgSync.Http.Events;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 

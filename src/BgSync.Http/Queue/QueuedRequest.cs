@@ -1,3 +1,5 @@
+using BgSync.Http.Events;
+
 namespace BgSync.Http.Queue;
 
 /// <summary>A live request that is dealt with.</summary>

@@ -1,4 +1,5 @@
 using BgSync.Http.Diagnostics;
+using BgSync.Http.Events;
 using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;

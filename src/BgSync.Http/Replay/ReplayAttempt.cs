@@ -2,6 +2,7 @@ using System.Diagnostics;
 using BgSync.Http.Capture;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Outcomes;
+using BgSync.Http.Events;
 using BgSync.Http.Queue;
 using Microsoft.Extensions.Logging;
 

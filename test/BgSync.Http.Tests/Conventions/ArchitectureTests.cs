@@ -19,7 +19,7 @@ public sealed class ArchitectureTests() : LibraryConventionTests(_library)
 
     protected override (int First, int Last) EventIds(Type type) => type.Namespace![(Root.Length + 1)..].Split('.')[0] switch
     {
-        "Queue" => (2000, 2999),
+        "Queue" or "Events" => (2000, 2999),
         "Replay" => (3000, 3999),
         // Other stores go on behind.
         "Storage" => (4000, 4099),
@@ -39,8 +39,9 @@ public sealed class ArchitectureTests() : LibraryConventionTests(_library)
     [InlineData("Storage.Sqlite", "Storage", "Storage.Files", "Storage.Format", "Outcomes", "Capture")]
     [InlineData("Storage.Memory", "Storage", "Outcomes", "Capture")]
     [InlineData("Diagnostics", "Storage", "Capture")]
-    [InlineData("Queue", "Storage", "Capture", "Outcomes", "Diagnostics")]
-    [InlineData("Replay", "Queue", "Storage", "Capture", "Outcomes", "Connectivity", "Diagnostics")]
+    [InlineData("Events", "Storage", "Outcomes", "Diagnostics")]
+    [InlineData("Queue", "Events", "Storage", "Capture", "Outcomes", "Diagnostics")]
+    [InlineData("Replay", "Queue", "Events", "Storage", "Capture", "Outcomes", "Connectivity", "Diagnostics")]
     public void A_namespace_knows_only_those_below_it(string name, params string[] known)
     {
         var types = Types.Where(type => type.Namespace == $"{Root}.{name}").ToArray();

@@ -1,5 +1,5 @@
 using System.Net;
-using BgSync.Http.Queue;
+using BgSync.Http.Events;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
 using BgSync.Http.Tests.Replay;

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Events;
 
 internal sealed partial class EntryObservers
 {

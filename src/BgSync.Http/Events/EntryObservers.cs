@@ -2,15 +2,12 @@ using BgSync.Http.Diagnostics;
 using BgSync.Http.Outcomes;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Events;
 
 /// <summary>Has the application's observers, and each queue's <see cref="BackgroundSyncOptions.OnDeadLettered"/>, told of events.</summary>
 internal sealed partial class EntryObservers(
     IServiceProvider services,
-    QueueRegistrations registrations,
-    IOptionsMonitor<BackgroundSyncOptions> options,
     EntryEventFeed feed,
     BackgroundSyncMetrics metrics,
     TimeProvider timeProvider,
@@ -39,21 +36,16 @@ internal sealed partial class EntryObservers(
         }
     }
 
+    /// <summary>Begins to tell a queue's <see cref="BackgroundSyncOptions.OnDeadLettered"/> of its dead letters.</summary>
+    public void TellOfDeadLetters(string queue, Func<DeadLetter, CancellationToken, Task> onDeadLettered) => Listen(
+        nameof(BackgroundSyncOptions.OnDeadLettered),
+        entryEvent => entryEvent.Kind == EntryEventKind.DeadLettered && entryEvent.Queue == queue,
+        (entryEvent, token) => onDeadLettered(entryEvent.DeadLetter!, token));
+
     private void Start()
     {
         try
         {
-            foreach (var queue in registrations.Queues)
-            {
-                if (options.Get(queue).OnDeadLettered is { } onDeadLettered)
-                {
-                    Listen(
-                        nameof(BackgroundSyncOptions.OnDeadLettered),
-                        entryEvent => entryEvent.Kind == EntryEventKind.DeadLettered && entryEvent.Queue == queue,
-                        (entryEvent, token) => onDeadLettered(entryEvent.DeadLetter!, token));
-                }
-            }
-
             foreach (var observer in services.GetServices<IBackgroundSyncObserver>())
             {
                 Listen(observer.GetType().Name, static _ => true, observer.OnEventAsync);

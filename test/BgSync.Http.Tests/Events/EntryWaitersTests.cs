@@ -1,9 +1,9 @@
 using System.Net;
-using BgSync.Http.Queue;
+using BgSync.Http.Events;
 using TestKit;
 using Xunit;
 
-namespace BgSync.Http.Tests.Queue;
+namespace BgSync.Http.Tests.Events;
 
 /// <summary>Who gets a response that is handed over, and who disposes of one that nobody wants.</summary>
 public sealed class EntryWaitersTests

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Events;
 
 /// <summary>The events that wait for one listener. When it is full the oldest is lost, and counted: nobody waits for a listener.</summary>
 internal sealed class EntryMailbox : IDisposable

@@ -4,7 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using TestKit;
 using Xunit;
 
-namespace BgSync.Http.Tests.Queue;
+namespace BgSync.Http.Tests.Events;
 
 /// <summary>Whoever observes is told everything, in order, and disturbs nobody.</summary>
 public sealed class ObserverTests : ReplayFixture

@@ -1,4 +1,4 @@
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Events;
 
 /// <summary>Puts every event into the mailbox of each who listens. Thread-safe.</summary>
 internal sealed class EntryEventFeed : IDisposable

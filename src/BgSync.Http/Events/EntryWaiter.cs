@@ -1,4 +1,4 @@
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Events;
 
 /// <summary>One caller that waits for its entry to end. It takes what was offered to it along when it is disposed of.</summary>
 internal sealed class EntryWaiter(string queue, long id, Action<EntryWaiter> remove) : IDisposable

@@ -1,7 +1,6 @@
 using System.Globalization;
-using BgSync.Http.Outcomes;
 
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Outcomes;
 
 /// <summary>Calls code of the application that may throw, block, or never return.</summary>
 internal static class ApplicationCall

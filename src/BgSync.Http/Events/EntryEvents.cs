@@ -3,7 +3,7 @@ using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.Logging;
 
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Events;
 
 /// <summary>
 /// The one place that makes log, metric, event and waiter of what happens to an entry. Neither log nor metric bears bodies, queries or
@@ -19,16 +19,6 @@ internal sealed partial class EntryEvents(
     TimeProvider timeProvider)
 {
     private readonly SafeLogger _logger = new(logger);
-
-    /// <summary>Whether anybody listens. Where nobody does, no event is made.</summary>
-    private bool IsHeard
-    {
-        get
-        {
-            observers.EnsureStarted();
-            return feed.HasListeners;
-        }
-    }
 
     /// <summary>A request was added to the queue.</summary>
     public void Queued(string queue, long id, NewEntry entry) => Queued(queue, id, entry.Request, entry.Body.Length, entry.LastError);
@@ -59,15 +49,12 @@ internal sealed partial class EntryEvents(
     public void Sending(QueuedEntry entry)
     {
         LogSending(entry.Queue, entry.Id, entry.Attempts + 1);
-        if (IsHeard)
-        {
-            feed.Publish(EventOf(EntryEventKind.Sending, entry));
-        }
+        PublishAttempt(EntryEventKind.Sending, entry);
     }
 
     /// <summary>A leased entry was settled, and the store has written it down.</summary>
     /// <param name="entry">The entry, as it was leased.</param>
-    /// <param name="settlement">What became of it.</param>
+    /// <param name="settlement">The settlement.</param>
     /// <param name="took">How long the attempt took; it is not measured where none was made (<see cref="Settlement.Released"/>).</param>
     /// <param name="history">The failed attempts at the entry, for a dead letter; empty for all else.</param>
     public void Settled(QueuedEntry entry, Settlement settlement, TimeSpan took, IReadOnlyList<FailedAttempt> history)
@@ -75,33 +62,34 @@ internal sealed partial class EntryEvents(
         switch (settlement)
         {
             case Settlement.Delivered delivered:
-                Delivered(entry, delivered, took);
+                metrics.Replayed(entry, "delivered", delivered.StatusCode, took);
+                LogDelivered(entry.Queue, entry.Id, delivered.StatusCode);
+                PublishAttempt(EntryEventKind.Delivered, entry, delivered.StatusCode);
                 break;
             case Settlement.Retry retry:
-                WillRetry(entry, retry, took);
+                metrics.Replayed(entry, "retry", retry.StatusCode, took);
+                WillRetry(entry, retry);
                 break;
             case Settlement.DeadLettered deadLettered:
                 metrics.Replayed(entry, "dead", deadLettered.StatusCode, took);
-                DeadLettered(entry.Queue, entry.Id, entry, deadLettered, history);
+                SettledUnreadable(entry.Queue, entry.Id, deadLettered, history, entry);
                 break;
             case Settlement.Released:
                 LogReleased(entry.Queue, entry.Id);
-                if (IsHeard)
-                {
-                    feed.Publish(EventOf(EntryEventKind.Released, entry));
-                }
-
+                PublishAttempt(EntryEventKind.Released, entry);
                 break;
             case Settlement.Held held:
-                Held(entry, held, took);
+                metrics.Replayed(entry, "held", held.StatusCode, took);
+                LogHeld(entry.Queue, entry.Id, entry.Request.Origin, held.Error);
+                PublishAttempt(EntryEventKind.Held, entry, held.StatusCode, held.Error);
                 break;
         }
     }
 
-    /// <summary>An entry became a dead letter that cannot be read.</summary>
+    /// <summary>An entry became a dead letter of which no attempt could be made, because it cannot be read.</summary>
     /// <param name="queue">The queue's name.</param>
     /// <param name="id">The entry's id.</param>
-    /// <param name="settlement">Why it cannot be read.</param>
+    /// <param name="settlement">The reason.</param>
     /// <param name="history">The failed attempts at the entry.</param>
     /// <param name="entry">The part of it that can be read, if there is one.</param>
     public void SettledUnreadable(
@@ -109,20 +97,37 @@ internal sealed partial class EntryEvents(
         long id,
         Settlement.DeadLettered settlement,
         IReadOnlyList<FailedAttempt> history,
-        QueuedEntry? entry = null) => DeadLettered(queue, id, entry, settlement, history);
+        QueuedEntry? entry = null)
+    {
+        var letter = new DeadLetter
+        {
+            Id = id,
+            Queue = queue,
+            Entry = entry,
+            Cause = settlement.Cause,
+            Error = settlement.Error,
+            StatusCode = settlement.StatusCode,
+            Response = settlement.Response,
+            History = history,
+            DeadLetteredAt = timeProvider.GetUtcNow(),
+        };
+        DeadLettered(letter, settlement.IsKept);
+    }
 
-    /// <summary>An entry became a dead letter without an attempt: it expired, or others needed its room.</summary>
-    /// <param name="letter">The dead letter.</param>
-    /// <param name="isKept">Whether it is kept.</param>
+    /// <summary>An entry became a dead letter, which is kept or discarded at once.</summary>
     public void DeadLettered(DeadLetter letter, bool isKept = true)
     {
-        CountAndLog(letter.Queue, letter.Id, letter.Cause, letter.StatusCode, letter.Error, isKept);
-        if (IsHeard)
+        metrics.DeadLettered(letter.Queue, letter.Cause);
+        if (isKept)
         {
-            PublishLetter(letter);
+            LogDeadLettered(letter.Queue, letter.Id, letter.Cause, letter.StatusCode, letter.Error);
+        }
+        else
+        {
+            LogDiscarded(letter.Queue, letter.Id, letter.Cause, letter.Error);
         }
 
-        waiters.Signal(letter.Id);
+        Publish(EntryEventKind.DeadLettered, letter.Queue, letter.Id, letter.Entry?.Request, letter.Error, letter.StatusCode, letter: letter);
     }
 
     /// <summary>Another owner holds the entry now.</summary>
@@ -136,7 +141,7 @@ internal sealed partial class EntryEvents(
     public void Paused(string queue, QueuePause pause)
     {
         LogPaused(queue, pause.Cause, pause.Reason);
-        Publish(EntryEventKind.Paused, queue, id: null, request: null, pause.Reason);
+        Publish(EntryEventKind.Paused, queue, id: null, reason: pause.Reason);
     }
 
     /// <summary>The queue sends again.</summary>
@@ -159,7 +164,6 @@ internal sealed partial class EntryEvents(
         metrics.Removed(queue, 1);
         LogTaken(queue, id);
         Publish(EntryEventKind.Taken, queue, id);
-        waiters.Signal(id);
     }
 
     /// <summary>The application removed an entry.</summary>
@@ -168,7 +172,6 @@ internal sealed partial class EntryEvents(
         metrics.Removed(queue, 1);
         LogRemoved(queue, id);
         Publish(EntryEventKind.Removed, queue, id);
-        waiters.Signal(id);
     }
 
     /// <summary>A new entry was removed, because its caller has cancelled.</summary>
@@ -176,8 +179,7 @@ internal sealed partial class EntryEvents(
     {
         metrics.Removed(queue, 1);
         LogTakenBack(queue, id);
-        Publish(EntryEventKind.Removed, queue, id, request: null, "Its caller cancelled while it was written.");
-        waiters.Signal(id);
+        Publish(EntryEventKind.Removed, queue, id, reason: "Its caller cancelled while it was written.");
     }
 
     /// <summary>An entry is queued although its caller was told that it is not: the store wrote it too late.</summary>
@@ -200,10 +202,7 @@ internal sealed partial class EntryEvents(
         waiters.SignalAll(queue);
     }
 
-    /// <summary>The application edited an entry.</summary>
-    /// <param name="queue">The queue's name.</param>
-    /// <param name="id">The entry's id.</param>
-    /// <param name="hasNewKey">Whether the entry got a new idempotency key with it.</param>
+    /// <summary>The application edited an entry, which may have got a new idempotency key with it.</summary>
     public void Edited(string queue, long id, bool hasNewKey)
     {
         LogEdited(queue, id);
@@ -212,9 +211,8 @@ internal sealed partial class EntryEvents(
             LogNewKey(queue, id);
         }
 
-        Publish(
-            EntryEventKind.Edited, queue, id, request: null,
-            hasNewKey ? "It has a new idempotency key: the server may know the old one, with another request." : null);
+        var reason = hasNewKey ? "It has a new idempotency key: the server may know the old one, with another request." : null;
+        Publish(EntryEventKind.Edited, queue, id, reason: reason);
     }
 
     /// <summary>A newer request took the place of an entry.</summary>
@@ -241,14 +239,13 @@ internal sealed partial class EntryEvents(
         metrics.Coalesced(entry.Queue, "cancelled");
         LogCancelledOut(entry.Queue, entry.Id);
         Publish(EntryEventKind.CancelledOut, entry.Queue, entry.Id, entry.Request);
-        waiters.Signal(entry.Id);
     }
 
     /// <summary>A dead letter was deleted.</summary>
     public void Deleted(string queue, long id, string? reason = null)
     {
         LogDeleted(queue, id, reason ?? "by hand");
-        Publish(EntryEventKind.Deleted, queue, id, request: null, reason);
+        Publish(EntryEventKind.Deleted, queue, id, reason: reason);
     }
 
     private void Queued(string queue, long id, RequestSnapshot request, long bodyLength, string? error)
@@ -258,23 +255,10 @@ internal sealed partial class EntryEvents(
         Publish(EntryEventKind.Queued, queue, id, request, error);
     }
 
-    private void Delivered(QueuedEntry entry, Settlement.Delivered delivered, TimeSpan took)
+    private void WillRetry(QueuedEntry entry, Settlement.Retry retry)
     {
-        metrics.Replayed(entry, "delivered", delivered.StatusCode, took);
-        LogDelivered(entry.Queue, entry.Id, delivered.StatusCode);
-        if (IsHeard)
-        {
-            feed.Publish(EventOf(EntryEventKind.Delivered, entry, delivered.StatusCode));
-        }
-
-        waiters.Signal(entry.Id);
-    }
-
-    private void WillRetry(QueuedEntry entry, Settlement.Retry retry, TimeSpan took)
-    {
-        metrics.Replayed(entry, "retry", retry.StatusCode, took);
-        var isEndless = retry.Delay == TimeSpan.MaxValue;
-        if (isEndless)
+        var isTriggerOnly = retry.Delay == TimeSpan.MaxValue;
+        if (isTriggerOnly)
         {
             LogWaitsForTrigger(entry.Queue, entry.Id, retry.Error);
         }
@@ -283,97 +267,35 @@ internal sealed partial class EntryEvents(
             LogWillRetry(entry.Queue, entry.Id, retry.Delay, retry.Error);
         }
 
+        var reason = retry.Error;
         if (retry.LeavesLane)
         {
             LogLeavesLane(entry.Queue, entry.Id, entry.Attempts + 1);
+            reason += " Its lane goes on without it.";
         }
 
-        if (IsHeard)
-        {
-            feed.Publish(EventOf(
-                EntryEventKind.WillRetry,
-                entry,
-                retry.StatusCode,
-                retry.LeavesLane ? $"{retry.Error} Its lane goes on without it." : retry.Error,
-                isEndless ? DateTimeOffset.MaxValue : timeProvider.GetUtcNow() + retry.Delay));
-        }
+        var nextAttemptAt = isTriggerOnly ? DateTimeOffset.MaxValue : timeProvider.GetUtcNow() + retry.Delay;
+        PublishAttempt(EntryEventKind.WillRetry, entry, retry.StatusCode, reason, nextAttemptAt);
     }
 
-    private void Held(QueuedEntry entry, Settlement.Held held, TimeSpan took)
+    private void PublishAttempt(
+        EntryEventKind kind, QueuedEntry entry, int? status = null, string? reason = null, DateTimeOffset? nextAttemptAt = null) =>
+        Publish(kind, entry.Queue, entry.Id, entry.Request, reason, status, entry.Attempts + 1, nextAttemptAt);
+
+    /// <summary>Makes the event, where anybody listens, and has those look who wait for an entry that has ended.</summary>
+    private void Publish(
+        EntryEventKind kind,
+        string queue,
+        long? id,
+        RequestSnapshot? request = null,
+        string? reason = null,
+        int? status = null,
+        int? attempt = null,
+        DateTimeOffset? nextAttemptAt = null,
+        DeadLetter? letter = null)
     {
-        metrics.Replayed(entry, "held", held.StatusCode, took);
-        LogHeld(entry.Queue, entry.Id, entry.Request.Origin, held.Error);
-        if (IsHeard)
-        {
-            feed.Publish(EventOf(EntryEventKind.Held, entry, held.StatusCode, held.Error));
-        }
-    }
-
-    private void DeadLettered(
-        string queue, long id, QueuedEntry? entry, Settlement.DeadLettered settlement, IReadOnlyList<FailedAttempt> history)
-    {
-        CountAndLog(queue, id, settlement.Cause, settlement.StatusCode, settlement.Error, settlement.IsKept);
-        if (IsHeard)
-        {
-            PublishLetter(new()
-            {
-                Id = id,
-                Queue = queue,
-                Entry = entry,
-                Cause = settlement.Cause,
-                Error = settlement.Error,
-                StatusCode = settlement.StatusCode,
-                Response = settlement.Response,
-                History = history,
-                DeadLetteredAt = timeProvider.GetUtcNow(),
-            });
-        }
-
-        waiters.Signal(id);
-    }
-
-    private void CountAndLog(string queue, long id, DeadLetterCause cause, int? status, string? error, bool isKept)
-    {
-        metrics.DeadLettered(queue, cause);
-        if (isKept)
-        {
-            LogDeadLettered(queue, id, cause, status, error);
-        }
-        else
-        {
-            LogDiscarded(queue, id, cause, error);
-        }
-    }
-
-    private void PublishLetter(DeadLetter letter) => feed.Publish(new()
-    {
-        Kind = EntryEventKind.DeadLettered,
-        Queue = letter.Queue,
-        EntryId = letter.Id,
-        At = timeProvider.GetUtcNow(),
-        Request = letter.Entry?.Request,
-        StatusCode = letter.StatusCode,
-        Reason = letter.Error,
-        DeadLetter = letter,
-    });
-
-    private EntryEvent EventOf(
-        EntryEventKind kind, QueuedEntry entry, int? status = null, string? reason = null, DateTimeOffset? nextAttemptAt = null) => new()
-        {
-            Kind = kind,
-            Queue = entry.Queue,
-            EntryId = entry.Id,
-            At = timeProvider.GetUtcNow(),
-            Request = entry.Request,
-            Attempt = entry.Attempts + 1,
-            StatusCode = status,
-            Reason = reason,
-            NextAttemptAt = nextAttemptAt,
-        };
-
-    private void Publish(EntryEventKind kind, string queue, long? id, RequestSnapshot? request = null, string? reason = null)
-    {
-        if (IsHeard)
+        observers.EnsureStarted();
+        if (feed.HasListeners)
         {
             feed.Publish(new()
             {
@@ -382,8 +304,18 @@ internal sealed partial class EntryEvents(
                 EntryId = id,
                 At = timeProvider.GetUtcNow(),
                 Request = request,
+                Attempt = attempt,
+                StatusCode = status,
                 Reason = reason,
+                NextAttemptAt = nextAttemptAt,
+                DeadLetter = letter,
             });
+        }
+
+        if (kind is EntryEventKind.Delivered or EntryEventKind.DeadLettered or EntryEventKind.Taken or EntryEventKind.Removed
+            or EntryEventKind.CancelledOut)
+        {
+            waiters.Signal(id!.Value);
         }
     }
 }

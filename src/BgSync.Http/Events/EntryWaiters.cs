@@ -1,4 +1,4 @@
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Events;
 
 /// <summary>The callers of this process that wait for their entries to end. Thread-safe.</summary>
 internal sealed class EntryWaiters : IDisposable
