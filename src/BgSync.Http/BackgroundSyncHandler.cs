@@ -153,7 +153,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             else
             {
                 written = _options.WriteAhead
-                    ? await BlockIfSync(_queue.BeginWriteAheadAsync(watched, cancellationToken), isAsync).ConfigureAwait(false)
+                    ? await BlockIfSync(_queue.Ahead.BeginAsync(watched, cancellationToken), isAsync).ConfigureAwait(false)
                     : null;
                 (response, failure) = await SendOnceAsync(request, watched, isAsync, cancellationToken).ConfigureAwait(false);
             }
@@ -177,7 +177,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         {
             if (written is not null)
             {
-                await BlockIfSync(_queue.DiscardWriteAheadAsync(written), isAsync).ConfigureAwait(false);
+                await BlockIfSync(_queue.Ahead.DiscardAsync(written), isAsync).ConfigureAwait(false);
             }
 
             turn?.Dispose();
@@ -262,7 +262,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
             // Whatever else went wrong with the queue, the caller gets the failure of the request.
             catch (Exception e) when (e is not (PrerequisiteException or RequestQueuedException) && !IsCancel(e, cancellationToken))
             {
-                reason = FailureText.Clean(_queue.ReasonOf(e));
+                reason = FailureText.Clean(_context.ReasonOf(e));
             }
         }
 
@@ -276,7 +276,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         FailureVerdict.DoNotQueue => "sending it again would not help",
         FailureVerdict.MaybeProcessed when !watched.IsRepeatable =>
             "the server may have processed it, and it is neither idempotent nor carries an idempotency key",
-        _ when watched.ExpiresAt < _context.Time.GetUtcNow() => "its deadline or retention has passed",
+        _ when watched.ExpiresAt(_context) < _context.Time.GetUtcNow() => "its deadline or retention has passed",
         _ => null,
     };
 
@@ -312,7 +312,9 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         failure is OperationCanceledException cancel
         && cancellationToken.IsCancellationRequested && cancel.CancellationToken == cancellationToken;
 
-    private static long? EntryIdOf(HttpRequestMessage request) => request.TryGetBackgroundSyncEntryId(out var entryId) ? entryId : null;
+    /// <summary>The id that another queue of the client may have given the request.</summary>
+    private long? EntryIdOf(HttpRequestMessage request) =>
+        !_watch.IsAlone && request.TryGetBackgroundSyncEntryId(out var entryId) ? entryId : null;
 
     /// <summary>Throws as it was thrown before.</summary>
     private static Exception Rethrown(Exception failure)

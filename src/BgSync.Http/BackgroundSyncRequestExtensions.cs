@@ -24,13 +24,16 @@ public static class BackgroundSyncRequestExtensions
     private const string NoQueue = "";
 
     /// <summary>
-    /// The requests that name a queue. To ask a message for its options is to make them, and one that no route matches is to stay
+    /// The requests that name a queue. A message makes its options when it is asked for them, and one that no route matches is to stay
     /// untouched.
     /// </summary>
     private static readonly ConditionalWeakTable<HttpRequestMessage, object> _naming = [];
 
     /// <summary>Whether there was one such request ever: in most applications there is none.</summary>
     private static volatile bool _isNaming;
+
+    /// <summary>Whether there was ever a request that waits for an entry.</summary>
+    private static volatile bool _hasPrerequisites;
 
     /// <summary>
     /// Gives the request notes of the caller's own, kept with its entry and never sent. Workbox's <c>metadata</c>.
@@ -84,6 +87,7 @@ public static class BackgroundSyncRequestExtensions
     {
         ArgumentNullException.ThrowIfNull(request);
         request.Options.Set(_queue, NoQueue);
+        _isNaming = true;
     }
 
     /// <summary>The lane of the request, in place of the one that <c>LaneBy</c> names.</summary>
@@ -163,6 +167,7 @@ public static class BackgroundSyncRequestExtensions
     {
         ArgumentNullException.ThrowIfNull(request);
         request.Options.Set(_prerequisite, entryId);
+        _hasPrerequisites = true;
     }
 
     /// <summary>The id of the entry that a request became.</summary>
@@ -181,7 +186,8 @@ public static class BackgroundSyncRequestExtensions
     /// <returns><see langword="false"/> when any may.</returns>
     internal static bool TryGetBackgroundSyncQueue(this HttpRequestMessage request, out string? queueName)
     {
-        var names = request.Options.TryGetValue(_queue, out queueName);
+        queueName = null;
+        var names = _isNaming && request.Options.TryGetValue(_queue, out queueName);
         queueName = queueName == NoQueue ? null : queueName;
         return names;
     }
@@ -202,7 +208,7 @@ public static class BackgroundSyncRequestExtensions
         request.Options.TryGetValue(_notBefore, out var notBefore) ? notBefore : DateTimeOffset.MinValue;
 
     internal static long? GetBackgroundSyncPrerequisite(this HttpRequestMessage request) =>
-        request.Options.TryGetValue(_prerequisite, out var prerequisite) ? prerequisite : null;
+        _hasPrerequisites && request.Options.TryGetValue(_prerequisite, out var prerequisite) ? prerequisite : null;
 
     internal static void SetBackgroundSyncEntryId(this HttpRequestMessage request, long entryId) => request.Options.Set(_entryId, entryId);
 

@@ -5,7 +5,6 @@ using BgSync.Http.Queue;
 using BgSync.Http.Replay;
 using BgSync.Http.Routing;
 using BgSync.Http.Storage;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -59,10 +58,9 @@ internal static class QueueServices
     private static BackgroundSyncQueue CreateQueue(IServiceProvider provider, object? queue)
     {
         var context = provider.GetRequiredKeyedService<QueueContext>(queue);
-        var coalescer = new Coalescer(context, provider.GetRequiredService<ILogger<Coalescer>>());
         return new(
             context,
-            new EntryWriter(context, coalescer),
+            new EntryWriter(context, new Coalescer(context)),
             provider.GetRequiredKeyedService<ReplayLoop>(queue),
             provider.GetRequiredService<EntryEventFeed>(),
             provider.GetRequiredService<EntryWaiters>());

@@ -93,6 +93,10 @@ internal sealed partial class EntryEvents
     [LoggerMessage(2042, LogLevel.Information, "Queue '{Queue}': entry {EntryId} removed, because a newer request cancels it out")]
     private partial void LogCancelledOut(string queue, long entryId);
 
+    [LoggerMessage(2046, LogLevel.Warning,
+        "Queue '{Queue}': a request was queued without a look at others of its key, because those before it took longer than {Limit}")]
+    private partial void LogCoalescingSkipped(string queue, TimeSpan limit);
+
     [LoggerMessage(2050, LogLevel.Warning,
         "Queue '{Queue}': {Method} {Origin}{Path} is sent without having been written down (WriteAhead): {Reason}")]
     private partial void LogNotWrittenAhead(string queue, HttpMethod method, string origin, string path, string reason);

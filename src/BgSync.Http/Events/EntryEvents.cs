@@ -193,6 +193,9 @@ internal sealed partial class EntryEvents(
     public void CallbackFailed(string queue, string callback, string consequence, Exception failure) =>
         LogCallbackFailed(failure, queue, callback, consequence, FailureText.Of(failure));
 
+    /// <summary>A request was queued without a look at others of its coalescing key, which took too long.</summary>
+    public void CoalescingSkipped(string queue, TimeSpan limit) => LogCoalescingSkipped(queue, limit);
+
     /// <summary>The application removed all entries.</summary>
     public void Cleared(string queue, long entries)
     {

@@ -14,16 +14,9 @@ internal sealed partial class BackgroundSyncQueue
     /// <summary>Finds a request that the queue has taken already: a handler outside sends it again.</summary>
     /// <returns><see langword="null"/> when it is another request.</returns>
     public Task<QueuedRequest?> FindTakenAsync(HttpRequestMessage request) =>
-        !_taken.TryGet(request, context.Options.IdempotencyKeyHeader, out var queued, out var isCopy) ? _none
+        !_taken.TryGet(request, out var queued, out var isCopy) ? _none
         : isCopy ? RequireAliveAsync(queued)
         : Task.FromResult<QueuedRequest?>(queued);
-
-    /// <inheritdoc cref="WriteAhead.BeginAsync"/>
-    public Task<WriteAheadRequest?> BeginWriteAheadAsync(WatchedRequest request, CancellationToken cancellationToken) =>
-        _writeAhead.BeginAsync(request, cancellationToken);
-
-    /// <inheritdoc cref="WriteAhead.DiscardAsync"/>
-    public Task DiscardWriteAheadAsync(WriteAheadRequest written) => _writeAhead.DiscardAsync(written);
 
     /// <summary>Writes a request that failed to stable storage. A cancel by the caller takes it back.</summary>
     /// <param name="request">The request.</param>
@@ -40,7 +33,7 @@ internal sealed partial class BackgroundSyncQueue
         WatchedRequest request, WriteAheadRequest? written, LiveFailure failure, CancellationToken cancellationToken)
     {
         var result = written is { Entry.CoalesceKey: null }
-            ? await _writeAhead.CommitAsync(written, request, failure).ConfigureAwait(false)
+            ? await Ahead.CommitAsync(written, request, failure).ConfigureAwait(false)
             : null;
         if (result is null)
         {
@@ -48,7 +41,7 @@ internal sealed partial class BackgroundSyncQueue
             if (written is not null)
             {
                 // Two commits: should the process end between them, the request is sent twice, with one key.
-                await _writeAhead.DiscardAsync(written).ConfigureAwait(false);
+                await Ahead.DiscardAsync(written).ConfigureAwait(false);
             }
         }
 
@@ -59,7 +52,7 @@ internal sealed partial class BackgroundSyncQueue
             : null;
         replayer.WakeForNew();
         var queued = new QueuedRequest(result.Value, failure.Exception, waiter);
-        _taken.Add(request.Message, request.Captured.ToSnapshot(), context.Options.IdempotencyKeyHeader, queued);
+        _taken.Add(request.Message, request.Captured.ToSnapshot(), queued);
         return queued;
     }
 
@@ -82,9 +75,6 @@ internal sealed partial class BackgroundSyncQueue
         replayer.WakeForNew();
         throw new RequestQueuedException(Name, result, failure);
     }
-
-    /// <inheritdoc cref="EntryWriter.ReasonOf"/>
-    public string ReasonOf(Exception failure) => writer.ReasonOf(failure);
 
     /// <summary>Waits until an entry is delivered.</summary>
     /// <param name="queued">What the request became; its waiter is disposed of.</param>

@@ -43,24 +43,19 @@ internal sealed partial class BackgroundSyncQueue
     {
         for (var entry = read; entry is { IsLeased: false } && entry.ExpiresAt >= context.Time.GetUtcNow();)
         {
-            var taken = await CopyAsync(entry, cancellationToken).ConfigureAwait(false);
-            var isTaken = false;
+            var copy = await CopyAsync(entry, cancellationToken).ConfigureAwait(false);
             try
             {
-                isTaken = taken is not null
-                    && await Store.RemoveAsync(Name, entry.Id, entry.Revision, cancellationToken).ConfigureAwait(false) == EntryChange.Done;
+                if (copy is not null
+                    && await Store.RemoveAsync(Name, entry.Id, entry.Revision, cancellationToken).ConfigureAwait(false) == EntryChange.Done)
+                {
+                    (var taken, copy) = (copy, null);
+                    return taken;
+                }
             }
             finally
             {
-                if (!isTaken)
-                {
-                    taken?.Dispose();
-                }
-            }
-
-            if (isTaken)
-            {
-                return taken;
+                copy?.Dispose();
             }
 
             // Once more if it was edited meanwhile; otherwise it is gone, in flight or unreadable.
@@ -79,8 +74,7 @@ internal sealed partial class BackgroundSyncQueue
             return null;
         }
 
-        var spool = new BodySpool(context.Options.Capture.InlineBodyLength, maxLength: null);
-        var isCopied = false;
+        BodySpool? spool = new(context.Options.Capture.InlineBodyLength, maxLength: null);
         try
         {
             await using (body.ConfigureAwait(false))
@@ -89,7 +83,7 @@ internal sealed partial class BackgroundSyncQueue
             }
 
             var taken = new TakenEntry(entry, spool);
-            isCopied = true;
+            spool = null;
             return taken;
         }
         catch (Exception e) when (e is InvalidDataException or FormatException or ArgumentException or NotSupportedException)
@@ -98,10 +92,7 @@ internal sealed partial class BackgroundSyncQueue
         }
         finally
         {
-            if (!isCopied)
-            {
-                spool.Dispose();
-            }
+            spool?.Dispose();
         }
     }
 }

@@ -17,10 +17,12 @@ internal sealed partial class BackgroundSyncQueue(
     /// <summary>Entries removed at a time, so that other writes get their turn.</summary>
     private const int Batch = 100;
 
-    private readonly WriteAhead _writeAhead = new(context, writer);
-    private readonly QueuedRequests _taken = new(context.Time);
+    private readonly QueuedRequests _taken = new(context.Name, context.Options.IdempotencyKeyHeader, context.Time);
 
     public string Name => context.Name;
+
+    /// <summary>Writes requests down before they are sent.</summary>
+    public WriteAhead Ahead { get; } = new(context, writer);
 
     private IQueueStore Store => context.Store;
 
@@ -274,8 +276,10 @@ internal sealed partial class BackgroundSyncQueue(
         };
         var change = editing.Request.Content == content
             ? await Store.ReplaceAsync(edited, body: null, TimeSpan.Zero, cancellationToken).ConfigureAwait(false)
-            : await ByHandAsync(writer.ReplaceAsync(edited, editing.Request.Content, cancellationToken), cancellationToken)
-                .ConfigureAwait(false);
+            : await ByHandAsync(
+                writer.ReplaceAsync(
+                    edited, editing.Request.Content, () => Events.Edited(Name, entry.Id, hasNewKey), cancellationToken),
+                cancellationToken).ConfigureAwait(false);
         return (change, hasNewKey);
     }
 

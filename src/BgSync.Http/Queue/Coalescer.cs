@@ -1,21 +1,18 @@
 using BgSync.Http.Capture;
-using BgSync.Http.Diagnostics;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
-using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Queue;
 
 /// <summary>Says which queued entry a request may be made one with, and how: the decision, which the <see cref="EntryWriter"/>
 /// does.</summary>
-internal sealed partial class Coalescer(QueueContext context, ILogger<Coalescer> logger)
+internal sealed class Coalescer(QueueContext context)
 {
     /// <summary>
     /// How long the application's function may take, and how long a request waits for others of its key that it takes so long for.
     /// </summary>
     private static readonly TimeSpan _limit = TimeSpan.FromSeconds(30);
 
-    private readonly SafeLogger _logger = new(logger);
     private readonly KeyedLock _turns = new();
 
     /// <summary>Waits until no other request of a key is being put in.</summary>
@@ -29,7 +26,7 @@ internal sealed partial class Coalescer(QueueContext context, ILogger<Coalescer>
         }
         catch (OperationCanceledException) when (waiting.IsTimedOut)
         {
-            LogNoTurn(context.Name, _limit);
+            context.Events.CoalescingSkipped(context.Name, _limit);
             return null;
         }
     }
@@ -121,8 +118,8 @@ internal sealed partial class Coalescer(QueueContext context, ILogger<Coalescer>
     };
 
     /// <summary>Says that a request goes behind an entry, because the function did not make them one.</summary>
-    public void MergeFailed(QueuedEntry queued, Exception failure) =>
-        LogFailed(failure, context.Name, queued.Id, FailureText.Of(failure));
+    public void MergeFailed(QueuedEntry queued, Exception failure) => context.Events.CallbackFailed(
+        context.Name, nameof(context.Options.CoalesceBy), $"a request was queued behind entry {queued.Id} of its key", failure);
 
     /// <summary>An entry whose place a newer request takes.</summary>
     public static QueuedEntry Replaced(QueuedEntry queued, NewEntry newer) => queued with
@@ -166,11 +163,6 @@ internal sealed partial class Coalescer(QueueContext context, ILogger<Coalescer>
     {
         RequestAddress.Require(newer);
         IdempotencyKey.Ensure(newer, context.Options.IdempotencyKeyHeader, context.Options.IdempotencyKeyFormat, context.Time);
-        return request with
-        {
-            Message = newer,
-            Captured = new(newer, context.Options.Capture.SecretHeaders),
-            Body = RepeatableBody.Of(newer.Content),
-        };
+        return request.Recaptured(newer, context.Options);
     }
 }

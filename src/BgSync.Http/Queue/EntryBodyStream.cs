@@ -45,11 +45,42 @@ internal sealed class EntryBodyStream(QueueContext context, Attempt write) : Wri
         return EntryBody.FromWriter(_writer!);
     }
 
-    /// <summary>Says that the entry is stored, and the body with it.</summary>
-    public void Taken() => _isTaken = true;
+    /// <summary>Cancelled when the store or the body has made no progress for too long, or by the caller.</summary>
+    public CancellationToken Allowed => write.Token;
 
-    /// <summary>Says that the store still writes the entry, and takes the body with it if the result is <see langword="true"/>.</summary>
-    public void TakenBy(Task<bool> late) => _late = late;
+    /// <summary>Waits for a change of the store that takes the body with it, no longer than is allowed.</summary>
+    /// <param name="change">The change.</param>
+    /// <param name="isMade">Whether the change was made, by its result.</param>
+    /// <param name="whenLate">
+    /// Undoes or publishes a change that was made after nobody waited for it. The caller was told that nothing is queued.
+    /// </param>
+    /// <exception cref="OperationCanceledException">The store is late.</exception>
+    public async Task<T> StoreAsync<T>(Task<T> change, Func<T, bool> isMade, Func<T, Task> whenLate)
+    {
+        try
+        {
+            var result = await change.WaitAsync(write.Token).ConfigureAwait(false);
+            _isTaken = isMade(result);
+            return result;
+        }
+        catch (OperationCanceledException) when (!change.IsCanceled && !change.IsFaulted)
+        {
+            _late = EndLateAsync();
+            throw;
+        }
+
+        async Task<bool> EndLateAsync()
+        {
+            await ((Task)change).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!change.IsCompletedSuccessfully || !isMade(change.Result))
+            {
+                return false;
+            }
+
+            await whenLate(change.Result).ConfigureAwait(false);
+            return true;
+        }
+    }
 
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {

@@ -28,36 +28,86 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
         WatchedRequest request, QueueEnd end, LiveFailure? failure, CancellationToken cancellationToken)
     {
         request = request.ToStorable(context.Options);
-        request = request.WithCoalesceKey(context.Options);
         using var write = context.BeginWrite(cancellationToken);
         await context.RequirePrerequisiteAsync(request.Prerequisite, write.Token).ConfigureAwait(false);
-        if (request.CoalesceKey is null || end == QueueEnd.Front)
+        var isAlone = request.CoalesceKey is null || end == QueueEnd.Front;
+        // A request that is dropped needs no body, which may be large.
+        if (!isAlone
+            && context.Options.GetCoalescing()!.Always is var always and (Coalescing.KeepFirst or Coalescing.CancelOut)
+            && await coalescer.FindAsync(request, write).ConfigureAwait(false) is { } other
+            && coalescer.Limit(always, other, request, failure) == always
+            && await TryDropAsync(other, request, always, write).ConfigureAwait(false) is { } dropped)
         {
-            return await AddAsync(request, end, failure, write).ConfigureAwait(false);
+            return dropped;
         }
 
-        // A request that is dropped needs no body, which may be large.
-        return await TryDropAsync(request, failure, write).ConfigureAwait(false)
-            ?? await AddOrCoalesceAsync(request, failure, write, cancellationToken).ConfigureAwait(false);
+        using var spool = isAlone ? null : await coalescer.SpoolAsync(request, write).ConfigureAwait(false);
+        request = spool is null ? request : request with { Body = RepeatableBody.Of(spool.ToContent()) };
+        // The body is stored before the turn of its key begins: the turn of a large one would be long.
+        var body = new EntryBodyStream(context, write);
+        await using var closing = body.ConfigureAwait(false);
+        var entry = await StoreBodyAsync(request, end, failure, body, write).ConfigureAwait(false);
+        if (isAlone)
+        {
+            return await AddAsync(entry, body, write).ConfigureAwait(false);
+        }
+
+        // In this process requests of one key are put in one after another, so that the second of two finds the first.
+        write.Pause();
+        using var turn = await coalescer.TakeTurnAsync(request.CoalesceKey!, cancellationToken).ConfigureAwait(false);
+        write.Restart();
+        while (turn is not null && await coalescer.FindAsync(request, write).ConfigureAwait(false) is { } queued)
+        {
+            write.Pause();
+            var (how, merged) = await coalescer.DecideAsync(queued, request, failure, spool, cancellationToken).ConfigureAwait(false);
+            write.Restart();
+            using var changed = merged?.Message;
+            if (how == Coalescing.Append)
+            {
+                break;
+            }
+
+            try
+            {
+                var result = (how, merged) switch
+                {
+                    (Coalescing.ReplaceQueued, null) => await TryReplaceAsync(queued, entry, body).ConfigureAwait(false),
+                    (Coalescing.ReplaceQueued, { } newer) => await TryReplaceAsync(queued, newer, failure, write).ConfigureAwait(false),
+                    _ => await TryDropAsync(queued, request, how, write).ConfigureAwait(false),
+                };
+                if (result is { } found)
+                {
+                    return found;
+                }
+            }
+            catch (Exception e) when (merged is not null && e is not QueueStoreException && !write.IsCancellationRequested)
+            {
+                // The function gave it a body that cannot be read.
+                coalescer.MergeFailed(queued, e);
+                break;
+            }
+        }
+
+        // It has its key, so that the next request of that key finds this one and not the one before.
+        return await AddAsync(entry, body, write).ConfigureAwait(false);
     }
 
     /// <summary>Writes an entry anew, with new content or, when there is none, without a body.</summary>
+    /// <param name="edited">The entry.</param>
+    /// <param name="content">The content.</param>
+    /// <param name="whenLate">Publishes a change that the store made after it was given up.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
     /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
-    public async Task<EntryChange> ReplaceAsync(QueuedEntry edited, HttpContent? content, CancellationToken cancellationToken)
+    public async Task<EntryChange> ReplaceAsync(
+        QueuedEntry edited, HttpContent? content, Action whenLate, CancellationToken cancellationToken)
     {
         using var write = context.BeginWrite(cancellationToken);
         var body = new EntryBodyStream(context, write);
         await using var closing = body.ConfigureAwait(false);
         await RepeatableBody.Of(content).CopyOnceMoreAsync(body, write.Restart, write.Token).ConfigureAwait(false);
         var replacement = await body.CompleteAsync().ConfigureAwait(false);
-        var change = await _store.ReplaceAsync(edited, replacement, TimeSpan.Zero, write.Token).ConfigureAwait(false);
-        if (change == EntryChange.Done)
-        {
-            body.Taken();
-        }
-
-        return change;
+        return await ReplaceAsync(edited, replacement, TimeSpan.Zero, body, whenLate).ConfigureAwait(false);
     }
 
     /// <summary>Takes a new entry back whose caller has cancelled.</summary>
@@ -70,144 +120,41 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
         }
 
         var takingBack = TakeBackAsync(added);
-        try
-        {
-            return await takingBack.WaitAsync(context.Options.EnqueueTimeout, context.Time).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is TimeoutException or QueueStoreException or ObjectDisposedException)
-        {
-            return false;
-        }
+        await ((Task)takingBack).WaitAsync(context.Options.EnqueueTimeout, context.Time)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return takingBack is { IsCompletedSuccessfully: true, Result: true };
     }
 
     /// <summary>Waits for the store to add an entry, no longer than is allowed.</summary>
     /// <param name="adding">The change; its result is <see langword="null"/> where there was nothing to add.</param>
     /// <param name="entry">The entry.</param>
-    /// <param name="body">The body that the entry takes; <see langword="null"/> where the store has it already.</param>
-    /// <param name="write">How long is allowed.</param>
+    /// <param name="body">Its body.</param>
     /// <exception cref="OperationCanceledException">The store is late. Should it add the entry after all, it is removed again.</exception>
-    public async Task<EnqueueResult?> FinishAddAsync(
-        Task<AddedEntry?> adding, NewEntry entry, EntryBodyStream? body, Attempt write)
+    public async Task<EnqueueResult?> FinishAddAsync(Task<AddedEntry?> adding, NewEntry entry, EntryBodyStream body)
     {
-        AddedEntry? added;
-        try
-        {
-            added = await adding.WaitAsync(write.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!adding.IsCanceled && !adding.IsFaulted)
-        {
-            var late = RemoveLateAsync(adding, entry);
-            body?.TakenBy(late);
-            throw;
-        }
-
+        var added = await body.StoreAsync(adding, static added => added is not null, added => RemoveLateAsync(added!, entry))
+            .ConfigureAwait(false);
         if (added is null)
         {
             return null;
         }
 
-        body?.Taken();
-        PublishDropped(added);
-        context.Events.Queued(context.Name, added.Id, entry);
+        PublishAdded(added, entry);
         return new(added.Id, Coalescing.Append, entry.Request, entry.Timestamp);
-    }
-
-    /// <summary>The reason for which a request was not written.</summary>
-    public string ReasonOf(Exception failure) => failure switch
-    {
-        NotStorableException or QueueStoreException => failure.Message,
-        OperationCanceledException => $"its body or the store made no progress for {context.Options.EnqueueTimeout} (EnqueueTimeout)",
-        _ => $"its body could not be read: {FailureText.Of(failure)}",
-    };
-
-    private async Task<EnqueueResult> AddAsync(WatchedRequest request, QueueEnd end, LiveFailure? failure, Attempt write)
-    {
-        var body = new EntryBodyStream(context, write);
-        await using var closing = body.ConfigureAwait(false);
-        var entry = await StoreBodyAsync(request, end, failure, body, write).ConfigureAwait(false);
-        return await AddAsync(entry, body, write).ConfigureAwait(false);
-    }
-
-    private async Task<EnqueueResult> AddAsync(NewEntry entry, EntryBodyStream body, Attempt write)
-    {
-        Task<AddedEntry?> adding = _store.AddAsync(entry, write.Token).AsTask()!;
-        return (await FinishAddAsync(adding, entry, body, write).ConfigureAwait(false))!.Value;
-    }
-
-    /// <summary>
-    /// Adds a request, or makes it one with the last entry of its key. In this process requests of one key are put in one after another,
-    /// so that the second of two finds the first.
-    /// </summary>
-    private async Task<EnqueueResult> AddOrCoalesceAsync(
-        WatchedRequest request, LiveFailure? failure, Attempt write, CancellationToken cancellationToken)
-    {
-        using var spool = await coalescer.SpoolAsync(request, write).ConfigureAwait(false);
-        request = spool is null ? request : request with { Body = RepeatableBody.Of(spool.ToContent()) };
-        // The body is stored before the turn begins: the turn of a large one would be long.
-        var body = new EntryBodyStream(context, write);
-        await using var closing = body.ConfigureAwait(false);
-        var entry = await StoreBodyAsync(request, QueueEnd.Back, failure, body, write).ConfigureAwait(false);
-
-        write.Pause();
-        using var turn = await coalescer.TakeTurnAsync(request.CoalesceKey!, cancellationToken).ConfigureAwait(false);
-        write.Restart();
-        while (turn is not null && await coalescer.FindAsync(request, write).ConfigureAwait(false) is { } queued)
-        {
-            write.Pause();
-            var (how, merged) = await coalescer.DecideAsync(queued, request, failure, spool, cancellationToken).ConfigureAwait(false);
-            write.Restart();
-            using var changed = merged?.Message;
-            EnqueueResult? result;
-            switch (how)
-            {
-                case Coalescing.Append:
-                    // It has its key, so that the next request of that key finds this one and not the one before.
-                    return await AddAsync(entry, body, write).ConfigureAwait(false);
-                case Coalescing.ReplaceQueued when merged is { } newer:
-                    try
-                    {
-                        result = await TryReplaceAsync(queued, newer, failure, write).ConfigureAwait(false);
-                        break;
-                    }
-                    catch (Exception e) when (e is not QueueStoreException && !write.IsCancellationRequested)
-                    {
-                        // The function gave it a body that cannot be read.
-                        coalescer.MergeFailed(queued, e);
-                        return await AddAsync(entry, body, write).ConfigureAwait(false);
-                    }
-
-                case Coalescing.ReplaceQueued:
-                    result = await TryReplaceAsync(queued, entry, body, write).ConfigureAwait(false);
-                    break;
-                default:
-                    result = await TryDropAsync(queued, request, how, write).ConfigureAwait(false);
-                    break;
-            }
-
-            if (result is { } found)
-            {
-                return found;
-            }
-        }
-
-        return await AddAsync(entry, body, write).ConfigureAwait(false);
     }
 
     private async Task<NewEntry> StoreBodyAsync(
         WatchedRequest request, QueueEnd end, LiveFailure? failure, EntryBodyStream body, Attempt write)
     {
         await request.Body.CopyOnceMoreAsync(body, write.Restart, write.Token).ConfigureAwait(false);
-        var stored = await body.CompleteAsync().ConfigureAwait(false);
-        request.RefuseFormSecrets(body);
-        return request.ToEntry(context, end, stored, failure);
+        return await request.ToEntryAsync(context, end, body, failure).ConfigureAwait(false);
     }
 
-    private async Task<EnqueueResult?> TryDropAsync(WatchedRequest request, LiveFailure? failure, Attempt write) =>
-        context.Options.GetCoalescing()!.Always is var always and (Coalescing.KeepFirst or Coalescing.CancelOut)
-        && await coalescer.FindAsync(request, write).ConfigureAwait(false) is { } queued
-        && coalescer.Limit(always, queued, request, failure) == always
-            ? await TryDropAsync(queued, request, always, write).ConfigureAwait(false)
-            : null;
+    private async Task<EnqueueResult> AddAsync(NewEntry entry, EntryBodyStream body, Attempt write)
+    {
+        Task<AddedEntry?> adding = _store.AddAsync(entry, write.Token).AsTask()!;
+        return (await FinishAddAsync(adding, entry, body).ConfigureAwait(false))!.Value;
+    }
 
     /// <summary>Drops a request, and the entry with it if they cancel out.</summary>
     /// <returns><see langword="null"/> when the entry has changed since it was read.</returns>
@@ -234,35 +181,38 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
         var body = new EntryBodyStream(context, write);
         await using var closing = body.ConfigureAwait(false);
         var entry = await StoreBodyAsync(newer, QueueEnd.Back, failure, body, write).ConfigureAwait(false);
-        return await TryReplaceAsync(queued, entry, body, write).ConfigureAwait(false);
+        return await TryReplaceAsync(queued, entry, body).ConfigureAwait(false);
     }
 
     /// <summary>Has a request take the place of an entry.</summary>
     /// <returns><see langword="null"/> when the entry has changed since it was read.</returns>
-    private async Task<EnqueueResult?> TryReplaceAsync(QueuedEntry queued, NewEntry entry, EntryBodyStream body, Attempt write)
+    private async Task<EnqueueResult?> TryReplaceAsync(QueuedEntry queued, NewEntry entry, EntryBodyStream body)
     {
         var delay = entry.RequestedDelay ? entry.Delay : TimeSpan.Zero;
-        var replacing = _store.ReplaceAsync(Coalescer.Replaced(queued, entry), entry.Body, delay, write.Token).AsTask();
-        EntryChange change;
-        try
-        {
-            change = await replacing.WaitAsync(write.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!replacing.IsCanceled && !replacing.IsFaulted)
-        {
-            var late = PublishLateAsync(replacing, queued.Id, entry);
-            body.TakenBy(late);
-            throw;
-        }
-
+        var change = await ReplaceAsync(Coalescer.Replaced(queued, entry), entry.Body, delay, body, PublishLate).ConfigureAwait(false);
         if (change != EntryChange.Done)
         {
             return null;
         }
 
-        body.Taken();
         context.Events.Superseded(context.Name, queued.Id, entry);
         return new(queued.Id, Coalescing.ReplaceQueued);
+
+        void PublishLate()
+        {
+            context.Events.Superseded(context.Name, queued.Id, entry);
+            context.Events.QueuedLate(context.Name, queued.Id);
+        }
+    }
+
+    private Task<EntryChange> ReplaceAsync(QueuedEntry newer, EntryBody replacement, TimeSpan delay, EntryBodyStream body, Action whenLate)
+    {
+        var replacing = _store.ReplaceAsync(newer, replacement, delay, body.Allowed).AsTask();
+        return body.StoreAsync(replacing, static change => change == EntryChange.Done, _ =>
+        {
+            whenLate();
+            return Task.CompletedTask;
+        });
     }
 
     private async Task<bool> TakeBackAsync(EnqueueResult added)
@@ -280,62 +230,30 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
     private async Task<bool> TryRemoveAsync(EnqueueResult added)
     {
         var entry = await _store.FindAsync(context.Name, added.EntryId, CancellationToken.None).ConfigureAwait(false);
-        if (entry is null || !added.IsUnchanged(entry))
-        {
-            return false;
-        }
-
-        var removing = _store.RemoveAsync(context.Name, entry.Id, entry.Revision, CancellationToken.None);
-        return await removing.ConfigureAwait(false) == EntryChange.Done;
+        return entry is not null && added.IsUnchanged(entry)
+            && await _store.RemoveAsync(context.Name, entry.Id, entry.Revision, CancellationToken.None).ConfigureAwait(false)
+                == EntryChange.Done;
     }
 
-    /// <summary>Removes an entry whose caller was told that it is not queued. Never throws.</summary>
-    /// <returns>Whether the store had added it.</returns>
-    private async Task<bool> RemoveLateAsync(Task<AddedEntry?> adding, NewEntry entry)
+    /// <summary>Removes an entry whose caller was told that it is not queued; where that fails, it is published. Never throws.</summary>
+    private async Task RemoveLateAsync(AddedEntry added, NewEntry entry)
     {
-        AddedEntry? added = null;
-        try
+        var removing = TryRemoveAsync(new(added.Id, Coalescing.Append, entry.Request, entry.Timestamp));
+        await ((Task)removing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (removing is { IsCompletedSuccessfully: true, Result: true })
         {
-            added = await adding.ConfigureAwait(false);
-            if (added is null)
-            {
-                return false;
-            }
-
             PublishDropped(added);
-            if (await TryRemoveAsync(new(added.Id, Coalescing.Append, entry.Request, entry.Timestamp)).ConfigureAwait(false))
-            {
-                return true;
-            }
-        }
-        catch (Exception e) when (e is QueueStoreException or OperationCanceledException or ObjectDisposedException or PrerequisiteException)
-        {
-            // Either nothing was added, or the entry is named below.
+            return;
         }
 
-        if (added is null)
-        {
-            return false;
-        }
-
-        context.Events.Queued(context.Name, added.Id, entry);
+        PublishAdded(added, entry);
         context.Events.QueuedLate(context.Name, added.Id);
-        return true;
     }
 
-    /// <summary>Publishes that a request took the place of an entry although its caller was told that it is not queued.</summary>
-    /// <returns>Whether it did.</returns>
-    private async Task<bool> PublishLateAsync(Task<EntryChange> replacing, long id, NewEntry entry)
+    private void PublishAdded(AddedEntry added, NewEntry entry)
     {
-        await ((Task)replacing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (replacing is not { IsCompletedSuccessfully: true, Result: EntryChange.Done })
-        {
-            return false;
-        }
-
-        context.Events.Superseded(context.Name, id, entry);
-        context.Events.QueuedLate(context.Name, id);
-        return true;
+        PublishDropped(added);
+        context.Events.Queued(context.Name, added.Id, entry);
     }
 
     private void PublishDropped(AddedEntry added)

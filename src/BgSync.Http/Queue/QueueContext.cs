@@ -53,6 +53,14 @@ internal sealed record QueueContext(
             ?? throw new InvalidDataException("The entry's body is gone."),
         entry.BodyLength);
 
+    /// <summary>The reason for which a request was not written.</summary>
+    public string ReasonOf(Exception failure) => failure switch
+    {
+        NotStorableException or QueueStoreException => failure.Message,
+        OperationCanceledException => $"its body or the store made no progress for {Options.EnqueueTimeout} (EnqueueTimeout)",
+        _ => $"its body could not be read: {FailureText.Of(failure)}",
+    };
+
     /// <summary>Begins to write to the store: the token is cancelled when nothing has moved for too long, or by the caller.</summary>
     public Attempt BeginWrite(CancellationToken cancellationToken) => new(Options.EnqueueTimeout, Time, cancellationToken);
 

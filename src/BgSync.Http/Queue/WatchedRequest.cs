@@ -6,9 +6,10 @@ using BgSync.Http.Storage;
 namespace BgSync.Http.Queue;
 
 /// <summary>A request that may be queued, as it was before it was sent.</summary>
+/// <remarks>The settings in the options of the message are read when it is queued: most requests are answered.</remarks>
 internal readonly record struct WatchedRequest
 {
-    /// <summary>The caller's message. A redirect may have changed it since.</summary>
+    /// <summary>The caller's message. A redirect may have changed its method, its address and its content since.</summary>
     public required HttpRequestMessage Message { get; init; }
 
     /// <summary>The request, its body apart.</summary>
@@ -17,29 +18,14 @@ internal readonly record struct WatchedRequest
     /// <summary>The body, repeatable.</summary>
     public required RepeatableBody Body { get; init; }
 
-    /// <summary>How urgent it is.</summary>
-    public required EntryPriority Priority { get; init; }
-
     /// <summary>When the request was made.</summary>
     public required DateTimeOffset Timestamp { get; init; }
-
-    /// <summary>When it expires.</summary>
-    public required DateTimeOffset ExpiresAt { get; init; }
-
-    /// <summary>The time before which it is not sent again.</summary>
-    public required DateTimeOffset NotBefore { get; init; }
-
-    /// <summary>The entry that must be delivered before it is sent.</summary>
-    public required long? Prerequisite { get; init; }
 
     /// <summary>Whether it may be sent again although the server may have processed it: it is idempotent or keyed.</summary>
     public required bool IsRepeatable { get; init; }
 
-    /// <summary>The caller's notes.</summary>
-    public required IReadOnlyDictionary<string, string>? Metadata { get; init; }
-
-    /// <summary>The trace of the live attempt.</summary>
-    public required string? TraceParent { get; init; }
+    /// <summary>The entry that must be delivered before it is sent.</summary>
+    public long? Prerequisite => Message.GetBackgroundSyncPrerequisite();
 
     /// <summary>The lane's name; <see langword="null"/> until somebody needs it.</summary>
     public string? Lane { get; init; }
@@ -55,22 +41,22 @@ internal readonly record struct WatchedRequest
     {
         var options = context.Options;
         var hasKey = IdempotencyKey.Ensure(request, options.IdempotencyKeyHeader, options.IdempotencyKeyFormat, context.Time);
-        var expiry = context.ExpiryFrom(timestamp, request.GetBackgroundSyncRetention());
-        var deadline = request.GetBackgroundSyncDeadline();
         return new()
         {
             Message = request,
             Captured = new(request, options.Capture.SecretHeaders),
             Body = RepeatableBody.Of(request.Content),
-            Priority = request.GetBackgroundSyncPriority(),
             Timestamp = timestamp,
-            ExpiresAt = expiry < deadline ? expiry : deadline,
-            NotBefore = request.GetBackgroundSyncNotBefore(),
-            Prerequisite = request.GetBackgroundSyncPrerequisite(),
             IsRepeatable = hasKey || IdempotencyKey.IsIdempotent(request.Method),
-            Metadata = request.GetBackgroundSyncMetadata(),
-            TraceParent = Activity.Current?.Id,
         };
+    }
+
+    /// <summary>When it expires.</summary>
+    public DateTimeOffset ExpiresAt(QueueContext context)
+    {
+        var expiry = context.ExpiryFrom(Timestamp, Message.GetBackgroundSyncRetention());
+        var deadline = Message.GetBackgroundSyncDeadline();
+        return expiry < deadline ? expiry : deadline;
     }
 
     /// <summary>The request with its lane.</summary>
@@ -92,13 +78,20 @@ internal readonly record struct WatchedRequest
         }
     }
 
-    /// <summary>The request with its coalescing key.</summary>
-    /// <exception cref="CallbackException">The application's function threw.</exception>
-    public WatchedRequest WithCoalesceKey(BackgroundSyncOptions options)
+    /// <summary>The request as it is written down: with its lane and its coalescing key.</summary>
+    /// <exception cref="NotStorableException">A part of it must not be written down.</exception>
+    /// <exception cref="CallbackException">The application's function for the lane or for the key threw.</exception>
+    public WatchedRequest ToStorable(BackgroundSyncOptions options)
     {
+        if (Captured.HasUserInfo)
+        {
+            throw new NotStorableException(RequestCapture.UserInfoReason);
+        }
+
+        var laned = WithLane(options);
         try
         {
-            return options.GetCoalescing() is { } rule ? this with { CoalesceKey = rule.Key(AsSent()) } : this;
+            return options.GetCoalescing() is { } rule ? laned with { CoalesceKey = rule.Key(AsSent()) } : laned;
         }
         catch (Exception e)
         {
@@ -106,47 +99,57 @@ internal readonly record struct WatchedRequest
         }
     }
 
-    /// <summary>The request as it is written down: with its lane, and with the named options of its message among its notes.</summary>
-    /// <exception cref="NotStorableException">A part of it must not or cannot be written down.</exception>
-    /// <exception cref="CallbackException">The lane cannot be told.</exception>
-    public WatchedRequest ToStorable(BackgroundSyncOptions options) => Captured.HasUserInfo
-        ? throw new NotStorableException(RequestCapture.UserInfoReason)
-        : WithLane(options) with { Metadata = RequestOptionsCodec.AddTo(Metadata, Message, options.Capture.Options) };
-
-    /// <summary>Refuses a form that has a password or a token, unless it may be queued all the same.</summary>
-    /// <exception cref="NotStorableException">It is such a form.</exception>
-    public void RefuseFormSecrets(EntryBodyStream body)
+    /// <summary>The entry that it becomes.</summary>
+    /// <param name="context">The queue.</param>
+    /// <param name="end">Where the entry goes.</param>
+    /// <param name="body">Takes the body into the store.</param>
+    /// <param name="failure">The failure that brought it here; <see langword="null"/> when it was never sent.</param>
+    /// <exception cref="NotStorableException">
+    /// A named option cannot be written down, or the body is a form that has a password or a token and may not be queued for it.
+    /// </exception>
+    public async Task<NewEntry> ToEntryAsync(QueueContext context, QueueEnd end, EntryBodyStream body, LiveFailure? failure)
     {
-        if (!MayHoldFormSecrets && FormSecrets.AreIn(Captured.ToSnapshot().ContentHeaders, body.Start))
+        var stored = await body.CompleteAsync().ConfigureAwait(false);
+        var request = Captured.ToSnapshot();
+        if (!MayHoldFormSecrets && FormSecrets.AreIn(request.ContentHeaders, body.Start))
         {
             throw new NotStorableException(FormSecrets.Reason);
         }
-    }
 
-    /// <summary>The entry that it becomes, with its body.</summary>
-    public NewEntry ToEntry(QueueContext context, QueueEnd end, EntryBody body, LiveFailure? failure)
-    {
+        var metadata = Message.GetBackgroundSyncMetadata();
         var start = StartAfter(failure, context);
         return new()
         {
             Queue = context.Name,
             Lane = Lane ?? "",
             End = end,
-            Priority = Priority,
+            Priority = Message.GetBackgroundSyncPriority(),
             Limits = start.Limits,
-            Request = Captured.ToSnapshot(),
-            Body = body,
+            Request = request,
+            Body = stored,
             Timestamp = Timestamp,
-            ExpiresAt = ExpiresAt,
+            ExpiresAt = ExpiresAt(context),
             Delay = start.Delay,
             RequestedDelay = start.RequestedDelay,
             Attempts = start.Attempts,
             LastError = start.LastError,
             LastStatusCode = start.LastStatusCode,
-            Metadata = Metadata,
+            Metadata = RequestOptionsCodec.AddTo(metadata, Message, context.Options.Capture.Options),
             CoalesceKey = CoalesceKey,
             Prerequisite = Prerequisite,
-            TraceParent = TraceParent,
+            TraceParent = Activity.Current?.Id,
+        };
+    }
+
+    /// <summary>The request as the application has changed it, with the settings of the one that it was.</summary>
+    public WatchedRequest Recaptured(HttpRequestMessage changed, BackgroundSyncOptions options)
+    {
+        CopyOptions(Message, changed);
+        return this with
+        {
+            Message = changed,
+            Captured = new(changed, options.Capture.SecretHeaders),
+            Body = RepeatableBody.Of(changed.Content),
         };
     }
 
@@ -156,7 +159,7 @@ internal readonly record struct WatchedRequest
         var options = context.Options;
         var attempts = failure is { Counts: true } ? 1 : 0;
         var wait = failure?.RetryAfter ?? (attempts > 0 ? options.WaitAfter(attempts) : TimeSpan.Zero);
-        var notBefore = NotBefore - context.Time.GetUtcNow();
+        var notBefore = Message.GetBackgroundSyncNotBefore() - context.Time.GetUtcNow();
         // A wait without end is over when the time comes that the caller asked for.
         wait = wait == TimeSpan.MaxValue && notBefore > TimeSpan.Zero ? TimeSpan.Zero : wait;
         return new(
@@ -189,11 +192,15 @@ internal readonly record struct WatchedRequest
             copy.Headers.TryAddWithoutValidation(name, values);
         }
 
-        foreach (var (name, value) in (IDictionary<string, object?>)Message.Options)
-        {
-            ((IDictionary<string, object?>)copy.Options)[name] = value;
-        }
-
+        CopyOptions(Message, copy);
         return copy;
+    }
+
+    private static void CopyOptions(HttpRequestMessage from, HttpRequestMessage to)
+    {
+        foreach (var (name, value) in (IDictionary<string, object?>)from.Options)
+        {
+            ((IDictionary<string, object?>)to.Options)[name] = value;
+        }
     }
 }

@@ -17,20 +17,19 @@ internal sealed class WriteAhead(QueueContext context, EntryWriter writer)
     {
         try
         {
-            request = request.ToStorable(context.Options).WithCoalesceKey(context.Options);
+            request = request.ToStorable(context.Options);
             using var write = context.BeginWrite(cancellationToken);
             var body = new EntryBodyStream(context, write);
             await using var closing = body.ConfigureAwait(false);
             await request.Body.CopyAheadAsync(body, write.Restart, write.Token).ConfigureAwait(false);
-            var stored = await body.CompleteAsync().ConfigureAwait(false);
-            request.RefuseFormSecrets(body);
-            var entry = request.ToEntry(context, QueueEnd.Back, stored, failure: null);
-            var id = await StoreAsync(entry, request.IsRepeatable, body, write).ConfigureAwait(false);
+            var entry = await request.ToEntryAsync(context, QueueEnd.Back, body, failure: null).ConfigureAwait(false);
+            var beginning = _store.BeginWriteAheadAsync(entry, request.IsRepeatable, write.Token).AsTask();
+            var id = await body.StoreAsync(beginning, static _ => true, DiscardLateAsync).ConfigureAwait(false);
             return new(id, entry);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            context.Events.NotWrittenAhead(context.Name, request.Captured.ToSnapshot(), writer.ReasonOf(e));
+            context.Events.NotWrittenAhead(context.Name, request.Captured.ToSnapshot(), context.ReasonOf(e));
             return null;
         }
     }
@@ -48,7 +47,7 @@ internal sealed class WriteAhead(QueueContext context, EntryWriter writer)
         using var write = context.BeginWrite(CancellationToken.None);
         var committing = _store.CommitWriteAheadAsync(written.Id, start, write.Token).AsTask();
         var entry = written.Entry with { Attempts = start.Attempts, LastError = start.LastError };
-        return await writer.FinishAddAsync(committing, entry, body: null, write).ConfigureAwait(false);
+        return await writer.FinishAddAsync(committing, entry, new(context, write)).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -63,38 +62,12 @@ internal sealed class WriteAhead(QueueContext context, EntryWriter writer)
         }
     }
 
-    private async Task<long> StoreAsync(NewEntry entry, bool isRepeatable, EntryBodyStream body, Attempt write)
+    private async Task DiscardLateAsync(long id)
     {
-        var beginning = _store.BeginWriteAheadAsync(entry, isRepeatable, write.Token).AsTask();
-        try
+        if (!await TryDiscardAsync(id).ConfigureAwait(false))
         {
-            var id = await beginning.WaitAsync(write.Token).ConfigureAwait(false);
-            body.Taken();
-            return id;
+            await InsistAsync(id).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!beginning.IsCanceled && !beginning.IsFaulted)
-        {
-            body.TakenBy(DiscardLateAsync(beginning));
-            throw;
-        }
-    }
-
-    /// <summary>Forgets a request that the store wrote down too late. Never throws.</summary>
-    /// <returns>Whether it was written down.</returns>
-    private async Task<bool> DiscardLateAsync(Task<long> beginning)
-    {
-        await ((Task)beginning).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!beginning.IsCompletedSuccessfully)
-        {
-            return false;
-        }
-
-        if (!await TryDiscardAsync(beginning.Result).ConfigureAwait(false))
-        {
-            await InsistAsync(beginning.Result).ConfigureAwait(false);
-        }
-
-        return true;
     }
 
     private async Task InsistAsync(long id)

@@ -8,6 +8,9 @@ internal sealed class RequestWatch(string queue, IReadOnlyList<KeyValuePair<stri
     private readonly RouteTable _own = routes.First(of => of.Key == queue).Value;
     private readonly bool _isOutermost = routes[0].Key == queue;
 
+    /// <summary>Whether the client has no other queue.</summary>
+    public bool IsAlone { get; } = routes.Count == 1;
+
     /// <summary>Whether the queue may take a request. A request that no route matches is not asked for its options.</summary>
     /// <exception cref="InvalidOperationException">The request names a queue that the client does not have.</exception>
     public bool IsWatched(HttpRequestMessage request) =>

@@ -477,7 +477,7 @@ public sealed class CoalescingTests : ReplayFixture
 
         Assert.Equal((2, Coalescing.Append), (second.EntryId, second.Coalescing));
         Assert.Equal(["1", "2"], await BodiesAsync(app));
-        var warning = Assert.Single(app.Logs.Lines, static line => line.EventId == 2045);
+        var warning = Assert.Single(app.Logs.Lines, static line => line.EventId == 2061);
         Assert.Contains("behind entry 1 of its key", warning.Message, StringComparison.Ordinal);
         Assert.NotNull(warning.Exception);
 
@@ -504,7 +504,7 @@ public sealed class CoalescingTests : ReplayFixture
         Assert.Equal(["1", "2", "3", "4", "other"], (await BodiesAsync(app)).Order());
         Assert.Contains(
             app.Logs.Lines,
-            static line => line.EventId == 2045 && line.Message.EndsWith("It did not return in 30 seconds.", StringComparison.Ordinal));
+            static line => line.EventId == 2061 && line.Message.EndsWith("It did not return in 30 seconds.", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -628,7 +628,7 @@ public sealed class CoalescingTests : ReplayFixture
             async () => await app.Queue.PushAsync(Put("/a", "2"), cancellationToken: caller.Token));
 
         Assert.Equal(["1"], await BodiesAsync(app));
-        Assert.DoesNotContain(app.Logs.Lines, static line => line.EventId == 2045);
+        Assert.DoesNotContain(app.Logs.Lines, static line => line.EventId == 2061);
     }
 
     [Fact]

@@ -14,21 +14,29 @@ public sealed class QueuedRequestsTests
     private readonly FakeTimeProvider _clock = new();
     private readonly QueuedRequests _requests;
 
-    public QueuedRequestsTests() => _requests = new QueuedRequests(_clock);
+    public QueuedRequestsTests() => _requests = new QueuedRequests("queue", KeyHeader, _clock);
 
     /// <summary>Requests that come after a POST to /orders with the key "k-1" was queued as entry 7.</summary>
-    public static TheoryData<string, Action<HttpRequestMessage>, bool> Copies => new()
+    public static TheoryData<string, Action<HttpRequestMessage, HttpRequestMessage>, bool> Copies => new()
     {
-        { "nothing in common", _ => { }, false },
-        { "its key", request => request.Headers.Add(KeyHeader, "k-1"), true },
-        { "its key, another spelling of the header", request => request.Headers.Add("idempotency-KEY", "k-1"), true },
-        { "another key", request => request.Headers.Add(KeyHeader, "K-1"), false },
-        { "its key, another method", request => Change(request, HttpMethod.Put, "http://host/orders", "k-1", null), false },
-        { "its key, another address", request => Change(request, HttpMethod.Post, "http://host/orders/2", "k-1", null), false },
-        { "its id", request => request.SetBackgroundSyncEntryId(7), true },
-        { "another id", request => request.SetBackgroundSyncEntryId(8), false },
-        { "its id, another address", request => Change(request, HttpMethod.Post, "http://host/orders/2", null, 7), false },
-        { "its id, another method", request => Change(request, HttpMethod.Delete, "http://host/orders", null, 7), false },
+        { "nothing in common", (_, _) => { }, false },
+        { "its key", (_, copy) => copy.Headers.Add(KeyHeader, "k-1"), true },
+        { "its key, another spelling of the header", (_, copy) => copy.Headers.Add("idempotency-KEY", "k-1"), true },
+        { "another key", (_, copy) => copy.Headers.Add(KeyHeader, "K-1"), false },
+        { "its key, another method", (_, copy) => Change(copy, HttpMethod.Put, "http://host/orders", "k-1"), false },
+        { "its key, another address", (_, copy) => Change(copy, HttpMethod.Post, "http://host/orders/2", "k-1"), false },
+        { "its options", CopyOptions, true },
+        { "its options, another key", (first, copy) => { CopyOptions(first, copy); copy.Headers.Add(KeyHeader, "k-2"); }, true },
+        { "its options, another address", (first, copy) =>
+            {
+                CopyOptions(first, copy);
+                Change(copy, HttpMethod.Post, "http://host/orders/2", null);
+            }, false },
+        { "its options, another method", (first, copy) =>
+            {
+                CopyOptions(first, copy);
+                Change(copy, HttpMethod.Delete, "http://host/orders", null);
+            }, false },
     };
 
     [Fact]
@@ -38,37 +46,39 @@ public sealed class QueuedRequestsTests
         Add(request, 7);
         (request.Method, request.RequestUri) = (HttpMethod.Get, new Uri("http://other/"));
 
-        Assert.True(_requests.TryGet(request, KeyHeader, out var queued, out var isCopy));
+        Assert.True(_requests.TryGet(request, out var queued, out var isCopy));
         Assert.Equal((7, false), (queued.EntryId, isCopy));
         Assert.Equal("refused", queued.Failure.Message);
     }
 
     [Theory]
     [MemberData(nameof(Copies), DisableDiscoveryEnumeration = true)]
-    public void A_copy_is_known_by_its_id_or_its_key(string situation, Action<HttpRequestMessage> change, bool isKnown)
+    public void A_copy_is_known_by_its_options_or_its_key(
+        string situation, Action<HttpRequestMessage, HttpRequestMessage> change, bool isKnown)
     {
         using var request = Post();
         Add(request, 7, "k-1");
         using var copy = Post();
-        change(copy);
+        change(request, copy);
 
-        Assert.Equal(isKnown, _requests.TryGet(copy, KeyHeader, out var queued, out var isCopy));
+        Assert.Equal(isKnown, _requests.TryGet(copy, out var queued, out var isCopy));
         Assert.Equal(isKnown ? 7 : null, queued?.EntryId);
-        Assert.True(isCopy);
+        Assert.True(isCopy || !isKnown);
         Assert.NotEmpty(situation);
     }
 
     [Fact]
     public void Without_a_header_of_keys_a_key_means_nothing()
     {
+        var requests = new QueuedRequests("queue", keyHeader: null, _clock);
         using var request = Post();
         request.Headers.Add(KeyHeader, "k-1");
-        _requests.Add(request, Snapshot("k-1"), keyHeader: null, Queued(7));
+        requests.Add(request, Snapshot("k-1"), Queued(7));
         using var copy = Post();
         copy.Headers.Add(KeyHeader, "k-1");
 
-        Assert.False(_requests.TryGet(copy, keyHeader: null, out _, out _));
-        Assert.False(_requests.TryGet(copy, KeyHeader, out _, out _));
+        Assert.False(requests.TryGet(copy, out _, out _));
+        Assert.True(requests.TryGet(request, out _, out _));
     }
 
     [Fact]
@@ -78,9 +88,9 @@ public sealed class QueuedRequestsTests
         Add(request, 7, "k-1");
 
         _clock.Advance(QueuedRequests.Window);
-        Assert.True(_requests.TryGet(request, KeyHeader, out _, out _));
+        Assert.True(_requests.TryGet(request, out _, out _));
         _clock.Advance(TimeSpan.FromTicks(1));
-        Assert.False(_requests.TryGet(request, KeyHeader, out _, out _));
+        Assert.False(_requests.TryGet(request, out _, out _));
     }
 
     [Fact]
@@ -98,7 +108,7 @@ public sealed class QueuedRequestsTests
     }
 
     [Fact]
-    public void A_forgotten_request_takes_a_later_one_of_the_same_id_and_key_with_it_never()
+    public void A_forgotten_request_takes_a_later_one_of_the_same_key_with_it_never()
     {
         using var first = Post();
         Add(first, 7, "k-1");
@@ -110,8 +120,19 @@ public sealed class QueuedRequestsTests
         Add(third, 8, "k-2");
 
         using var copy = Post();
-        copy.SetBackgroundSyncEntryId(7);
-        Assert.True(_requests.TryGet(copy, KeyHeader, out _, out _));
+        copy.Headers.Add(KeyHeader, "k-1");
+        Assert.True(_requests.TryGet(copy, out _, out _));
+    }
+
+    [Fact]
+    public void An_answer_of_another_queue_is_none_of_this_one()
+    {
+        using var request = Post();
+        new QueuedRequests("other", KeyHeader, _clock).Add(request, Snapshot("k-1"), Queued(7));
+        using var another = Post();
+        Add(another, 8, "k-2");
+
+        Assert.False(_requests.TryGet(request, out _, out _));
     }
 
     [Fact]
@@ -155,7 +176,7 @@ public sealed class QueuedRequestsTests
     {
         for (var i = 0; i < 100; i++)
         {
-            _requests.TryGet(request, KeyHeader, out _, out _);
+            _requests.TryGet(request, out _, out _);
         }
     }
 
@@ -171,15 +192,11 @@ public sealed class QueuedRequestsTests
     {
         using var byKey = Post();
         byKey.Headers.Add(KeyHeader, $"k-{id}");
-        using var byId = Post();
-        byId.SetBackgroundSyncEntryId(id);
-        var isKnown = _requests.TryGet(byKey, KeyHeader, out _, out _);
-        Assert.Equal(isKnown, _requests.TryGet(byId, KeyHeader, out _, out _));
-        return isKnown;
+        return _requests.TryGet(byKey, out _, out _);
     }
 
     private void Add(HttpRequestMessage request, long id, string? key = null) =>
-        _requests.Add(request, Snapshot(key), KeyHeader, Queued(id));
+        _requests.Add(request, Snapshot(key), Queued(id));
 
     private static QueuedRequest Queued(long id) => new(new EnqueueResult(id, Coalescing.Append), new IOException("refused"), null);
 
@@ -192,17 +209,20 @@ public sealed class QueuedRequestsTests
 
     private static HttpRequestMessage Post() => new(HttpMethod.Post, _uri);
 
-    private static void Change(HttpRequestMessage request, HttpMethod method, string uri, string? key, long? id)
+    private static void CopyOptions(HttpRequestMessage request, HttpRequestMessage copy)
+    {
+        foreach (var (name, value) in (IDictionary<string, object?>)request.Options)
+        {
+            ((IDictionary<string, object?>)copy.Options)[name] = value;
+        }
+    }
+
+    private static void Change(HttpRequestMessage request, HttpMethod method, string uri, string? key)
     {
         (request.Method, request.RequestUri) = (method, new Uri(uri));
         if (key is not null)
         {
             request.Headers.Add(KeyHeader, key);
-        }
-
-        if (id is { } entryId)
-        {
-            request.SetBackgroundSyncEntryId(entryId);
         }
     }
 }
