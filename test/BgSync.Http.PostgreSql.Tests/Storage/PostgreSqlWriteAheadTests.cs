@@ -10,10 +10,10 @@ public sealed class PostgreSqlWriteAheadTests(ClassDatabase shared) : PostgreSql
 {
     private static readonly TimeSpan _timeout = new PostgreSqlStoreOptions().OwnerTimeout;
 
-    private readonly FakeTimeProvider _clock = new();
+    private readonly TestClock _clock = new();
 
     // The timers of a process that is dead or frozen: it moves no more.
-    private readonly FakeTimeProvider _stopped = new();
+    private readonly TestClock _stopped = new();
 
     [Fact]
     public async Task What_a_dead_process_held_is_taken_over_when_its_time_is_up_and_no_sooner()

@@ -1,6 +1,6 @@
 using System.Net;
 using BgSync.Http.Queue;
-using TestKit;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Queue;

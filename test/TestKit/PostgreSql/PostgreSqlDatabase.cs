@@ -76,5 +76,5 @@ public sealed class PostgreSqlDatabase : IAsyncDisposable
 
     /// <summary>From now on the server's clock, as the store's functions read it, is <paramref name="clock"/>.</summary>
     /// <returns>Leaves it where it stands.</returns>
-    public IDisposable Follow(FakeTimeProvider clock) => new ServerClock(Direct, Schema, clock);
+    public IDisposable Follow(TestClock clock) => new ServerClock(Direct, Schema, clock);
 }

@@ -16,7 +16,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
 
     protected static readonly TimeSpan LeaseTime = TimeSpan.FromMinutes(1);
 
-    protected FakeTimeProvider Clock { get; } = new();
+    protected TestClock Clock { get; } = new();
 
     private protected IQueueStore Store { get; set; } = null!;
 
