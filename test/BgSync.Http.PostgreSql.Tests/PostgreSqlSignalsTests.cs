@@ -8,7 +8,7 @@ using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests;
 
-/// <summary>What one process changes and another hears.</summary>
+/// <summary>Changes that one process makes and another hears of.</summary>
 public sealed class PostgreSqlSignalsTests(ClassDatabase shared) : IClassFixture<ClassDatabase>, IAsyncLifetime
 {
     private const string Listeners = "FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'";

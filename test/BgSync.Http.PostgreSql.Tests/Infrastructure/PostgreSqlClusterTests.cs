@@ -5,7 +5,7 @@ using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Infrastructure;
 
-/// <summary>What the other tests rely on.</summary>
+/// <summary>The server that the other tests rely on.</summary>
 public sealed class PostgreSqlClusterTests(PostgreSqlCluster cluster, ClassDatabase fixture) : IClassFixture<ClassDatabase>
 {
     [Theory]

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
 
-/// <summary>What becomes of the requests that a process was sending for the first time, and of the bodies that it wrote, when it dies.</summary>
+/// <summary>A process that dies leaves requests that it was sending for the first time, and bodies that it was writing.</summary>
 public sealed class PostgreSqlWriteAheadTests(ClassDatabase shared) : PostgreSqlStoreFixture(shared)
 {
     private static readonly TimeSpan _timeout = new PostgreSqlStoreOptions().OwnerTimeout;

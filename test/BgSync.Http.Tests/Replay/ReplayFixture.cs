@@ -4,7 +4,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What the tests of the replay share: a clock that stands still, and requests that are queued while a server is down.</summary>
+/// <summary>The base of the tests of the replay: a clock that stands still, and requests that are queued while a server is down.</summary>
 public abstract class ReplayFixture
 {
     protected TestClock Clock { get; } = new();

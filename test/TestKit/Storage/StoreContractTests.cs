@@ -7,7 +7,7 @@ using Xunit;
 
 namespace TestKit.Storage;
 
-/// <summary>What every store promises. A store's own suite derives from this one and says how to open the store.</summary>
+/// <summary>The promises of every store. A store's own suite derives from this one and says how to open the store.</summary>
 public abstract partial class StoreContractTests : IAsyncLifetime
 {
     protected const string Queue = "orders";
