@@ -534,7 +534,7 @@ internal sealed partial class LiteDBQueueStore : IQueueStore, IDisposable
     }
 
     /// <summary>Drops what has to leave a queue for a new entry; planned before anything changes.</summary>
-    /// <returns>What was dropped; <see langword="null"/> when that would not be enough, and nothing was.</returns>
+    /// <returns>The dropped entries; <see langword="null"/> when they would not be enough, and nothing was dropped.</returns>
     private static List<DeadLetter>? TryMakeRoom(
         LiteSession session, LiteQueue queue, EntryRow row, QueueLimits? limits, long now, out QueueStoreException? refusal)
     {

@@ -16,7 +16,7 @@ internal sealed class FunctionCall
 
     /// <param name="schema">The schema, quoted.</param>
     /// <param name="function">The function's name.</param>
-    /// <param name="columns">What is selected of its result.</param>
+    /// <param name="columns">The columns to select of its result.</param>
     public FunctionCall(string schema, string function, string columns = "*")
     {
         _schema = schema;

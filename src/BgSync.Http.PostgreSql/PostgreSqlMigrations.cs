@@ -66,7 +66,7 @@ public static class PostgreSqlMigrations
     /// <param name="cancellationToken">Gives up; nothing is changed then.</param>
     /// <returns>The version that was there before; 0 where there was none.</returns>
     /// <exception cref="ArgumentException">The schema has no valid name.</exception>
-    /// <exception cref="QueueStoreException">What is there is of a later version of the library.</exception>
+    /// <exception cref="QueueStoreException">The schema is of a later version of the library.</exception>
     /// <exception cref="NpgsqlException">The server refuses; nothing is changed.</exception>
     public static async Task<int> ApplyAsync(
         NpgsqlDataSource dataSource, string schema = DefaultSchema, CancellationToken cancellationToken = default)

@@ -11,7 +11,7 @@ namespace BgSync.Http;
 public interface IBackgroundSyncObserver
 {
     /// <summary>Is called for each event.</summary>
-    /// <param name="entryEvent">What happened.</param>
+    /// <param name="entryEvent">The event that happened.</param>
     /// <param name="cancellationToken">Cancelled when the observer takes too long.</param>
     Task OnEventAsync(EntryEvent entryEvent, CancellationToken cancellationToken);
 }

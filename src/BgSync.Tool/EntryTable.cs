@@ -11,7 +11,7 @@ internal static class EntryTable
     private const int RoomForAllColumns = 100;
 
     /// <param name="entries">The entries.</param>
-    /// <param name="now">What the next try is counted from.</param>
+    /// <param name="now">The time that the next try is counted from.</param>
     /// <param name="width">The width of the terminal.</param>
     public static Table Of(IReadOnlyList<EntryRow> entries, DateTimeOffset now, int width)
     {

@@ -28,7 +28,7 @@ internal static class PostgresCommand
         DefaultValueFactory = static _ => new PostgreSqlStoreOptions().Schema,
     };
 
-    /// <returns>What a person reads of an exception; a connection string, and the password in it, is in none of them.</returns>
+    /// <returns>The exit code. No message holds the connection string, or the password in it.</returns>
     public static async Task<int> FailAsync(Exception exception)
     {
         await Console.Error.WriteLineAsync(exception switch

@@ -4,7 +4,7 @@ using BgSync.Http.Benchmarks.Reporting;
 
 namespace BgSync.Http.Benchmarks;
 
-/// <summary>What a part has to measure with.</summary>
+/// <summary>The tools that a part measures with.</summary>
 /// <param name="Effort">How much it measures.</param>
 /// <param name="Section">Where it writes down what it finds.</param>
 /// <param name="Folder">Where its files go.</param>

@@ -166,7 +166,7 @@ public sealed class PostgreSqlMigrationsTests(PostgreSqlCluster cluster) : IAsyn
         Assert.Contains(message, refused.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>What stands in a schema, with its columns and the text of its functions, but for its own name.</summary>
+    /// <summary>The content of a schema, with its columns and the text of its functions, but for its own name.</summary>
     private async Task<string> ObjectsAsync(string schema)
     {
         await using var command = _database.Direct.CreateCommand($"""

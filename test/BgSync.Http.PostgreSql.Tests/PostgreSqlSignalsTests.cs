@@ -8,7 +8,7 @@ using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests;
 
-/// <summary>What one process changes and another hears.</summary>
+/// <summary>Changes that one process makes and another hears of.</summary>
 public sealed class PostgreSqlSignalsTests(ClassDatabase shared) : IClassFixture<ClassDatabase>, IAsyncLifetime
 {
     private const string Listeners = "FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'";
@@ -68,7 +68,7 @@ public sealed class PostgreSqlSignalsTests(ClassDatabase shared) : IClassFixture
     [Fact]
     public async Task Many_changes_in_a_short_time_are_told_at_once_and_then_together()
     {
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         using var subscription = await ListenAsync(Open());
         var other = Open(clock: clock);
         await AddAsync(other, "many");
@@ -93,7 +93,7 @@ public sealed class PostgreSqlSignalsTests(ClassDatabase shared) : IClassFixture
     [Fact]
     public async Task A_listener_whose_connection_is_cut_comes_back_and_has_all_queues_looked_at()
     {
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         using var subscription = await ListenAsync(Open(clock: clock));
 
         Assert.NotEqual(0, await Database.CutConnectionsAsync());
@@ -114,7 +114,7 @@ public sealed class PostgreSqlSignalsTests(ClassDatabase shared) : IClassFixture
     [Fact]
     public async Task A_silent_connection_is_tried_and_hears_on()
     {
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         using var subscription = await ListenAsync(Open(clock: clock));
         var process = await Database.ScalarAsync($"SELECT pid {Listeners}");
         await Database.ExecuteAsync($"CREATE TABLE before AS SELECT query_start {Listeners}");

@@ -20,7 +20,7 @@ public sealed class CountingServer(IPEndPoint endPoint) : IAsyncDisposable
     /// <summary>Told of each arrival before it is answered.</summary>
     public Action<Arrival>? Arrived { get; init; }
 
-    /// <summary>What an answer waits for, so that its request stays in flight. Default: nothing.</summary>
+    /// <summary>The wait before an answer, which keeps its request in flight. Default: none.</summary>
     public Func<Arrival, Task>? Answering { get; init; }
 
     /// <summary>Everything that arrived, in this order.</summary>

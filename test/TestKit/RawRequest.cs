@@ -6,7 +6,7 @@ namespace TestKit;
 /// <param name="Method">The method; of an HTTP/2 request, <c>:method</c>.</param>
 /// <param name="Target">The target as sent: a path, an absolute URI (to a proxy) or an authority (CONNECT).</param>
 /// <param name="Headers">The header fields in the order sent, with their raw values; of an HTTP/2 request, pseudo-headers too.</param>
-/// <param name="Body">What was read of the body, without its chunking.</param>
+/// <param name="Body">The part of the body that was read, without its chunking.</param>
 /// <param name="Complete">Whether the whole body was read.</param>
 public sealed record RawRequest(
     string Method, string Target, IReadOnlyList<KeyValuePair<string, string>> Headers, ReadOnlyMemory<byte> Body, bool Complete)

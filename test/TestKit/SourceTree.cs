@@ -13,14 +13,10 @@ public static class SourceTree
     public static string Read(string file) => File.ReadAllText(PathOf(file));
 
     /// <summary>The C# files of a library, as paths inside its folder.</summary>
-    public static IEnumerable<string> LibraryFiles(string library)
-    {
-        var folder = PathOf($"src/{library}");
-        return Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
-            .Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/'))
-            .Where(static file => !file.StartsWith("obj/", StringComparison.Ordinal) && !file.StartsWith("bin/", StringComparison.Ordinal))
-            .Order(StringComparer.Ordinal);
-    }
+    public static IEnumerable<string> LibraryFiles(string library) => Files($"src/{library}");
+
+    /// <summary>The C# files of the tests, as paths inside the repository.</summary>
+    public static IEnumerable<string> TestFiles() => Files("test").Select(static file => $"test/{file}");
 
     /// <summary>A C# file of a library, read.</summary>
     public static string ReadLibrary(string library, string file) => Read($"src/{library}/{file}");
@@ -30,6 +26,12 @@ public static class SourceTree
         Directory.EnumerateDirectories(PathOf("test"))
             .Select(static project => Path.Combine("test", Path.GetFileName(project), "Readme", "ReadmeSnippets.cs"))
             .Where(static file => File.Exists(PathOf(file)));
+
+    private static IOrderedEnumerable<string> Files(string folder) =>
+        Directory.EnumerateFiles(PathOf(folder), "*.cs", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(PathOf(folder), file).Replace('\\', '/'))
+            .Where(static file => !file.Split('/').Any(static part => part is "obj" or "bin"))
+            .Order(StringComparer.Ordinal);
 
     private static string FindRoot(string folder) =>
         File.Exists(Path.Combine(folder, "BgSync.Http.sln"))

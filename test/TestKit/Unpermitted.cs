@@ -3,7 +3,7 @@ using Xunit;
 
 namespace TestKit;
 
-/// <summary>What a test needs of the machine and is not given.</summary>
+/// <summary>Permissions that a test needs of the machine and is not given.</summary>
 internal static class Unpermitted
 {
     /// <summary>Skips the test with the reason; fails it where everything is required, as <c>.ci/run</c> does.</summary>

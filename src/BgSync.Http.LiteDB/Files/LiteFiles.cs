@@ -19,7 +19,7 @@ internal sealed class LiteFiles : IDisposable
     private LiteLogStream? _logStream;
 
     /// <param name="path">The data file, which is made where there is none.</param>
-    /// <param name="password">What it is encrypted with, if it is.</param>
+    /// <param name="password">The password that it is encrypted with, if it is.</param>
     /// <param name="open">Opens a file for nobody else, such that a flush reaches stable storage.</param>
     public LiteFiles(string path, string? password, Func<string, Stream> open)
     {

@@ -23,7 +23,7 @@ internal abstract record Settlement
     /// <summary>The entry goes back to its lane and is sent again.</summary>
     /// <param name="Delay">How long it waits; zero for at once, <see cref="TimeSpan.MaxValue"/> until its backoff is cleared.</param>
     /// <param name="CountsAsAttempt">Whether the attempt may have reached the server.</param>
-    /// <param name="Error">What went wrong, without secrets; <see langword="null"/> leaves the last error as it is.</param>
+    /// <param name="Error">The reason of the failure, without secrets; <see langword="null"/> leaves the last error as it is.</param>
     /// <param name="RequestedDelay">Whether the server asked for the wait (<c>Retry-After</c>), so that nothing but time ends it.</param>
     /// <param name="LeavesLane">
     /// Whether the entry leaves its lane, which goes on without it, for one of its own, named <c>&lt;lane&gt;#&lt;id&gt;</c>. It keeps its
@@ -46,7 +46,7 @@ internal abstract record Settlement
 
     /// <summary>The entry becomes a dead letter.</summary>
     /// <param name="Cause">The cause.</param>
-    /// <param name="Error">What went wrong, without secrets.</param>
+    /// <param name="Error">The reason of the failure, without secrets.</param>
     /// <param name="StatusCode">The status of the last response, if there was one.</param>
     /// <param name="Response">The last response, if there was one and more than its status is kept.</param>
     /// <param name="IsKept">Whether the dead letter is kept; otherwise the entry is removed with its body.</param>
@@ -69,7 +69,7 @@ internal abstract record Settlement
     /// The entry goes back to its lane and is due at once, but its origin is held: until the backoff ends, or a trigger says that the
     /// credentials or the way to the server are good again.
     /// </summary>
-    /// <param name="Error">What the server wants, and where it sent the request.</param>
+    /// <param name="Error">The server's demand, and where it sent the request.</param>
     /// <param name="CountsAsAttempt">Whether the attempt counts: the first answer and each probe do.</param>
     /// <param name="StatusCode">The status of the response, if there was one.</param>
     internal sealed record Held(string Error, bool CountsAsAttempt, int? StatusCode) : Settlement

@@ -12,7 +12,7 @@ internal sealed class RouteNode
     private readonly bool _takesNothing;
 
     /// <summary>Makes the place to which templates have led, and all that follow it.</summary>
-    /// <param name="templates">What is left of each template.</param>
+    /// <param name="templates">The rest of each template.</param>
     public RouteNode(IEnumerable<RouteSegment[]> templates)
     {
         var byKind = templates.ToLookup(rest => rest is [var next, ..] ? next.Kind : (RouteSegmentKind?)null);

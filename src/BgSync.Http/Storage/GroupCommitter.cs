@@ -76,7 +76,7 @@ internal abstract class GroupCommitter<TSession> : IDisposable
     protected abstract void Flush();
 
     /// <summary>Rolls back what is under way after a failure, or closes the database where that cannot be done. Throws nothing.</summary>
-    /// <returns>What the callers are told.</returns>
+    /// <returns>The exception that the callers get.</returns>
     protected abstract Exception Abort(Exception failure);
 
     /// <summary>Does some of the work that waits until nobody else does, and returns as soon as somebody does. Throws nothing.</summary>

@@ -49,7 +49,7 @@ internal interface IQueueStore : IAsyncDisposable
     /// Writes down a request that is about to be sent for the first time, and takes its position in its queue for it. Until it is
     /// committed it stands in no queue: it is neither read nor counted nor leased. It belongs to this store instance.
     /// </summary>
-    /// <param name="entry">What it becomes when it is committed; its attempts, its last error and its limits are said then.</param>
+    /// <param name="entry">The entry to be when it is committed; its attempts, its last error and its limits are said then.</param>
     /// <param name="isRepeatable">Whether it may be sent again although the server may have processed it.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The id by which it is committed or discarded, which is not the entry's.</returns>
@@ -138,7 +138,7 @@ internal interface IQueueStore : IAsyncDisposable
     /// <param name="limit">How many at most.</param>
     /// <param name="keep">Whether the dead letters are kept; otherwise the entries are removed with their bodies.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>What was moved, or removed.</returns>
+    /// <returns>The entries that were moved, or removed.</returns>
     ValueTask<IReadOnlyList<DeadLetter>> ExpireAsync(string queue, int limit, bool keep, CancellationToken cancellationToken);
 
     /// <summary>
@@ -156,7 +156,7 @@ internal interface IQueueStore : IAsyncDisposable
     /// under way counts, because it may have reached the server. So does that of the requests that they wrote ahead, which enter their
     /// queues; one that must not be sent twice becomes a dead letter (<see cref="DeadLetterCause.MaybeProcessed"/>).
     /// </summary>
-    /// <returns>What was taken over, now or when the store was opened.</returns>
+    /// <returns>The work that was taken over, now or when the store was opened.</returns>
     ValueTask<ReclaimedWork> ReclaimAsync(CancellationToken cancellationToken);
 
     /// <summary>

@@ -8,7 +8,7 @@ namespace BgSync.Http.Storage;
 /// </remarks>
 /// <param name="MaxEntries">How many entries; <see langword="null"/> for no limit.</param>
 /// <param name="MaxBytes">How many bytes their bodies may have together; <see langword="null"/> for no limit.</param>
-/// <param name="WhenFull">What happens when a new entry does not fit.</param>
+/// <param name="WhenFull">The rule for a new entry that does not fit.</param>
 internal sealed record QueueLimits(long? MaxEntries, long? MaxBytes, WhenFull WhenFull)
 {
     /// <summary>The excess that has to leave a queue before a new entry fits.</summary>

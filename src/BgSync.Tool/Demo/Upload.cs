@@ -1,8 +1,8 @@
 namespace BgSync.Tool.Demo;
 
 /// <summary>Something that the application is to upload, and what must arrive for it.</summary>
-/// <param name="Title">What it is called in the output.</param>
-/// <param name="Command">What the application is told.</param>
+/// <param name="Title">Its name in the output.</param>
+/// <param name="Command">The command that the application is told.</param>
 /// <param name="Path">The path at which it must arrive.</param>
 /// <param name="Sha256">The hash of its body, in hexadecimal.</param>
 /// <param name="Length">The length of its body in bytes.</param>

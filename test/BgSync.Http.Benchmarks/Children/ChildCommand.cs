@@ -6,7 +6,7 @@ using BgSync.Http.Benchmarks.Queues;
 
 namespace BgSync.Http.Benchmarks.Children;
 
-/// <summary>What the benchmarks start as a process of its own, to be watched from outside.</summary>
+/// <summary>The command that the benchmarks start as a process of its own, to be watched from outside.</summary>
 internal static class ChildCommand
 {
     public const string Name = "child";

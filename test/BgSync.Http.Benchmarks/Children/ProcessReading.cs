@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace BgSync.Http.Benchmarks.Children;
 
-/// <summary>What the kernel has counted of a process (Linux).</summary>
+/// <summary>The kernel's counters of a process (Linux).</summary>
 internal sealed class ProcessReading
 {
     private readonly Dictionary<string, long> _slicesByThread;

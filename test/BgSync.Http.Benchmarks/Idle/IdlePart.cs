@@ -4,7 +4,7 @@ using BgSync.Http.Benchmarks.Reporting;
 
 namespace BgSync.Http.Benchmarks.Idle;
 
-/// <summary>What an empty queue costs an application that does nothing, against the same application without one.</summary>
+/// <summary>The cost of an empty queue for an application that does nothing, against the same application without one.</summary>
 internal sealed class IdlePart : IBenchmarkPart
 {
     public string Name => "idle";

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace BgSync.Http.Benchmarks.Measuring;
 
-/// <summary>What a number of callers got done, and how long each call took.</summary>
+/// <summary>The work that a number of callers got done, and how long each call took.</summary>
 internal sealed class Load
 {
     private readonly long[] _ticks;

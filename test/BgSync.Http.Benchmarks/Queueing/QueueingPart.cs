@@ -5,7 +5,7 @@ using BgSync.Http.Benchmarks.Reporting;
 
 namespace BgSync.Http.Benchmarks.Queueing;
 
-/// <summary>What it costs to queue a request of 1 KiB in the default store, durably.</summary>
+/// <summary>The cost of queueing a request of 1 KiB in the default store, durably.</summary>
 internal sealed class QueueingPart : IBenchmarkPart
 {
     private const int BodyLength = 1024;

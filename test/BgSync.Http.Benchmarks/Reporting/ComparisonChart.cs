@@ -1,4 +1,4 @@
 namespace BgSync.Http.Benchmarks.Reporting;
 
-/// <summary>What each of several things reaches, to be drawn; what is no number is not drawn.</summary>
+/// <summary>The results of several things, to be drawn; a result that is no number is not drawn.</summary>
 internal sealed record ComparisonChart(string What, double[] Values);

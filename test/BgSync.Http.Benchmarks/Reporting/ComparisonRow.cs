@@ -1,4 +1,4 @@
 namespace BgSync.Http.Benchmarks.Reporting;
 
-/// <summary>What each of several things reaches, as the table says it.</summary>
+/// <summary>The results of several things, as the table says them.</summary>
 internal sealed record ComparisonRow(string What, string[] Cells);

@@ -20,7 +20,7 @@ internal static class Figures
         return value.ToString(format, CultureInfo.InvariantCulture);
     }
 
-    /// <summary>What something takes beyond something else.</summary>
+    /// <summary>The difference of one measurement to another.</summary>
     public static string Excess(double value, string unit) => $"{(value < 0 ? "−" : "+")}{Number(Math.Abs(value))} {unit}";
 
     public static string Milliseconds(double value) => $"{Number(value)} ms";

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace BgSync.Http.Benchmarks.Reporting;
 
-/// <summary>What one part has found. Each line is shown as it comes: a run takes long.</summary>
+/// <summary>The findings of one part. Each line is shown as it comes: a run takes long.</summary>
 [JsonObjectCreationHandling(JsonObjectCreationHandling.Populate)]
 internal sealed class Section
 {

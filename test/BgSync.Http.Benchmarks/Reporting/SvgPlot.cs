@@ -52,7 +52,7 @@ internal sealed class SvgPlot(string title, double scale, double? mark)
         return plot.Write();
     }
 
-    /// <summary>What things reach side by side; the longest bar is the best.</summary>
+    /// <summary>Results side by side; the longest bar is the best.</summary>
     public static string OfComparison(string title, Comparison comparison)
     {
         var plot = new SvgPlot(title, scale: 1, mark: null);

@@ -16,7 +16,7 @@ internal sealed class HandlerCosts
 {
     private readonly Dictionary<string, Cost> _costs = [];
 
-    /// <summary>What one case costs with a queue and with an empty handler.</summary>
+    /// <summary>The cost of one case with a queue and with an empty handler.</summary>
     public sealed record Cost(Series QueueNanoseconds, Series EmptyNanoseconds, Series QueueBytes, Series EmptyBytes)
     {
         public double Nanoseconds => QueueNanoseconds.ExcessOver(EmptyNanoseconds);

@@ -2,7 +2,7 @@ using BgSync.Http.Benchmarks.Reporting;
 
 namespace BgSync.Http.Benchmarks.WayThrough;
 
-/// <summary>What the handler costs a request that is not queued.</summary>
+/// <summary>The cost of the handler for a request that is not queued.</summary>
 internal sealed class WayThroughPart : IBenchmarkPart
 {
     private static readonly Goal _unmatchedTime = Goal.AtMost(30, "+30 ns");

@@ -7,7 +7,7 @@ using LiteDatabaseOfOthers = LiteDB.LiteDatabase;
 
 namespace BgSync.Http.LiteDB.Tests.Durability;
 
-/// <summary>What can go wrong with a file, done to a real one.</summary>
+/// <summary>Faults of a file, done to a real one.</summary>
 public sealed class LiteFaultTests : NoteStoreFixture
 {
     [Fact]

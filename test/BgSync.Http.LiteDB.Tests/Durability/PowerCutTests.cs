@@ -159,7 +159,7 @@ public sealed class PowerCutTests : IDisposable
 
         public bool WasEver(SortedSet<long> notes) => _commits.Exists(commit => commit.Notes.SetEquals(notes));
 
-        /// <summary>What may be found after some operations: what was committed, and what was being committed.</summary>
+        /// <summary>The states that may be found after some operations: the committed one, and the one that was being committed.</summary>
         public IReadOnlyList<SortedSet<long>> StatesAfter(int operations)
         {
             var last = _commits.FindLastIndex(commit => commit.Length <= operations);

@@ -19,7 +19,7 @@ public abstract class LiteDBStoreFixture : IAsyncLifetime
 
     protected TempDirectory Directory { get; } = new();
 
-    protected FakeTimeProvider Clock { get; } = new();
+    protected TestClock Clock { get; } = new();
 
     private protected RecordingLogger<LiteDBQueueStore> Logger { get; } = new();
 

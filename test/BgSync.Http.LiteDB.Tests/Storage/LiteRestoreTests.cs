@@ -6,7 +6,7 @@ using Xunit;
 
 namespace BgSync.Http.LiteDB.Tests.Storage;
 
-/// <summary>What is made of the documents of a damaged file, here of those of a whole one, in another order and without their places.</summary>
+/// <summary>The documents of a damaged file become a queue again: here those of a whole one, in another order and without places.</summary>
 public sealed class LiteRestoreTests : LiteDBStoreFixture
 {
     [Fact]

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
 
-/// <summary>What callers are told when the server cannot do what it is asked, and what is left of it.</summary>
+/// <summary>A server that cannot do what it is asked: the callers' exceptions, and the rows that are left.</summary>
 public sealed class PostgreSqlFaultTests(ClassDatabase shared, PostgreSqlCluster cluster) : PostgreSqlStoreFixture(shared)
 {
     [Fact]

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
 
-/// <summary>What is committed while the connection breaks is done once, and told as done.</summary>
+/// <summary>A change that is committed while the connection breaks is done once, and told as done.</summary>
 public sealed class PostgreSqlLostReplyTests(ClassDatabase shared) : PostgreSqlStoreFixture(shared)
 {
     private LossyRelay? _relay;

@@ -83,7 +83,7 @@ public abstract class PostgreSqlStoreFixture(ClassDatabase shared) : IClassFixtu
 
     private protected static DeliveredEntry Delivered(LeasedEntry leased) => new(leased.Lease, new Settlement.Delivered(200));
 
-    /// <summary>What must hold whenever nothing is under way and nothing is leased.</summary>
+    /// <summary>Checks the rules that hold whenever nothing is under way and nothing is leased.</summary>
     protected async Task AssertConsistentAsync()
     {
         foreach (var (what, count) in (IEnumerable<(string, string)>)

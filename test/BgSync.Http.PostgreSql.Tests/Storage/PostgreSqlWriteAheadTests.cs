@@ -5,15 +5,15 @@ using Xunit;
 
 namespace BgSync.Http.PostgreSql.Tests.Storage;
 
-/// <summary>What becomes of the requests that a process was sending for the first time, and of the bodies that it wrote, when it dies.</summary>
+/// <summary>A process that dies leaves requests that it was sending for the first time, and bodies that it was writing.</summary>
 public sealed class PostgreSqlWriteAheadTests(ClassDatabase shared) : PostgreSqlStoreFixture(shared)
 {
     private static readonly TimeSpan _timeout = new PostgreSqlStoreOptions().OwnerTimeout;
 
-    private readonly FakeTimeProvider _clock = new();
+    private readonly TestClock _clock = new();
 
     // The timers of a process that is dead or frozen: it moves no more.
-    private readonly FakeTimeProvider _stopped = new();
+    private readonly TestClock _stopped = new();
 
     [Fact]
     public async Task What_a_dead_process_held_is_taken_over_when_its_time_is_up_and_no_sooner()

@@ -204,7 +204,7 @@ public sealed class BodyTests
     [InlineData(true)]
     public async Task A_body_that_stalls_while_it_is_queued_is_waited_for_no_longer_than_EnqueueTimeout(bool isPushed)
     {
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         await using var app = new TestApplication(clock: clock);
         using var stream = new StalledStream([1, 2, 3]);
         HttpContent content = isPushed
@@ -223,7 +223,7 @@ public sealed class BodyTests
     [Fact]
     public async Task A_body_that_stalls_while_it_is_sent_does_not_hold_up_the_time_out()
     {
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         await using var server = new RawServer(Scripts.NeverAnswer());
         await using var app = new TestApplication(sync => sync.AttemptTimeout = TimeSpan.FromSeconds(10), clock: clock);
         using var stream = new StalledStream([1, 2, 3]);
@@ -244,7 +244,7 @@ public sealed class BodyTests
     [Fact]
     public async Task A_body_that_goes_on_slowly_after_the_time_out_is_waited_for()
     {
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         await using var server = new RawServer(Scripts.NeverAnswer());
         await using var app = new TestApplication(sync => sync.AttemptTimeout = TimeSpan.FromSeconds(10), clock: clock);
         var parts = new SemaphoreSlim(0);

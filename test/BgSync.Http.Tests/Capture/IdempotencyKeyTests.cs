@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using BgSync.Http.Capture;
-using TestKit;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Capture;

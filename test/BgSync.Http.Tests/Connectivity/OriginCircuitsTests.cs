@@ -1,5 +1,5 @@
 using BgSync.Http.Connectivity;
-using TestKit;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Connectivity;

@@ -27,7 +27,7 @@ public sealed class ArchitectureTests() : LibraryConventionTests(_library)
         _ => default,
     };
 
-    /// <summary>What the code in a namespace may refer to, beside the public face of the library: namespaces inside it.</summary>
+    /// <summary>Code in a namespace refers to no other namespaces of the library than those named here, beside its public face.</summary>
     [Theory]
     [InlineData("Routing")]
     [InlineData("Capture")]
@@ -68,6 +68,13 @@ public sealed class ArchitectureTests() : LibraryConventionTests(_library)
         Assert.Contains(typeof(Attempt), found);
         Assert.DoesNotContain(typeof(MemoryQueueStore), found);
     }
+
+    [Fact]
+    public void A_comment_in_a_test_begins_with_a_noun() => AssertNone(
+        from file in SourceTree.TestFiles()
+        from line in SourceTree.Read(file).Split('\n')
+        where BeginsWithQuestionWord(line)
+        select $"{file}: {line.Trim()}");
 
     [Fact]
     public void No_feed_is_named() =>

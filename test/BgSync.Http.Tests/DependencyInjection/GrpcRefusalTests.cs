@@ -99,7 +99,7 @@ public sealed class GrpcRefusalTests
         Assert.Contains("Leave AddBackgroundSync away", failure.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>What protoc would generate.</summary>
+    /// <summary>The code that protoc would generate.</summary>
     private sealed class Greeter(CallInvoker invoker)
     {
         private static readonly Marshaller<string> _text = Marshallers.Create(Encoding.UTF8.GetBytes, Encoding.UTF8.GetString);

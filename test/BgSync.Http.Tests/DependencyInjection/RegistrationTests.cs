@@ -6,7 +6,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.DependencyInjection;
 
-/// <summary>What <c>AddBackgroundSync</c> adds to a container, and what it does not take.</summary>
+/// <summary>The services that <c>AddBackgroundSync</c> adds to a container, and the arguments that it refuses.</summary>
 public sealed class RegistrationTests
 {
     private static readonly Uri _orders = new("http://example.com/orders");

@@ -89,7 +89,7 @@ public sealed class ReplacementTests
     [InlineData(false)]
     public async Task A_clock_of_the_users_own_is_respected_before_the_queue_or_after(bool before)
     {
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         await using var provider = Build(
             before, services => services.AddSingleton<TimeProvider>(clock).AddSingleton<IQueueStore, MemoryQueueStore>());
 

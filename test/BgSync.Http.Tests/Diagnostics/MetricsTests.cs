@@ -8,7 +8,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Diagnostics;
 
-/// <summary>What the meter <c>BgSync.Http</c> tells of an entry's life.</summary>
+/// <summary>The meter <c>BgSync.Http</c> measures an entry's life.</summary>
 public sealed class MetricsTests : IDisposable
 {
     private const string Orders = "https://api.example.com/orders?secret=1";

@@ -1,5 +1,5 @@
 using BgSync.Http.Diagnostics;
-using TestKit;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Diagnostics;

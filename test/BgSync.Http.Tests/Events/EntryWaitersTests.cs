@@ -1,11 +1,11 @@
 using System.Net;
 using BgSync.Http.Events;
-using TestKit;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace BgSync.Http.Tests.Events;
 
-/// <summary>Who gets a response that is handed over, and who disposes of one that nobody wants.</summary>
+/// <summary>A response that is handed over goes to one waiter; one that nobody wants is disposed of.</summary>
 public sealed class EntryWaitersTests
 {
     private readonly EntryWaiters _waiters = new();

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Events;
 
-/// <summary>Whoever observes is told everything, in order, and disturbs nobody.</summary>
+/// <summary>An observer is told everything, in order, and disturbs nobody.</summary>
 public sealed class ObserverTests : ReplayFixture
 {
     [Fact]

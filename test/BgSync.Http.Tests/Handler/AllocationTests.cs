@@ -7,7 +7,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
 
-/// <summary>What a request that is not queued allocates, beyond what it does with an empty handler in the queue's place.</summary>
+/// <summary>The allocations of a request that is not queued, beyond those with an empty handler in the queue's place.</summary>
 public sealed class AllocationTests
 {
     private const int Times = 200;
@@ -129,7 +129,7 @@ public sealed class AllocationTests
         return (Measure(() => send(watching)), Measure(() => send(empty)));
     }
 
-    /// <summary>What a send allocates once all that is made only once has been made.</summary>
+    /// <summary>The allocations of a send, once all that is made only once has been made.</summary>
     private static long Measure(Action send) => Enumerable.Range(0, 5).Min(_ =>
     {
         var before = GC.GetAllocatedBytesForCurrentThread();

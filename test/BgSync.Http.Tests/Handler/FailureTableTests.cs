@@ -372,7 +372,7 @@ public sealed class FailureTableTests
     public async Task A_status_that_the_options_name_is_queued_with_the_wait_that_the_server_asked_for()
     {
         await using var server = new RawServer(Scripts.Respond(503, ("Retry-After", "120")));
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         await using var app = new TestApplication(sync => sync.QueuedStatuses.Add(HttpStatusCode.ServiceUnavailable), clock: clock);
 
         var queued = await Assert.ThrowsAsync<RequestQueuedException>(() => PostAsync(app, server.Uri));

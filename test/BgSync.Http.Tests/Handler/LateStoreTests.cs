@@ -12,7 +12,7 @@ public sealed class LateStoreTests
 {
     private static readonly Uri _uri = new("http://api.test/orders");
 
-    private readonly FakeTimeProvider _clock = new();
+    private readonly TestClock _clock = new();
     private readonly FaultyStore _store = new(new MemoryQueueStore(TimeProvider.System));
 
     [Theory]

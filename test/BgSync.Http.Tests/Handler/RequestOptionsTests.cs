@@ -5,7 +5,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
 
-/// <summary>What one request may ask of the queue.</summary>
+/// <summary>The options that one request may set for the queue.</summary>
 public sealed class RequestOptionsTests : ReplayFixture
 {
     private static readonly Uri _deadUri = new($"http://127.0.0.1:{RawServer.RefusedPort()}/orders");

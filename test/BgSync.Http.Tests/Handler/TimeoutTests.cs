@@ -12,7 +12,7 @@ public sealed class TimeoutTests : IAsyncDisposable
 {
     private static readonly TimeSpan _timeout = TimeSpan.FromSeconds(10);
 
-    private readonly FakeTimeProvider _clock = new();
+    private readonly TestClock _clock = new();
     private readonly RawServer _server = new(Scripts.NeverAnswer());
 
     public static TheoryData<string, Action<IHttpClientBuilder>?, Action<IHttpClientBuilder>?, Action<IServiceCollection>?> Places => new()

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Handler;
 
-/// <summary>What the handler tells the caller and the server, and that it leaves alone what is not its own.</summary>
+/// <summary>The handler tells the caller and the server of queueing, and leaves other requests alone.</summary>
 public sealed class WhenQueuedTests
 {
     private static readonly Uri _deadUri = new($"http://127.0.0.1:{RawServer.RefusedPort()}/orders");

@@ -186,7 +186,7 @@ public sealed class ReadmeSnippets : IDisposable
     public async Task A_token_on_replay_and_an_entry_dropped(string uri, string? token, string? dropped)
     {
         builder.Services.AddSingleton<TokenSource>();
-        builder.Services.AddSingleton<TimeProvider>(new FakeTimeProvider());
+        builder.Services.AddSingleton<TimeProvider>(new TestClock());
         builder.Services.AddHttpClient("api").AddBackgroundSync("orders", static sync =>
         {
             sync.OnReplaying = async (replaying, cancellationToken) =>

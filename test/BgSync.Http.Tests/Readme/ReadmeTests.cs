@@ -8,7 +8,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Readme;
 
-/// <summary>What the README says is so.</summary>
+/// <summary>The statements of the README are true.</summary>
 public sealed partial class ReadmeTests
 {
     [Fact]

@@ -119,7 +119,7 @@ public sealed class AnswerTests
     public async Task Status_401_is_asked_for_again(string how)
     {
         using var directory = new TempDirectory();
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         var isGood = false;
         var attempts = 0;
         TestApplication Start() => new(
@@ -252,7 +252,7 @@ public sealed class AnswerTests
     public async Task Server_that_rejects_everything_for_a_while_buries_ten_entries_at_most(int status)
     {
         var isBroken = true;
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         await using var app = new TestApplication(
             primary: () => new StubHandler(_ =>
                 Task.FromResult(new HttpResponseMessage(isBroken ? (HttpStatusCode)status : HttpStatusCode.OK))),
@@ -282,7 +282,7 @@ public sealed class AnswerTests
     public async Task Retry_After_of_one_lane_holds_the_origin()
     {
         var sent = 0;
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         await using var app = new TestApplication(
             options => options.LaneBy(static request => request.RequestUri!.AbsolutePath),
             primary: () => new StubHandler(_ =>

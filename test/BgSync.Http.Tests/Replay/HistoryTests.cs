@@ -8,7 +8,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What is remembered of the attempts at an entry.</summary>
+/// <summary>The history of the attempts at an entry.</summary>
 public sealed class HistoryTests : ReplayFixture
 {
     [Fact]

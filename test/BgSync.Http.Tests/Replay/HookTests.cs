@@ -8,7 +8,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What the application may do just before an entry is sent, with its response, and when it is dead.</summary>
+/// <summary>The hooks of the application: before an entry is sent, with its response, and when it is a dead letter.</summary>
 /// <remarks>
 /// Those that begin with a number port workbox-google-analytics/sw/test-initialize.mjs (facts/workbox.md, B.7, no. 68), which
 /// defines what it means to change a request at replay time.

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What becomes of entries and dead letters by the passing of time.</summary>
+/// <summary>Entries and dead letters end by the passing of time.</summary>
 public sealed class HousekeepingTests : ReplayFixture
 {
     private static readonly Uri _dead = new($"http://127.0.0.1:{RawServer.RefusedPort()}/");

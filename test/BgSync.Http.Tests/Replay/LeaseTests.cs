@@ -6,7 +6,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What becomes of an entry that is under way when something else happens: a stop, a lost lease, a store that fails.</summary>
+/// <summary>An entry is under way when something else happens: a stop, a lost lease, a store that fails.</summary>
 public sealed class LeaseTests : ReplayFixture
 {
     private readonly TaskCompletionSource _answer = new();

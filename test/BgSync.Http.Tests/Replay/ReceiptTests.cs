@@ -4,7 +4,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What can be asked of an entry that has ended, and what is kept of its response.</summary>
+/// <summary>The receipt of an entry that has ended, and the part of its response that is kept.</summary>
 public sealed class ReceiptTests : ReplayFixture
 {
     [Fact]

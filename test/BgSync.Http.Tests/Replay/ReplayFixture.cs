@@ -4,10 +4,10 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What the tests of the replay share: a clock that stands still, and requests that are queued while a server is down.</summary>
+/// <summary>The base of the tests of the replay: a clock that stands still, and requests that are queued while a server is down.</summary>
 public abstract class ReplayFixture
 {
-    protected FakeTimeProvider Clock { get; } = new();
+    protected TestClock Clock { get; } = new();
 
     protected TestApplication Create(
         Action<BackgroundSyncOptions>? configure = null,

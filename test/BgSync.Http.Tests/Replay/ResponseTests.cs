@@ -6,7 +6,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What a response, or none, makes of an entry.</summary>
+/// <summary>The outcome of an entry after a response, or after none.</summary>
 public sealed class ResponseTests : ReplayFixture
 {
     [Theory]

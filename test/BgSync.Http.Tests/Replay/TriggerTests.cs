@@ -6,7 +6,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Replay;
 
-/// <summary>What makes the queue send.</summary>
+/// <summary>The triggers that make the queue send.</summary>
 public sealed class TriggerTests : ReplayFixture
 {
     [Fact]

@@ -1,6 +1,6 @@
 namespace BgSync.Http.Tests.Routing;
 
-/// <summary>What a template means, said as plainly as can be: the measure for the tree.</summary>
+/// <summary>The meaning of a template, in the plainest code: the measure for the tree.</summary>
 internal static class NaiveMatcher
 {
     public static bool IsMatch(string template, string path) => IsMatch(Split(template), Split(path));

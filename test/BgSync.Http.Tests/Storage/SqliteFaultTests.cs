@@ -8,7 +8,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Storage;
 
-/// <summary>What can go wrong with a file, done to a real one.</summary>
+/// <summary>Faults of a file, done to a real one.</summary>
 public sealed class SqliteFaultTests : SqliteStoreFixture
 {
     [Fact]

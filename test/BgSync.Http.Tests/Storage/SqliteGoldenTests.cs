@@ -206,7 +206,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
     private static StoredResponse Response(int status, string body, bool isWhole) =>
         new(status, [new("ETag", "\"1\""), new("Content-Type", "text/plain")], Encoding.UTF8.GetBytes(body), isWhole);
 
-    /// <summary>What the files have since version 2.</summary>
+    /// <summary>The content of the files since version 2.</summary>
     private static async Task AssertSecondQueueAsync(SqliteQueueStore store)
     {
         // The process that held the last of them is gone.
@@ -231,7 +231,7 @@ public sealed class SqliteGoldenTests : SqliteStoreFixture
         Assert.Equal(ReceiptState.DeadLettered, (await store.GetReceiptAsync(Second, 9, Cancellation))!.State);
     }
 
-    /// <summary>What the files of all versions have.</summary>
+    /// <summary>The content of the files of all versions.</summary>
     private static async Task<DeadLetter> AssertFirstQueueAsync(SqliteQueueStore store)
     {
         var entries = await store.ReadAsync(Queue, QueueEnd.Front, Cancellation).ToListAsync(Cancellation);

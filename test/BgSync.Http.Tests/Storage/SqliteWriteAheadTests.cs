@@ -5,7 +5,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Storage;
 
-/// <summary>What becomes of the requests that a process was sending for the first time when it died.</summary>
+/// <summary>A process that died leaves the requests that it was sending for the first time.</summary>
 public sealed class SqliteWriteAheadTests : SqliteStoreFixture
 {
     [Fact]

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
 
-/// <summary>What <see cref="BackgroundSyncOptions.UseWorkboxDefaults"/> says (facts/workbox.md, A.2 and C.2).</summary>
+/// <summary>The defaults of <see cref="BackgroundSyncOptions.UseWorkboxDefaults"/> (facts/workbox.md, A.2 and C.2).</summary>
 public sealed class DefaultsTests : WorkboxFixture
 {
     [Fact]

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace BgSync.Http.Tests.Workbox;
 
-/// <summary>What Workbox never tests (facts/workbox.md, B.8), and what it gets wrong there (A.4).</summary>
+/// <summary>Behaviour that Workbox never tests (facts/workbox.md, B.8), and partly gets wrong (A.4).</summary>
 public sealed class NeverTestedTests : WorkboxFixture
 {
     public static TheoryData<string, Func<Task>> OddEnds => new()

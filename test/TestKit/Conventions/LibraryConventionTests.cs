@@ -81,7 +81,7 @@ public abstract partial class LibraryConventionTests(Assembly library)
     public void A_comment_begins_with_a_noun() => AssertNone(
         from file in SourceTree.LibraryFiles(Name)
         from line in SourceTree.ReadLibrary(Name, file).Split('\n')
-        where QuestionWord().IsMatch(line)
+        where BeginsWithQuestionWord(line)
         select $"{file}: {line.Trim()}");
 
     /// <summary>Records are data, and the parts of a row are as many as they are.</summary>
@@ -142,6 +142,9 @@ public abstract partial class LibraryConventionTests(Assembly library)
         where SourceTree.ReadLibrary(Name, file).Contains("[LoggerMessage(", StringComparison.Ordinal)
             != file.EndsWith(".Log.cs", StringComparison.Ordinal)
         select file);
+
+    /// <summary>Whether a line of code has a comment that begins with a question word.</summary>
+    protected static bool BeginsWithQuestionWord(string line) => QuestionWord().IsMatch(line);
 
     protected static void AssertNone(IEnumerable<string?> offenders)
     {

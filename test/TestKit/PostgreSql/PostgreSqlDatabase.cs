@@ -8,7 +8,7 @@ public sealed class PostgreSqlDatabase : IAsyncDisposable
 {
     public const string Schema = "bgsync";
 
-    /// <summary>What the connections behind the store's back call themselves, so that they are not cut with the store's.</summary>
+    /// <summary>The application name of the test's own connections, so that they are not cut with the store's.</summary>
     private const string BehindTheBack = "behind the back";
 
     private readonly PostgreSqlCluster _cluster;
@@ -30,10 +30,10 @@ public sealed class PostgreSqlDatabase : IAsyncDisposable
 
     public string ConnectionString { get; }
 
-    /// <summary>What a store is given.</summary>
+    /// <summary>The connections that a store is given.</summary>
     public NpgsqlDataSource DataSource { get; }
 
-    /// <summary>What the test looks through.</summary>
+    /// <summary>The connections that the test looks through.</summary>
     public NpgsqlDataSource Direct { get; }
 
     public async ValueTask DisposeAsync()
@@ -76,5 +76,5 @@ public sealed class PostgreSqlDatabase : IAsyncDisposable
 
     /// <summary>From now on the server's clock, as the store's functions read it, is <paramref name="clock"/>.</summary>
     /// <returns>Leaves it where it stands.</returns>
-    public IDisposable Follow(FakeTimeProvider clock) => new ServerClock(Direct, Schema, clock);
+    public IDisposable Follow(TestClock clock) => new ServerClock(Direct, Schema, clock);
 }

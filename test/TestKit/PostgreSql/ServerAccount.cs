@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace TestKit.PostgreSql;
 
-/// <summary>Who runs the server: PostgreSQL refuses root, so that tests of root run it as somebody else.</summary>
+/// <summary>The account that runs the server: PostgreSQL refuses root, so that tests of root run it as somebody else.</summary>
 internal sealed class ServerAccount
 {
     private static readonly string[] _candidates = ["postgres", "nobody"];
@@ -22,7 +22,7 @@ internal sealed class ServerAccount
         }
     }
 
-    /// <summary>What <c>chown</c> makes it the owner of a folder by; <see langword="null"/> when it is who runs the tests.</summary>
+    /// <summary>Its name for <c>chown</c>; <see langword="null"/> when it is the account that runs the tests.</summary>
     public string? Owner { get; }
 
     /// <summary>A program as it is started under the account.</summary>

@@ -6,12 +6,11 @@ namespace TestKit.PostgreSql;
 internal sealed class ServerClock : IDisposable
 {
     private readonly NpgsqlDataSource _database;
-    private readonly FakeTimeProvider _clock;
+    private readonly IDisposable _following;
 
-    public ServerClock(NpgsqlDataSource database, string schema, FakeTimeProvider clock)
+    public ServerClock(NpgsqlDataSource database, string schema, TestClock clock)
     {
         _database = database;
-        _clock = clock;
         Execute($"""
             CREATE TABLE IF NOT EXISTS public.test_clock (ms bigint NOT NULL);
             DELETE FROM public.test_clock;
@@ -19,10 +18,10 @@ internal sealed class ServerClock : IDisposable
             CREATE OR REPLACE FUNCTION {schema}.now_ms() RETURNS bigint LANGUAGE sql AS 'SELECT ms FROM public.test_clock';
             """);
         Set(clock.GetUtcNow());
-        clock.Advanced += Set;
+        _following = clock.OnAdvanced(Set);
     }
 
-    public void Dispose() => _clock.Advanced -= Set;
+    public void Dispose() => _following.Dispose();
 
     private void Set(DateTimeOffset now) => Execute($"UPDATE public.test_clock SET ms = {now.ToUnixTimeMilliseconds()}");
 

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace TestKit.Storage;
 
-/// <summary>What an operation costs in a short queue and in a long one.</summary>
+/// <summary>The cost of an operation in a short queue and in a long one.</summary>
 public abstract partial class DurableStoreContractTests
 {
     private const int Few = 300;

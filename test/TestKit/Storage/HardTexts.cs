@@ -3,7 +3,7 @@ using Xunit;
 
 namespace TestKit.Storage;
 
-/// <summary>What the <see cref="HardText"/>s are.</summary>
+/// <summary>The text of each <see cref="HardText"/>.</summary>
 public static class HardTexts
 {
     /// <summary>Each of them, for a theory.</summary>

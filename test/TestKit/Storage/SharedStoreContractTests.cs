@@ -7,7 +7,7 @@ using Xunit;
 
 namespace TestKit.Storage;
 
-/// <summary>What every store promises of which several, in several processes, may stand on the same storage at once.</summary>
+/// <summary>The promises of a store that several processes may open on the same storage at once.</summary>
 public abstract class SharedStoreContractTests : DurableStoreContractTests
 {
     private static readonly Settlement.Retry _atOnce = new(TimeSpan.Zero, CountsAsAttempt: true, "HTTP 503");

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace TestKit.Storage;
 
-/// <summary>What makes entries one: the last of a key is found, and written anew unless anything has become of it.</summary>
+/// <summary>Entries become one: the last of a key is found, and written anew unless it has been leased or has ended.</summary>
 public abstract partial class StoreContractTests
 {
     [Fact]

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace TestKit.Storage;
 
-/// <summary>What is unlikely but may be asked of a store.</summary>
+/// <summary>Input that is unlikely but may be given to a store.</summary>
 public abstract partial class StoreContractTests
 {
     [Theory]

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace TestKit.Storage;
 
-/// <summary>What every store promises. A store's own suite derives from this one and says how to open the store.</summary>
+/// <summary>The promises of every store. A store's own suite derives from this one and says how to open the store.</summary>
 public abstract partial class StoreContractTests : IAsyncLifetime
 {
     protected const string Queue = "orders";
@@ -16,7 +16,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
 
     protected static readonly TimeSpan LeaseTime = TimeSpan.FromMinutes(1);
 
-    protected FakeTimeProvider Clock { get; } = new();
+    protected TestClock Clock { get; } = new();
 
     private protected IQueueStore Store { get; set; } = null!;
 

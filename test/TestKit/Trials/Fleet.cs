@@ -15,7 +15,7 @@ internal sealed class Fleet(TrialStore store, string server, int producers, int 
 
     public IReadOnlyList<QueuedItem> Queued => [.. _members.SelectMany(member => member.Process.Queued)];
 
-    /// <summary>What any of them has said in the lines that begin with a word.</summary>
+    /// <summary>The rest of all their lines that begin with a word.</summary>
     public IReadOnlyList<string> Said(string word) => [.. _members.SelectMany(member => member.Process.Said(word))];
 
     /// <summary>Starts more of them side by side, named p0, p1 and so on.</summary>

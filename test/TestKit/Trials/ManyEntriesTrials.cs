@@ -24,7 +24,7 @@ public abstract class ManyEntriesTrials(ITestOutputHelper output)
 
     private protected abstract IQueueStore Store { get; }
 
-    /// <summary>What is counted by <see cref="CountVisitedAsync"/>.</summary>
+    /// <summary>The unit that <see cref="CountVisitedAsync"/> counts.</summary>
     protected abstract string Unit { get; }
 
     [Fact]

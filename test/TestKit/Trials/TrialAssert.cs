@@ -3,7 +3,7 @@ using Xunit;
 
 namespace TestKit.Trials;
 
-/// <summary>What holds of a queue whatever happens to the processes that share it.</summary>
+/// <summary>The rules that a queue keeps whatever happens to the processes that share it.</summary>
 internal static class TrialAssert
 {
     private const int MostLeasedTogether = 32;

@@ -25,10 +25,10 @@ internal sealed class TrialProcess : IAsyncDisposable
         _process.BeginErrorReadLine();
     }
 
-    /// <summary>What it has written to standard output.</summary>
+    /// <summary>The lines that it has written to standard output.</summary>
     public IReadOnlyCollection<string> Lines => _lines;
 
-    /// <summary>What it has written to standard error.</summary>
+    /// <summary>The lines that it has written to standard error.</summary>
     public IReadOnlyCollection<string> Errors => _errors;
 
     public int ExitCode => _process.ExitCode;
@@ -47,11 +47,11 @@ internal sealed class TrialProcess : IAsyncDisposable
             "ip",
             ["netns", "exec", networkNamespace, DotnetHost, Path.Combine(AppContext.BaseDirectory, AppAssembly), .. arguments])));
 
-    /// <summary>What follows <paramref name="word"/> in the lines that begin with it.</summary>
+    /// <summary>The rest of each line that begins with <paramref name="word"/>.</summary>
     public IReadOnlyList<string> Said(string word) =>
         [.. _lines.Where(line => line.StartsWith(word + " ", StringComparison.Ordinal)).Select(line => line[(word.Length + 1)..])];
 
-    /// <summary>What it has told its callers is queued, in this order.</summary>
+    /// <summary>The items that it has told its callers are queued, in this order.</summary>
     public IReadOnlyList<QueuedItem> Queued => [.. Said("QUEUED").Select(QueuedItem.Parse)];
 
     /// <summary>Writes a line to its standard input.</summary>

@@ -288,7 +288,7 @@ internal static class EntryTable
         WHERE entry.queue = $queue AND entry.id IS NOT $prerequisite AND sending.name IS NULL
         """;
 
-    /// <returns>What is still too much.</returns>
+    /// <returns>The excess that remains.</returns>
     private static QueueExcess Displace(SqliteRows idle, QueueExcess excess, List<LaneTable.Head> displaced)
     {
         while (!excess.IsNone && idle.Read())

@@ -422,7 +422,7 @@ internal sealed partial class SqliteQueueStore : IQueueStore, IDisposable
     }
 
     /// <summary>Drops what has to leave a queue for a new entry; planned before anything changes.</summary>
-    /// <returns>What was dropped; <see langword="null"/> when that would not be enough, and nothing was.</returns>
+    /// <returns>The dropped entries; <see langword="null"/> when they would not be enough, and nothing was dropped.</returns>
     private static List<DeadLetter>? TryMakeRoom(
         SqliteSession session, EntryRow row, QueueLimits? limits, long now, out QueueStoreException? refusal)
     {
