@@ -11,12 +11,14 @@ namespace BgSync.Http.Capture;
 /// <param name="content">The content that is sent, to be told of its progress.</param>
 /// <param name="networkToken">The transport's cancel, which does not end the reading of the body.</param>
 internal sealed class SendingStream(Stream network, BodySpool? spool, ObservedContent? content, CancellationToken networkToken)
-    : WriteOnlyStream
+    : OneWayStream
 {
     /// <summary>The largest part that is written at a time.</summary>
     public const int PartLength = 64 * 1024;
 
     private Exception? _networkFailure;
+
+    public override bool CanWrite => true;
 
     /// <summary>How much was written to it.</summary>
     public long Written { get; private set; }
@@ -45,6 +47,8 @@ internal sealed class SendingStream(Stream network, BodySpool? spool, ObservedCo
 
         ThrowIfPointless();
     }
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
     public override void Write(ReadOnlySpan<byte> buffer)
     {

@@ -2,8 +2,10 @@ namespace BgSync.Http.Capture;
 
 /// <summary>Writes a body into a spool.</summary>
 /// <exception cref="BodyNotRepeatableException">The spool could not keep it.</exception>
-internal sealed class SpoolWriter(BodySpool spool, Action progress) : WriteOnlyStream
+internal sealed class SpoolWriter(BodySpool spool, Action progress) : OneWayStream
 {
+    public override bool CanWrite => true;
+
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         Write(buffer.Span);
@@ -18,9 +20,4 @@ internal sealed class SpoolWriter(BodySpool spool, Action progress) : WriteOnlyS
         {
             throw new BodyNotRepeatableException(reason);
         }
-    }
-
-    public override void Flush()
-    {
-    }
-}
+    }}

@@ -1,3 +1,4 @@
+using BgSync.Http.Responses;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Queue;

@@ -3,6 +3,7 @@ using BgSync.Http.Capture;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
+using BgSync.Http.Responses;
 using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Replay;
@@ -344,7 +345,7 @@ internal sealed class ReplayAttempt(
         }
 
         await reader.ReadAsync(length).ConfigureAwait(false);
-        var kept = reader.Keep(length, _options.Capture.SecretHeaders);
+        var kept = reader.Keep(length, headers => HeaderCapture.Copy(headers, _options.Capture.SecretHeaders));
         return settlement switch
         {
             Settlement.Delivered delivered => delivered with { Response = kept },
