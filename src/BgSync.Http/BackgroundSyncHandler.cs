@@ -196,8 +196,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         HttpRequestMessage request, WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
     {
         using var attempt = new Attempt(_context.AttemptTimeout(), _context.Time, cancellationToken);
-        watched.Body.BeginAttempt();
-        watched.Body.OnMoved(attempt.Restart);
+        watched.Body.BeginAttempt(attempt);
         var entryIdBefore = EntryIdOf(request);
         HttpResponseMessage response;
         try

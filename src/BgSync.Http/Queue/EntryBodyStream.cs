@@ -61,7 +61,7 @@ internal sealed class EntryBodyStream(QueueContext context, Attempt write) : One
         _length += buffer.Length;
         if (_length > _maxLength)
         {
-            throw new BodyNotRepeatableException($"its body is larger than MaxBodyLength ({_maxLength} bytes)");
+            throw new NotStorableException($"its body is larger than MaxBodyLength ({_maxLength} bytes)");
         }
 
         while (!buffer.IsEmpty)

@@ -42,14 +42,14 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
     }
 
     /// <summary>Writes an entry anew, with new content or, when there is none, without a body.</summary>
-    /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
+    /// <exception cref="NotStorableException">The body could not be read.</exception>
     /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
     public async Task<EntryChange> ReplaceAsync(QueuedEntry edited, HttpContent? content, CancellationToken cancellationToken)
     {
         using var write = context.BeginWrite(cancellationToken);
         var body = new EntryBodyStream(context, write);
         await using var closing = body.ConfigureAwait(false);
-        await RepeatableBody.Of(content).CopyOnceMoreAsync(body, write.Restart, write.Token).ConfigureAwait(false);
+        await new RepeatableBody(content).CopyOnceMoreAsync(body, write, write.Token).ConfigureAwait(false);
         var replacement = await body.CompleteAsync().ConfigureAwait(false);
         var change = await _store.ReplaceAsync(edited, replacement, TimeSpan.Zero, write.Token).ConfigureAwait(false);
         if (change == EntryChange.Done)
@@ -142,7 +142,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
         WatchedRequest request, LiveFailure? failure, Attempt write, CancellationToken cancellationToken)
     {
         using var spool = await coalescer.SpoolAsync(request, write).ConfigureAwait(false);
-        request = spool is null ? request : request with { Body = RepeatableBody.Of(spool.ToContent()) };
+        request = spool is null ? request : request with { Body = new(spool.ToContent()) };
         // The body is stored before the turn begins: the turn of a large one would be long.
         var body = new EntryBodyStream(context, write);
         await using var closing = body.ConfigureAwait(false);
@@ -196,7 +196,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
     private async Task<NewEntry> StoreBodyAsync(
         WatchedRequest request, QueueEnd end, LiveFailure? failure, EntryBodyStream body, Attempt write)
     {
-        await request.Body.CopyOnceMoreAsync(body, write.Restart, write.Token).ConfigureAwait(false);
+        await request.Body.CopyOnceMoreAsync(body, write, write.Token).ConfigureAwait(false);
         var stored = await body.CompleteAsync().ConfigureAwait(false);
         request.RefuseFormSecrets(body);
         return request.ToEntry(context, end, stored, failure);

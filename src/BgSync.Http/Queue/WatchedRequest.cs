@@ -61,7 +61,7 @@ internal readonly record struct WatchedRequest
         {
             Message = request,
             Captured = new(request, options.Capture.SecretHeaders),
-            Body = RepeatableBody.Of(request.Content),
+            Body = new(request.Content),
             Priority = request.GetBackgroundSyncPriority(),
             Timestamp = timestamp,
             ExpiresAt = expiry < deadline ? expiry : deadline,

@@ -21,7 +21,7 @@ internal sealed class WriteAhead(QueueContext context, EntryWriter writer)
             using var write = context.BeginWrite(cancellationToken);
             var body = new EntryBodyStream(context, write);
             await using var closing = body.ConfigureAwait(false);
-            await request.Body.CopyAheadAsync(body, write.Restart, write.Token).ConfigureAwait(false);
+            await request.Body.CopyAheadAsync(body, write, write.Token).ConfigureAwait(false);
             var stored = await body.CompleteAsync().ConfigureAwait(false);
             request.RefuseFormSecrets(body);
             var entry = request.ToEntry(context, QueueEnd.Back, stored, failure: null);
