@@ -4,6 +4,7 @@ using BgSync.Http.Capture;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using BgSync.Http.Replay;
+using BgSync.Http.Responses;
 using BgSync.Http.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -195,8 +196,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         HttpRequestMessage request, WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
     {
         using var attempt = new Attempt(_context.AttemptTimeout(), _context.Time, cancellationToken);
-        watched.Body.BeginAttempt();
-        watched.Body.OnMoved(attempt.Restart);
+        watched.Body.BeginAttempt(attempt);
         var entryIdBefore = EntryIdOf(request);
         HttpResponseMessage response;
         try
@@ -292,7 +292,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
 
         await _queue.ThrowIfCancelledAsync(queued.EnqueueResult, queued.Failure, cancellationToken).ConfigureAwait(false);
         return _options.WhenQueued == WhenQueued.ReturnAccepted
-            ? await AcceptedResponse.CreateAsync(request, queued.EnqueueResult).ConfigureAwait(false)
+            ? await AcceptedResponse.CreateAsync(request, queued.EntryId, queued.EnqueueResult.How).ConfigureAwait(false)
             : throw new RequestQueuedException(_context.Name, queued.EnqueueResult, queued.Failure);
     }
 

@@ -1,3 +1,5 @@
+using BgSync.Http.Responses;
+
 namespace BgSync.Http;
 
 /// <summary>

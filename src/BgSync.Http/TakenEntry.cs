@@ -14,7 +14,7 @@ public sealed class TakenEntry : IDisposable
     {
         _body = body;
         Entry = entry;
-        var content = entry.Request.ContentHeaders is null ? null : new StoredContent(_ => new(_body.OpenView()), entry.BodyLength);
+        var content = entry.Request.ContentHeaders is null ? null : body.ToContent();
         Request = RequestRestorer.Restore(entry.Request, content, entry.Metadata);
         Request.SetBackgroundSyncPriority(entry.Priority);
         if (entry.Prerequisite is { } prerequisite)

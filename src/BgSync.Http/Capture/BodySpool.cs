@@ -2,70 +2,70 @@ using System.Buffers;
 
 namespace BgSync.Http.Capture;
 
-/// <summary>
-/// A copy of a body: in memory up to a limit, in a temporary file above it. Never throws on a write; a copy that could not be made says
-/// why.
-/// </summary>
+/// <summary>A copy of a body, to be written once and read often: in memory up to a limit, in a temporary file above it.</summary>
 /// <param name="memoryLimit">How much is kept in memory.</param>
 /// <param name="maxLength">How much is kept at all.</param>
 /// <remarks>Thread-safe. Its views may be read after it was disposed of: memory and file are given back with the last of them.</remarks>
-internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
+internal sealed class BodySpool(int memoryLimit, long? maxLength) : OneWayStream
 {
-    private const int CopyLength = 64 * 1024;
     private const int Shortest = 1024;
 
+    // The beginning of the copy. The file holds what comes after it.
     private byte[] _memory = [];
-    private FileStream? _file;
+    private int _inMemory;
+    private long _length;
     private bool _mayUseDisk = true;
     private bool _isDisposed;
-    private int _views;
+    private int _users = 1;
+
+    public override bool CanWrite => true;
+
+    /// <summary>How much was written.</summary>
+    public override long Length => _length;
 
     /// <summary>
     /// Whether the body is lost without this copy: it is kept whatever its length, and in memory where the disk takes no more.
     /// </summary>
     public bool IsOnlyCopy { get; set; }
 
-    /// <summary>Why there is no copy; <see langword="null"/> while there is one.</summary>
-    public string? Failure { get; private set; }
-
-    /// <summary>How much was written.</summary>
-    public long Length { get; private set; }
-
     /// <summary>The file that holds the copy; <see langword="null"/> while it is in memory.</summary>
-    public FileStream? File => _file;
+    public FileStream? File { get; private set; }
 
     /// <summary>Forgets what was written.</summary>
-    public void Restart() => Length = 0;
+    public void Restart() => (_length, _inMemory) = (0, 0);
 
-    public void Write(ReadOnlySpan<byte> bytes)
+    /// <exception cref="NotStorableException">It could not be kept.</exception>
+    public override void Write(ReadOnlySpan<byte> buffer)
     {
         lock (this)
         {
-            if (_isDisposed)
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (!IsOnlyCopy && _length + buffer.Length > maxLength)
             {
-                return;
-            }
-
-            if (!IsOnlyCopy && Length + bytes.Length > maxLength)
-            {
-                Fail($"its body is larger than MaxBodyLength ({maxLength} bytes)");
-                return;
+                throw new NotStorableException($"its body is larger than MaxBodyLength ({maxLength} bytes)");
             }
 
             try
             {
-                Append(bytes);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException && IsOnlyCopy && _mayUseDisk)
-            {
-                MoveToMemory();
-                Append(bytes);
+                Append(buffer);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                Fail($"its body could not be kept while it was sent: {e.Message}");
+                if (!IsOnlyCopy)
+                {
+                    throw new NotStorableException($"its body could not be kept while it was sent: {e.Message}", e);
+                }
+
+                MoveToMemory();
+                Append(buffer);
             }
         }
+    }
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        Write(buffer.Span);
+        return ValueTask.CompletedTask;
     }
 
     /// <summary>The copy, from its beginning, for a reader who disposes of it.</summary>
@@ -75,126 +75,83 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
         lock (this)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
-            _views++;
-            return new SpoolView(this, Length);
+            _users++;
+            return new View(this);
         }
     }
 
-    /// <summary>Copies all that is left of a stream.</summary>
-    /// <exception cref="IOException">It could not be kept.</exception>
-    public async Task CopyFromAsync(Stream source, CancellationToken cancellationToken)
+    /// <summary>The copy as content, each time from its beginning.</summary>
+    public StoredContent ToContent() => new(_ => new(OpenView()), _length);
+
+    protected override void Dispose(bool disposing)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(CopyLength);
-        try
+        if (!Interlocked.Exchange(ref _isDisposed, true))
         {
-            int count;
-            while ((count = await source.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
-            {
-                Write(buffer.AsSpan(0, count));
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
+            Release();
         }
 
-        if (Failure is not null)
-        {
-            throw new IOException(Failure);
-        }
-    }
-
-    /// <summary>Reads what a view shows.</summary>
-    public int Read(long position, Span<byte> buffer)
-    {
-        lock (this)
-        {
-            if (position >= Length)
-            {
-                return 0;
-            }
-
-            buffer = buffer[..(int)Math.Min(buffer.Length, Length - position)];
-            if (_file is not null)
-            {
-                return RandomAccess.Read(_file.SafeFileHandle, buffer, position);
-            }
-
-            _memory.AsSpan((int)position, buffer.Length).CopyTo(buffer);
-            return buffer.Length;
-        }
-    }
-
-    /// <summary>Says that a view is no longer read.</summary>
-    public void Close()
-    {
-        lock (this)
-        {
-            _views--;
-            FreeIfUnused();
-        }
-    }
-
-    public void Dispose()
-    {
-        lock (this)
-        {
-            _isDisposed = true;
-            FreeIfUnused();
-        }
+        base.Dispose(disposing);
     }
 
     private void Append(ReadOnlySpan<byte> bytes)
     {
-        if (_file is null && _mayUseDisk && Length + bytes.Length > memoryLimit)
+        if (File is null && _mayUseDisk && _length + bytes.Length > memoryLimit)
         {
-            MoveToFile();
+            File = OpenFile();
         }
 
-        if (_file is not null)
+        if (File is not null)
         {
-            RandomAccess.Write(_file.SafeFileHandle, bytes, Length);
+            RandomAccess.Write(File.SafeFileHandle, bytes, _length - _inMemory);
         }
         else
         {
-            Reserve(checked((int)Length + bytes.Length));
-            bytes.CopyTo(_memory.AsSpan((int)Length));
+            Reserve(bytes.Length);
+            bytes.CopyTo(_memory.AsSpan(_inMemory));
+            _inMemory += bytes.Length;
         }
 
-        Length += bytes.Length;
+        _length += bytes.Length;
     }
 
-    private void Fail(string reason)
+    private int Read(long position, Span<byte> buffer)
     {
-        Failure = reason;
-        Dispose();
-    }
-
-    private void FreeIfUnused()
-    {
-        if (_isDisposed && _views == 0)
+        lock (this)
         {
-            _file?.Dispose();
-            FreeMemory();
+            buffer = buffer[..(int)Math.Clamp(_length - position, 0, buffer.Length)];
+            if (position < _inMemory)
+            {
+                buffer = buffer[..(int)Math.Min(buffer.Length, _inMemory - position)];
+                _memory.AsSpan((int)position, buffer.Length).CopyTo(buffer);
+                return buffer.Length;
+            }
+
+            return buffer.IsEmpty ? 0 : RandomAccess.Read(File!.SafeFileHandle, buffer, position - _inMemory);
         }
     }
 
-    private void FreeMemory()
+    /// <summary>Gives memory and file back once neither the spool nor one of its views needs them.</summary>
+    private void Release()
     {
-        if (_memory.Length > 0)
+        lock (this)
         {
-            ArrayPool<byte>.Shared.Return(_memory);
-            _memory = [];
+            if (--_users == 0)
+            {
+                File?.Dispose();
+                ArrayPool<byte>.Shared.Return(_memory);
+                _memory = [];
+            }
         }
     }
 
-    private void Reserve(int length)
+    private void Reserve(int more)
     {
+        var length = checked(_inMemory + more);
         if (length > _memory.Length)
         {
             var memory = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(2L * _memory.Length, Math.Max(length, Shortest), Array.MaxLength));
-            _memory.AsSpan(0, (int)Length).CopyTo(memory);
-            FreeMemory();
+            _memory.AsSpan(0, _inMemory).CopyTo(memory);
+            ArrayPool<byte>.Shared.Return(_memory);
             _memory = memory;
         }
     }
@@ -202,21 +159,19 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
     private void MoveToMemory()
     {
         _mayUseDisk = false;
-        if (_file is { } file)
+        if (File is { } file)
         {
-            Reserve(checked((int)Length));
-            for (var read = 0; read < Length;)
-            {
-                var count = RandomAccess.Read(file.SafeFileHandle, _memory.AsSpan(read, (int)Length - read), read);
-                read += count > 0 ? count : throw new EndOfStreamException();
-            }
-
-            _file = null;
+            var inFile = checked((int)(_length - _inMemory));
+            Reserve(inFile);
+            file.Position = 0;
+            file.ReadExactly(_memory, _inMemory, inFile);
+            _inMemory += inFile;
+            File = null;
             file.Dispose();
         }
     }
 
-    private void MoveToFile()
+    private static FileStream OpenFile()
     {
         var options = new FileStreamOptions
         {
@@ -231,25 +186,56 @@ internal sealed class BodySpool(int memoryLimit, long? maxLength) : IDisposable
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         }
 
-        var path = Path.Combine(Path.GetTempPath(), $"bgsync-{Guid.NewGuid():N}.body");
-        var file = new FileStream(path, options);
-        try
+        var file = new FileStream(Path.Combine(Path.GetTempPath(), $"bgsync-{Guid.NewGuid():N}.body"), options);
+        if (!OperatingSystem.IsWindows())
         {
-            if (!OperatingSystem.IsWindows())
+            // The open handle is enough there, and a killed process leaves nothing behind.
+            System.IO.File.Delete(file.Name);
+        }
+
+        return file;
+    }
+
+    /// <summary>Reads the copy; several views do not disturb each other.</summary>
+    private sealed class View(BodySpool spool) : OneWayStream
+    {
+        private long _position;
+        private bool _isClosed;
+
+        public override bool CanSeek => true;
+
+        public override long Length => spool._length;
+
+        public override long Position
+        {
+            get => _position;
+            set => _position = value >= 0 ? value : throw new ArgumentOutOfRangeException(nameof(value));
+        }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            ObjectDisposedException.ThrowIf(_isClosed, this);
+            cancellationToken.ThrowIfCancellationRequested();
+            var count = spool.Read(_position, buffer.Span);
+            _position += count;
+            return new(count);
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => Position = offset + origin switch
+        {
+            SeekOrigin.Current => _position,
+            SeekOrigin.End => Length,
+            _ => 0,
+        };
+
+        protected override void Dispose(bool disposing)
+        {
+            if (!Interlocked.Exchange(ref _isClosed, true))
             {
-                // The open handle is enough there, and a killed process leaves nothing behind.
-                System.IO.File.Delete(path);
+                spool.Release();
             }
 
-            RandomAccess.Write(file.SafeFileHandle, _memory.AsSpan(0, (int)Length), 0);
+            base.Dispose(disposing);
         }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-
-        _file = file;
-        FreeMemory();
     }
 }

@@ -18,26 +18,12 @@ internal static class FormSecrets
 
     private static readonly string[] _names = ["grant_type", "client_secret", "refresh_token", "password"];
 
-    /// <summary>Whether the content is a form by its type. Only then is its start worth being kept at hand.</summary>
-    /// <param name="contentHeaders">The content headers; <see langword="null"/> for a request without content.</param>
-    public static bool IsForm(IEnumerable<KeyValuePair<string, string>>? contentHeaders)
-    {
-        foreach (var (name, value) in contentHeaders ?? [])
-        {
-            var type = value.AsSpan(0, value.IndexOf(';', StringComparison.Ordinal) is >= 0 and var end ? end : value.Length);
-            if (name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
-                && type.Trim().Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase))
-            {
-                return true;
-            }
-        }
+    /// <summary>Whether the content is a form by its type.</summary>
+    public static bool IsForm(IEnumerable<KeyValuePair<string, string>>? contentHeaders) => contentHeaders?.Any(static header =>
+        header.Key.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
+        && header.Value.Split(';')[0].Trim().Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase)) == true;
 
-        return false;
-    }
-
-    /// <summary>Whether a body is a form with one of the fields.</summary>
-    /// <param name="contentHeaders">The content headers; <see langword="null"/> for a request without content.</param>
-    /// <param name="bodyStart">The body, or its start: no more than <see cref="StartLength"/> bytes are looked at.</param>
+    /// <summary>Whether a body is a form with one of the fields. No more than <see cref="StartLength"/> bytes are looked at.</summary>
     public static bool AreIn(IEnumerable<KeyValuePair<string, string>>? contentHeaders, ReadOnlySpan<byte> bodyStart)
     {
         if (!IsForm(contentHeaders))
@@ -46,11 +32,9 @@ internal static class FormSecrets
         }
 
         bodyStart = bodyStart[..Math.Min(bodyStart.Length, StartLength)];
-        foreach (var range in bodyStart.Split((byte)'&'))
+        foreach (var field in bodyStart.Split((byte)'&'))
         {
-            var field = bodyStart[range];
-            var end = field.IndexOf((byte)'=');
-            if (IsSecret(end < 0 ? field : field[..end]))
+            if (IsSecret(bodyStart[field]))
             {
                 return true;
             }
@@ -59,8 +43,10 @@ internal static class FormSecrets
         return false;
     }
 
-    private static bool IsSecret(ReadOnlySpan<byte> written)
+    private static bool IsSecret(ReadOnlySpan<byte> field)
     {
+        var end = field.IndexOf((byte)'=');
+        var written = end < 0 ? field : field[..end];
         if (written.Length > LongestName)
         {
             return false;

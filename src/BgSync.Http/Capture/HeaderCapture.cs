@@ -28,12 +28,7 @@ internal static class HeaderCapture
         var count = 0;
         foreach (var (name, values) in source)
         {
-            if (!IsKept(name, secrets))
-            {
-                continue;
-            }
-
-            foreach (var value in values)
+            foreach (var value in IsKept(name, secrets) ? values : default)
             {
                 if (count == copy.Length)
                 {

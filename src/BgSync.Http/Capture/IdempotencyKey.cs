@@ -18,23 +18,18 @@ internal static class IdempotencyKey
     /// <returns>Whether the request carries one.</returns>
     public static bool Ensure(HttpRequestMessage request, string? header, IdempotencyKeyFormat format, TimeProvider timeProvider)
     {
-        if (header is null)
+        if (header is null || request.Headers.NonValidated.Contains(header))
         {
-            return false;
+            return header is not null;
         }
 
-        if (request.Headers.NonValidated.Contains(header))
+        var needsKey = request.Method == HttpMethod.Post || request.Method == HttpMethod.Patch;
+        if (needsKey)
         {
-            return true;
+            Replace(request, header, format, timeProvider);
         }
 
-        if (request.Method != HttpMethod.Post && request.Method != HttpMethod.Patch)
-        {
-            return false;
-        }
-
-        Replace(request, header, format, timeProvider);
-        return true;
+        return needsKey;
     }
 
     /// <summary>Gives a request a new key, in the place of the one that it has.</summary>

@@ -9,6 +9,9 @@ namespace BgSync.Http.Capture;
 /// </summary>
 internal sealed class LiveContent : ObservedContent
 {
+    private const int Released = 1;
+    private const int Disposed = 2;
+
     private static readonly object _taken = new();
 
     private readonly HttpRequestMessage _request;
@@ -16,11 +19,11 @@ internal sealed class LiveContent : ObservedContent
     private readonly BodySpool? _spool;
     private readonly CancellationToken _callerToken;
     private readonly bool _isLengthGiven;
-    private volatile Action? _read;
-    private volatile bool _isAhead;
+    private volatile Exception? _copyFailure;
     private volatile bool _isSmall;
-    private volatile bool _isDisposed;
-    private volatile bool _isReleased;
+
+    // Released, Disposed or both.
+    private int _ends;
 
     // The reader of the body has the turn: null for nobody, _taken, or a TaskCompletionSource where others wait for its end.
     private object? _turn;
@@ -28,7 +31,7 @@ internal sealed class LiveContent : ObservedContent
     // Changed only in turn.
     private bool _hasBegun;
     private bool _isCopied;
-    private Exception? _readFailure;
+    private ExceptionDispatchInfo? _readFailure;
 
     /// <param name="request">The request, whose content this one becomes.</param>
     /// <param name="spool">Where the bytes go as well; <see langword="null"/> for content that is read again from memory.</param>
@@ -39,21 +42,13 @@ internal sealed class LiveContent : ObservedContent
         _inner = request.Content!;
         _spool = spool;
         _callerToken = callerToken;
-        var headers = _inner.Headers.NonValidated;
-        if (headers.Count > 0)
+        _isLengthGiven = _inner.Headers.NonValidated.Contains("Content-Length");
+        foreach (var (name, values) in _inner.Headers.NonValidated)
         {
-            _isLengthGiven = headers.Contains("Content-Length");
-            foreach (var (name, values) in headers)
-            {
-                if (values.Count == 1)
-                {
-                    Headers.TryAddWithoutValidation(name, values.ToString());
-                }
-                else
-                {
-                    Headers.TryAddWithoutValidation(name, values);
-                }
-            }
+            // A single value costs less as text.
+            _ = values.Count == 1
+                ? Headers.TryAddWithoutValidation(name, values.ToString())
+                : Headers.TryAddWithoutValidation(name, values);
         }
 
         request.Content = this;
@@ -62,18 +57,31 @@ internal sealed class LiveContent : ObservedContent
     /// <summary>Content that another has taken the place of may have been sent in that shape.</summary>
     public override bool WasAskedFor => base.WasAskedFor || _request.Content != this;
 
+    /// <summary>Whether the copy can still be completed, and somebody may want it.</summary>
+    public bool IsCopyWanted => _copyFailure is null && (Volatile.Read(ref _ends) & Released) == 0;
+
+    /// <summary>Copies a part of the body that is on its way out.</summary>
+    public void Keep(ReadOnlySpan<byte> part)
+    {
+        try
+        {
+            if (IsCopyWanted)
+            {
+                _spool!.Write(part);
+            }
+        }
+        catch (Exception e) when (e is NotStorableException or ObjectDisposedException)
+        {
+            _copyFailure = e;
+            _spool!.Dispose();
+        }
+    }
+
     /// <summary>Ends the attempt: gives the request its own content back, and drops the copy once nobody reads it.</summary>
     public void Release()
     {
-        Moved = null;
         _spool?.Dispose();
-        _isReleased = true;
-        Interlocked.MemoryBarrier();
-        if (_isDisposed)
-        {
-            _inner.Dispose();
-        }
-
+        End(Released);
         if (_request.Content == this)
         {
             try
@@ -87,81 +95,54 @@ internal sealed class LiveContent : ObservedContent
         }
     }
 
-    public override bool OnRead()
-    {
-        if (!_isReleased)
-        {
-            Tell(_read);
-        }
-
-        return !_isReleased;
-    }
-
-    /// <summary>Copies the body before it is sent; it is sent from the copy then.</summary>
-    /// <param name="progress">Called whenever a part of it was read.</param>
-    /// <param name="cancellationToken">Ends the wait for a sending that goes on.</param>
-    public async Task ReadAheadAsync(Action progress, CancellationToken cancellationToken)
-    {
-        _read = progress;
-        _isAhead = true;
-        await (await OpenAsync(isAsync: true, cancellationToken).ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
-    }
-
     /// <summary>Writes the body once more, whole and from its beginning, once the sending has ended.</summary>
-    /// <param name="destination">Where it goes.</param>
-    /// <param name="progress">Called whenever a part of it was read, during the sending too.</param>
-    /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="BodyNotRepeatableException">There is no copy, or its length is not the one that was declared.</exception>
-    public async Task CopyOnceMoreAsync(Stream destination, Action progress, CancellationToken cancellationToken)
+    /// <exception cref="NotStorableException">There is no copy, or its length is not the one that was declared.</exception>
+    public async Task CopyOnceMoreAsync(SendingStream destination, CancellationToken cancellationToken)
     {
-        _read = progress;
-        var copy = new SendingStream(destination, spool: null, content: null, cancellationToken);
-        await TakeTurnAsync(isAsync: true, cancellationToken).ConfigureAwait(false);
+        bool isCopied;
+        await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            isCopied = _isCopied;
             if (!_hasBegun)
             {
-                await _inner.CopyToAsync(copy, cancellationToken).ConfigureAwait(false);
+                await _inner.CopyToAsync(destination, cancellationToken).ConfigureAwait(false);
             }
-            else if (_isCopied)
+            else if (!isCopied)
             {
-                await SendCopyAsync(copy, isAsync: true, cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                var reason = _readFailure is null ? "" : $": {_readFailure.GetBaseException().Message}";
-                throw new BodyNotRepeatableException(_spool!.Failure ?? $"its body could not be read to the end{reason}", _readFailure);
-            }
-
-            // A length that the transport has computed was not declared before the body was asked for.
-            if ((_hasBegun || _isLengthGiven) && Headers.NonValidated.Contains("Content-Length")
-                && Headers.ContentLength is { } declared && declared != copy.Written)
-            {
-                throw new BodyNotRepeatableException($"its body has {copy.Written} bytes, and its Content-Length says {declared}");
+                var failure = _readFailure?.SourceException;
+                throw _copyFailure ?? new NotStorableException(
+                    $"its body could not be read to the end{(failure is null ? "" : ": " + failure.GetBaseException().Message)}", failure);
             }
         }
         finally
         {
             GiveTurn();
         }
+
+        if (isCopied)
+        {
+            await SendOpenedAsync(destination, isAsync: true, cancellationToken).ConfigureAwait(false);
+        }
+
+        // A length that the transport has computed was not declared before the body was asked for.
+        if ((isCopied || _isLengthGiven) && Headers.NonValidated.Contains("Content-Length")
+            && Headers.ContentLength is { } declared && declared != destination.Written)
+        {
+            throw new NotStorableException($"its body has {destination.Written} bytes, and its Content-Length says {declared}");
+        }
     }
 
     protected override Task SendAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken cancellationToken)
     {
-        var sending = _spool is null
-            ? SendFromMemoryAsync(network, context, isAsync, cancellationToken)
-            : SendInTurnAsync(network, context, isAsync, cancellationToken);
-        if (sending.IsCompleted || _spool is null)
+        var sending = SendOrCopyAsync(network, context, isAsync, cancellationToken);
+        if (_spool is null || sending.IsCompleted)
         {
             return sending;
         }
 
         // A body that is copied is read on after the sending was broken off, and nobody awaits its failure then.
-        _ = sending.ContinueWith(
-            static sending => sending.Exception,
-            CancellationToken.None,
-            TaskContinuationOptions.ExecuteSynchronously,
-            TaskScheduler.Default);
+        _ = sending.ContinueWith(static sending => sending.Exception, TaskScheduler.Default);
         return sending.WaitAsync(cancellationToken);
     }
 
@@ -174,106 +155,88 @@ internal sealed class LiveContent : ObservedContent
                 : _inner.ReadAsStream(cancellationToken);
         }
 
-        await TakeTurnAsync(isAsync, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            ThrowIfReadAheadFailed();
-            if (!_isCopied)
-            {
-                _spool.IsOnlyCopy = true;
-                await CopyAsync(Stream.Null, context: null, isAsync, CancellationToken.None).ConfigureAwait(false);
-            }
-
-            return _spool.OpenView();
-        }
-        finally
-        {
-            GiveTurn();
-        }
+        _spool.IsOnlyCopy = true;
+        await CopyAsync(Stream.Null, context: null, isAsync, cancellationToken).ConfigureAwait(false);
+        return _spool.OpenView();
     }
 
     protected override bool TryComputeLength(out long length)
     {
-        var known = _inner.Headers.ContentLength;
-        length = known ?? 0;
-        _isSmall = known <= SendingStream.PartLength;
-        return known is not null;
+        length = _inner.Headers.ContentLength ?? -1;
+        _isSmall = length is >= 0 and <= SendingStream.PartLength;
+        return length >= 0;
     }
 
     /// <summary>Leaves the caller's content as it is while the attempt is under way.</summary>
     protected override void Dispose(bool disposing)
     {
-        _isDisposed = true;
-        Interlocked.MemoryBarrier();
-        if (_isReleased)
-        {
-            _inner.Dispose();
-        }
-
+        End(Disposed);
         base.Dispose(disposing);
     }
 
-    private async Task SendFromMemoryAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken cancellationToken)
+    private void End(int end)
     {
-        if (IsObserved && !_isSmall)
+        if ((Interlocked.Or(ref _ends, end) | end) == (Released | Disposed))
         {
-            network = new SendingStream(network, spool: null, this, cancellationToken);
+            _inner.Dispose();
         }
-
-        await SerializeAsync(network, context, isAsync, cancellationToken).ConfigureAwait(false);
-        OnMoved();
     }
 
-    private async Task SendInTurnAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken cancellationToken)
+    private async Task SendOrCopyAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken cancellationToken)
     {
-        // A handler inside may send again while the first sending still reads the body.
-        await TakeTurnAsync(isAsync, cancellationToken).ConfigureAwait(false);
+        if (_spool is null)
+        {
+            network = _isSmall ? network : new SendingStream(network, this, copying: null, cancellationToken);
+            await SerializeAsync(network, context, isAsync, cancellationToken).ConfigureAwait(false);
+            ((IProgress<int>)this).Report(0);
+        }
+        else if (!await CopyAsync(network, context, isAsync, cancellationToken).ConfigureAwait(false))
+        {
+            await base.SendAsync(network, context, isAsync, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Serialises the body to the network and into the spool, to its end even when the network has failed, unless the copy is there. A
+    /// handler inside may send again while the first sending still reads the body.
+    /// </summary>
+    /// <returns><see langword="false"/> when the copy was there, and nothing was written to the network.</returns>
+    private async Task<bool> CopyAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken networkToken)
+    {
+        await TakeTurnAsync(networkToken).ConfigureAwait(false);
         try
         {
-            ThrowIfReadAheadFailed();
             if (_isCopied)
             {
-                await SendCopyAsync(new SendingStream(network, spool: null, this, cancellationToken), isAsync, cancellationToken)
-                    .ConfigureAwait(false);
+                return false;
             }
-            else
+
+            if (_spool!.IsOnlyCopy)
             {
-                await CopyAsync(network, context, isAsync, cancellationToken).ConfigureAwait(false);
+                // Nothing is left to be sent.
+                _readFailure?.Throw();
             }
+
+            (_hasBegun, _readFailure) = (true, null);
+            _spool.Restart();
+            var both = new SendingStream(network, this, copying: this, networkToken);
+            try
+            {
+                await SerializeAsync(both, context, isAsync, _callerToken).ConfigureAwait(false);
+                _isCopied = _copyFailure is null;
+            }
+            catch (Exception e)
+            {
+                _readFailure = ExceptionDispatchInfo.Capture(e);
+            }
+
+            both.ThrowIfFailed();
+            _readFailure?.Throw();
+            return true;
         }
         finally
         {
             GiveTurn();
-        }
-    }
-
-    /// <summary>Serialises the body to the network and into the spool, to its end even when the network has failed.</summary>
-    private async Task CopyAsync(Stream network, TransportContext? context, bool isAsync, CancellationToken networkToken)
-    {
-        _hasBegun = true;
-        _spool!.Restart();
-        var both = new SendingStream(network, _spool, this, networkToken);
-        try
-        {
-            await SerializeAsync(both, context, isAsync, _callerToken).ConfigureAwait(false);
-            _isCopied = _spool.Failure is null;
-        }
-        catch (Exception e)
-        {
-            _readFailure = e;
-            both.ThrowIfFailed();
-            throw;
-        }
-
-        both.ThrowIfFailed();
-    }
-
-    /// <summary>Throws as the copying did: nothing is left to be sent.</summary>
-    private void ThrowIfReadAheadFailed()
-    {
-        if (_isAhead && _readFailure is not null)
-        {
-            ExceptionDispatchInfo.Throw(_readFailure);
         }
     }
 
@@ -288,41 +251,15 @@ internal sealed class LiveContent : ObservedContent
         return Task.CompletedTask;
     }
 
-    private async Task SendCopyAsync(SendingStream destination, bool isAsync, CancellationToken cancellationToken)
-    {
-        using var copy = _spool!.OpenView();
-        if (isAsync)
-        {
-            await copy.CopyToAsync(destination, SendingStream.PartLength, cancellationToken).ConfigureAwait(false);
-        }
-        else
-        {
-            copy.CopyTo(destination, SendingStream.PartLength);
-        }
-    }
-
     /// <summary>Waits until nobody else reads the body. It costs an object only where somebody waits.</summary>
-    private async Task TakeTurnAsync(bool isAsync, CancellationToken cancellationToken)
+    private async Task TakeTurnAsync(CancellationToken cancellationToken)
     {
         while (Interlocked.CompareExchange(ref _turn, _taken, null) is { } turn)
         {
-            if (turn == _taken)
+            if (turn != _taken || Interlocked.CompareExchange(
+                ref _turn, turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), _taken) == _taken)
             {
-                turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                if (Interlocked.CompareExchange(ref _turn, turn, _taken) != _taken)
-                {
-                    continue;
-                }
-            }
-
-            var end = ((TaskCompletionSource)turn).Task.WaitAsync(cancellationToken);
-            if (isAsync)
-            {
-                await end.ConfigureAwait(false);
-            }
-            else
-            {
-                end.GetAwaiter().GetResult();
+                await ((TaskCompletionSource)turn).Task.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
         }
     }

@@ -1,82 +1,63 @@
 namespace BgSync.Http.Capture;
 
-/// <summary>The body of a request, prepared so that it can be read once more should the send fail.</summary>
-internal readonly struct RepeatableBody
+/// <summary>The body of a request, which can be read once more should the send fail.</summary>
+/// <param name="Content">
+/// Live content, or content that is not about to be sent and is read as it is; <see langword="null"/> for a request without content.
+/// </param>
+internal readonly record struct RepeatableBody(HttpContent? Content)
 {
-    private readonly HttpContent? _original;
-    private readonly LiveContent? _live;
-
-    private RepeatableBody(HttpContent? original, LiveContent? live)
-    {
-        _original = original;
-        _live = live;
-    }
-
     /// <summary>Whether the transport has asked for the body in this attempt; true for a request without content.</summary>
-    public bool WasAskedFor => _live is null || _live.WasAskedFor;
+    public bool WasAskedFor => Live is not { WasAskedFor: false };
 
-    /// <summary>Prepares the content of a request: it is exchanged for one that keeps it whole, until <see cref="Release"/>.</summary>
-    /// <param name="request">The request.</param>
-    /// <param name="memoryLimit">How much of a copy is kept in memory.</param>
-    /// <param name="maxLength">How long a copy is made.</param>
-    /// <param name="isReadAhead">Whether the body is sent from the copy that <see cref="CopyAheadAsync"/> makes.</param>
-    /// <param name="callerToken">The caller's cancel.</param>
+    private LiveContent? Live => Content as LiveContent;
+
+    /// <summary>
+    /// Prepares the content of a request: it is exchanged for one that keeps it whole, until <see cref="Release"/>. A body that is read
+    /// ahead is sent from the copy that <see cref="CopyAheadAsync"/> makes.
+    /// </summary>
     public static RepeatableBody Prepare(
         HttpRequestMessage request, int memoryLimit, long? maxLength, bool isReadAhead, CancellationToken callerToken)
     {
-        if (request.Content is not { } original)
+        if (request.Content is not { } content)
         {
             return default;
         }
 
-        var spool = !isReadAhead && IsInMemory(original) ? null : new BodySpool(memoryLimit, maxLength);
-        return new(original, new LiveContent(request, spool, callerToken));
+        var spool = !isReadAhead && IsInMemory(content) ? null : new BodySpool(memoryLimit, maxLength) { IsOnlyCopy = isReadAhead };
+        return new(new LiveContent(request, spool, callerToken));
     }
 
-    /// <summary>Content that is not about to be sent, and is read as it is.</summary>
-    public static RepeatableBody Of(HttpContent? content) => new(content, null);
-
-    /// <summary>Begins an attempt, for which the body was not asked for yet.</summary>
-    public void BeginAttempt() => _live?.BeginAttempt();
-
-    /// <summary>Has a callback called each time that a part of the body was written to the network, until <see cref="Release"/>.</summary>
-    public void OnMoved(Action moved)
-    {
-        if (_live is not null)
-        {
-            _live.Moved = moved;
-        }
-    }
+    /// <inheritdoc cref="ObservedContent.BeginAttempt"/>
+    public void BeginAttempt(IProgress<int> observer) => Live?.BeginAttempt(observer);
 
     /// <summary>Writes the body once more, from its beginning.</summary>
     /// <param name="destination">Where it goes.</param>
-    /// <param name="progress">Called whenever a part of it was read by a sending that still goes on.</param>
+    /// <param name="progress">Told of each part, also of those that are read by a sending that still goes on.</param>
     /// <param name="cancellationToken">Ends the wait, also for content that takes no notice of it.</param>
-    /// <exception cref="BodyNotRepeatableException">There is no copy of a body that could be read only once.</exception>
-    public Task CopyOnceMoreAsync(Stream destination, Action progress, CancellationToken cancellationToken)
+    /// <exception cref="NotStorableException">There is no copy of a body that could be read only once.</exception>
+    public Task CopyOnceMoreAsync(Stream destination, IProgress<int> progress, CancellationToken cancellationToken)
     {
-        var copying = _live?.CopyOnceMoreAsync(destination, progress, cancellationToken)
-            ?? _original?.CopyToAsync(destination, cancellationToken)
-            ?? Task.CompletedTask;
-        return copying.WaitAsync(cancellationToken);
+        Live?.BeginAttempt(progress);
+        var parts = new SendingStream(destination, progress, copying: null, cancellationToken);
+        var copying = Live?.CopyOnceMoreAsync(parts, cancellationToken) ?? Content?.CopyToAsync(parts, cancellationToken);
+        return copying?.WaitAsync(cancellationToken) ?? Task.CompletedTask;
     }
 
     /// <summary>Writes the body before it is sent. It is sent from its copy then.</summary>
-    /// <param name="destination">Where it goes.</param>
-    /// <param name="progress">Called whenever a part of it was read.</param>
-    /// <param name="cancellationToken">Ends the wait, also for content that takes no notice of it.</param>
-    public async Task CopyAheadAsync(Stream destination, Action progress, CancellationToken cancellationToken)
+    /// <inheritdoc cref="CopyOnceMoreAsync"/>
+    public async Task CopyAheadAsync(Stream destination, IProgress<int> progress, CancellationToken cancellationToken)
     {
-        if (_live is not null)
+        if (Live is { } live)
         {
-            await _live.ReadAheadAsync(progress, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+            live.BeginAttempt(progress);
+            await live.CopyToAsync(Stream.Null, cancellationToken).ConfigureAwait(false);
         }
 
         await CopyOnceMoreAsync(destination, progress, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Gives the request its own content back and drops the copy.</summary>
-    public void Release() => _live?.Release();
+    /// <inheritdoc cref="LiveContent.Release"/>
+    public void Release() => Live?.Release();
 
     /// <summary>Whether each reading is the same, and costs no copy. Exact types: a derived one may do anything.</summary>
     private static bool IsInMemory(HttpContent content)

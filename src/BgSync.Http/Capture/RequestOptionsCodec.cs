@@ -16,11 +16,6 @@ internal static class RequestOptionsCodec
     public static IReadOnlyDictionary<string, string>? AddTo(
         IReadOnlyDictionary<string, string>? metadata, HttpRequestMessage request, ICollection<string> names)
     {
-        if (names.Count == 0)
-        {
-            return metadata;
-        }
-
         Dictionary<string, string>? both = null;
         foreach (var name in names)
         {

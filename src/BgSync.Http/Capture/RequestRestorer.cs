@@ -6,22 +6,17 @@ internal static class RequestRestorer
     /// <param name="snapshot">What was kept.</param>
     /// <param name="content">The body, to be given the content headers; <see langword="null"/> for a request without content.</param>
     /// <param name="metadata">The entry's notes, for the handlers inside, with the request's options.</param>
+    /// <param name="message">A message that has the method and the address only; <see langword="null"/> for a plain one.</param>
     /// <exception cref="FormatException">
     /// A header cannot be sent: its name or value would end the line, and begin another header.
     /// </exception>
     public static HttpRequestMessage Restore(
-        RequestSnapshot snapshot, HttpContent? content, IReadOnlyDictionary<string, string>? metadata = null)
+        RequestSnapshot snapshot,
+        HttpContent? content,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        HttpRequestMessage? message = null)
     {
-        var request = new HttpRequestMessage(snapshot.Method, snapshot.Uri);
-        Restore(request, snapshot, content, metadata);
-        return request;
-    }
-
-    /// <summary>Gives a new message, which has the method and the address, the rest of what was kept.</summary>
-    /// <inheritdoc cref="Restore(RequestSnapshot, HttpContent?, IReadOnlyDictionary{string, string}?)"/>
-    public static void Restore(
-        HttpRequestMessage request, RequestSnapshot snapshot, HttpContent? content, IReadOnlyDictionary<string, string>? metadata)
-    {
+        var request = message ?? new HttpRequestMessage(snapshot.Method, snapshot.Uri);
         (request.Version, request.VersionPolicy, request.Content) = (snapshot.Version, snapshot.VersionPolicy, content);
         foreach (var (name, value) in snapshot.Headers)
         {
@@ -38,6 +33,8 @@ internal static class RequestRestorer
             request.SetBackgroundSyncMetadata(metadata);
             RequestOptionsCodec.Restore(request, metadata);
         }
+
+        return request;
     }
 
     private static void Restore(string name, string value, Func<string, string?, bool> add)

@@ -3,130 +3,89 @@ using System.Runtime.ExceptionServices;
 namespace BgSync.Http.Capture;
 
 /// <summary>
-/// The stream that a body is written to on its way out: in parts, each of which is reported, and into a spool as well where a copy is
-/// made. When the network fails such a body is read to its end all the same, into the spool alone, and the failure is thrown afterwards.
+/// The stream that a body is written to on its way out: in parts, each of which is reported, and into its copy as well where one is
+/// made. When the network fails such a body is read to its end all the same, into the copy alone, and the failure is thrown afterwards.
 /// </summary>
 /// <param name="network">The destination.</param>
-/// <param name="spool">The copy; <see langword="null"/> where none is made.</param>
-/// <param name="content">The content that is sent, to be told of its progress.</param>
+/// <param name="progress">Told of each part that was written to the destination or, after that has failed, to the copy.</param>
+/// <param name="copying">The content that keeps a copy; <see langword="null"/> where none is made.</param>
 /// <param name="networkToken">The transport's cancel, which does not end the reading of the body.</param>
-internal sealed class SendingStream(Stream network, BodySpool? spool, ObservedContent? content, CancellationToken networkToken)
-    : WriteOnlyStream
+internal sealed class SendingStream(Stream network, IProgress<int> progress, LiveContent? copying, CancellationToken networkToken)
+    : OneWayStream
 {
     /// <summary>The largest part that is written at a time.</summary>
     public const int PartLength = 64 * 1024;
 
-    private Exception? _networkFailure;
+    private ExceptionDispatchInfo? _networkFailure;
+
+    public override bool CanWrite => true;
 
     /// <summary>How much was written to it.</summary>
     public long Written { get; private set; }
 
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        Copy(buffer.Span);
-        try
-        {
-            while (_networkFailure is null)
-            {
-                var part = buffer[..Math.Min(buffer.Length, PartLength)];
-                await network.WriteAsync(part, networkToken).ConfigureAwait(false);
-                content?.OnMoved();
-                buffer = buffer[part.Length..];
-                if (buffer.IsEmpty)
-                {
-                    break;
-                }
-            }
-        }
-        catch (Exception e)
-        {
-            _networkFailure = e;
-        }
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+        SendAsync(buffer, isFlush: false, isAsync: true);
 
-        ThrowIfPointless();
-    }
+    public override void Write(byte[] buffer, int offset, int count) =>
+        SendAsync(buffer.AsMemory(offset, count), isFlush: false, isAsync: false).AsTask().GetAwaiter().GetResult();
 
-    public override void Write(ReadOnlySpan<byte> buffer)
-    {
-        Copy(buffer);
-        try
-        {
-            while (_networkFailure is null)
-            {
-                var part = buffer[..Math.Min(buffer.Length, PartLength)];
-                network.Write(part);
-                content?.OnMoved();
-                buffer = buffer[part.Length..];
-                if (buffer.IsEmpty)
-                {
-                    break;
-                }
-            }
-        }
-        catch (Exception e)
-        {
-            _networkFailure = e;
-        }
+    public override Task FlushAsync(CancellationToken cancellationToken) => SendAsync(default, isFlush: true, isAsync: true).AsTask();
 
-        ThrowIfPointless();
-    }
-
-    public override async Task FlushAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            if (_networkFailure is null)
-            {
-                await network.FlushAsync(networkToken).ConfigureAwait(false);
-            }
-        }
-        catch (Exception e)
-        {
-            _networkFailure = e;
-        }
-
-        ThrowIfPointless();
-    }
-
-    public override void Flush()
-    {
-        try
-        {
-            if (_networkFailure is null)
-            {
-                network.Flush();
-            }
-        }
-        catch (Exception e)
-        {
-            _networkFailure = e;
-        }
-
-        ThrowIfPointless();
-    }
+    public override void Flush() => SendAsync(default, isFlush: true, isAsync: false).AsTask().GetAwaiter().GetResult();
 
     /// <summary>Throws the failure of the network, if there was one.</summary>
-    public void ThrowIfFailed()
+    public void ThrowIfFailed() => _networkFailure?.Throw();
+
+    private async ValueTask SendAsync(ReadOnlyMemory<byte> bytes, bool isFlush, bool isAsync)
     {
-        if (_networkFailure is not null)
+        Written += bytes.Length;
+        copying?.Keep(bytes.Span);
+        do
         {
-            ExceptionDispatchInfo.Throw(_networkFailure);
+            var part = bytes[..Math.Min(bytes.Length, PartLength)];
+            bytes = bytes[part.Length..];
+            if (_networkFailure is null)
+            {
+                try
+                {
+                    await PassOnAsync(part, isFlush, isAsync).ConfigureAwait(false);
+                }
+                catch (Exception e)
+                {
+                    _networkFailure = ExceptionDispatchInfo.Capture(e);
+                }
+            }
+
+            // To read on makes sense only while there is a copy to complete and somebody who may want it.
+            if (copying is not { IsCopyWanted: true })
+            {
+                ThrowIfFailed();
+            }
+
+            if (!isFlush)
+            {
+                progress.Report(part.Length);
+            }
         }
+        while (!bytes.IsEmpty);
     }
 
-    private void Copy(ReadOnlySpan<byte> buffer)
+    private ValueTask PassOnAsync(ReadOnlyMemory<byte> part, bool isFlush, bool isAsync)
     {
-        Written += buffer.Length;
-        spool?.Write(buffer);
-    }
-
-    /// <summary>Reading on makes sense only while there is a copy to complete and somebody who may want it.</summary>
-    private void ThrowIfPointless()
-    {
-        var isWanted = spool is not null && content!.OnRead() && spool.Failure is null;
-        if (!isWanted)
+        if (isAsync)
         {
-            ThrowIfFailed();
+            return isFlush ? new(network.FlushAsync(networkToken)) : network.WriteAsync(part, networkToken);
         }
+
+        if (isFlush)
+        {
+            network.Flush();
+        }
+        else
+        {
+            network.Write(part.Span);
+        }
+
+        return default;
     }
 }

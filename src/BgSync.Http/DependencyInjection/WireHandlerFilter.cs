@@ -1,5 +1,5 @@
-using BgSync.Http.Capture;
 using BgSync.Http.Queue;
+using BgSync.Http.Replay;
 using Microsoft.Extensions.Http;
 
 namespace Microsoft.Extensions.DependencyInjection;

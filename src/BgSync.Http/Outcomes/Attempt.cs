@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace BgSync.Http.Outcomes;
 
 /// <summary>One attempt and its time: the token is cancelled when the time is up, or by the caller.</summary>
-internal sealed class Attempt : CancellationTokenSource
+internal sealed class Attempt : CancellationTokenSource, IProgress<int>
 {
     private readonly TimeSpan _timeout;
     private readonly CancellationToken _caller;
@@ -33,6 +33,9 @@ internal sealed class Attempt : CancellationTokenSource
             // Its body moves after its end.
         }
     }
+
+    /// <summary>A part of its body has moved.</summary>
+    void IProgress<int>.Report(int value) => Restart();
 
     /// <summary>Lets the time stand still until the attempt is restarted.</summary>
     public void Pause() => CancelAfter(Timeout.InfiniteTimeSpan);

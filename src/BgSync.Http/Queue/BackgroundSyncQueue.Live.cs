@@ -1,4 +1,5 @@
 using BgSync.Http.Events;
+using BgSync.Http.Responses;
 using BgSync.Http.Storage;
 
 namespace BgSync.Http.Queue;

@@ -79,7 +79,7 @@ internal sealed partial class BackgroundSyncQueue
         {
             await using (body.ConfigureAwait(false))
             {
-                await spool.CopyFromAsync(body, cancellationToken).ConfigureAwait(false);
+                await body.CopyToAsync(spool, cancellationToken).ConfigureAwait(false);
             }
 
             var taken = new TakenEntry(entry, spool);
@@ -89,6 +89,10 @@ internal sealed partial class BackgroundSyncQueue
         catch (Exception e) when (e is InvalidDataException or FormatException or ArgumentException or NotSupportedException)
         {
             return null;
+        }
+        catch (NotStorableException e)
+        {
+            throw new IOException(e.Message, e);
         }
         finally
         {

@@ -43,19 +43,19 @@ internal sealed class Coalescer(QueueContext context)
 
     /// <summary>Keeps the body of a request where the application's function can read it.</summary>
     /// <returns><see langword="null"/> when there is no function.</returns>
-    /// <exception cref="BodyNotRepeatableException">The body could not be read, or kept.</exception>
+    /// <exception cref="NotStorableException">The body could not be read, or kept.</exception>
     /// <exception cref="OperationCanceledException">It was given up, or the body made no progress for too long.</exception>
-    public async Task<SpooledBody?> SpoolAsync(WatchedRequest request, Attempt write)
+    public async Task<BodySpool?> SpoolAsync(WatchedRequest request, Attempt write)
     {
         if (context.Options.GetCoalescing()?.Merge is null)
         {
             return null;
         }
 
-        var spool = new SpooledBody(context.Options);
+        var spool = new BodySpool(context.Options.Capture.InlineBodyLength, context.Options.Limits.MaxBodyLength);
         try
         {
-            await spool.FillAsync(request.Body, write).ConfigureAwait(false);
+            await request.Body.CopyOnceMoreAsync(spool, write, write.Token).ConfigureAwait(false);
             return spool;
         }
         catch
@@ -73,7 +73,7 @@ internal sealed class Coalescer(QueueContext context)
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The decision, and the request as the function has changed it, whose message is to be disposed of.</returns>
     public async Task<(Coalescing How, WatchedRequest? Merged)> DecideAsync(
-        QueuedEntry queued, WatchedRequest request, LiveFailure? failure, SpooledBody? spool, CancellationToken cancellationToken)
+        QueuedEntry queued, WatchedRequest request, LiveFailure? failure, BodySpool? spool, CancellationToken cancellationToken)
     {
         var rule = context.Options.GetCoalescing()!;
         if (rule.Merge is not { } merge || spool is null)

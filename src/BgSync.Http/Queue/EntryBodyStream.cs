@@ -8,7 +8,7 @@ namespace BgSync.Http.Queue;
 /// Takes a body on its way into the store: a small one stays in memory and goes in with its entry, a larger one goes in chunk by
 /// chunk, so that memory stays flat at any size.
 /// </summary>
-internal sealed class EntryBodyStream(QueueContext context, Attempt write) : WriteOnlyStream
+internal sealed class EntryBodyStream(QueueContext context, Attempt write) : OneWayStream
 {
     private const int ChunkLength = 256 * 1024;
 
@@ -24,6 +24,8 @@ internal sealed class EntryBodyStream(QueueContext context, Attempt write) : Wri
     private Task<bool>? _late;
     private bool _isTaken;
     private volatile bool _isDisposed;
+
+    public override bool CanWrite => true;
 
     /// <summary>Whether the body, as far as it was written, is in memory.</summary>
     private bool IsInline => _writer is null;
@@ -90,7 +92,7 @@ internal sealed class EntryBodyStream(QueueContext context, Attempt write) : Wri
         _length += buffer.Length;
         if (_length > _maxLength)
         {
-            throw new BodyNotRepeatableException($"its body is larger than MaxBodyLength ({_maxLength} bytes)");
+            throw new NotStorableException($"its body is larger than MaxBodyLength ({_maxLength} bytes)");
         }
 
         while (!buffer.IsEmpty)
@@ -110,14 +112,6 @@ internal sealed class EntryBodyStream(QueueContext context, Attempt write) : Wri
             buffer = buffer[part..];
         }
     }
-
-    public override void Write(ReadOnlySpan<byte> buffer) => WriteAsync(buffer.ToArray()).AsTask().GetAwaiter().GetResult();
-
-    public override void Flush()
-    {
-    }
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Drops what the store has of the body, unless an entry took it. A store that is late is not waited for.</summary>
     public override async ValueTask DisposeAsync()

@@ -42,7 +42,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
         }
 
         using var spool = isAlone ? null : await coalescer.SpoolAsync(request, write).ConfigureAwait(false);
-        request = spool is null ? request : request with { Body = RepeatableBody.Of(spool.ToContent()) };
+        request = spool is null ? request : request with { Body = new(spool.ToContent()) };
         // The body is stored before the turn of its key begins: the turn of a large one would be long.
         var body = new EntryBodyStream(context, write);
         await using var closing = body.ConfigureAwait(false);
@@ -97,7 +97,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
     /// <param name="content">The content.</param>
     /// <param name="whenLate">Publishes a change that the store made after it was given up.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="BodyNotRepeatableException">The body could not be read.</exception>
+    /// <exception cref="NotStorableException">The body could not be read.</exception>
     /// <exception cref="OperationCanceledException">It was given up, or the store or the body made no progress for too long.</exception>
     public async Task<EntryChange> ReplaceAsync(
         QueuedEntry edited, HttpContent? content, Action whenLate, CancellationToken cancellationToken)
@@ -105,7 +105,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
         using var write = context.BeginWrite(cancellationToken);
         var body = new EntryBodyStream(context, write);
         await using var closing = body.ConfigureAwait(false);
-        await RepeatableBody.Of(content).CopyOnceMoreAsync(body, write.Restart, write.Token).ConfigureAwait(false);
+        await new RepeatableBody(content).CopyOnceMoreAsync(body, write, write.Token).ConfigureAwait(false);
         var replacement = await body.CompleteAsync().ConfigureAwait(false);
         return await ReplaceAsync(edited, replacement, TimeSpan.Zero, body, whenLate).ConfigureAwait(false);
     }
@@ -146,7 +146,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
     private async Task<NewEntry> StoreBodyAsync(
         WatchedRequest request, QueueEnd end, LiveFailure? failure, EntryBodyStream body, Attempt write)
     {
-        await request.Body.CopyOnceMoreAsync(body, write.Restart, write.Token).ConfigureAwait(false);
+        await request.Body.CopyOnceMoreAsync(body, write, write.Token).ConfigureAwait(false);
         return await request.ToEntryAsync(context, end, body, failure).ConfigureAwait(false);
     }
 

@@ -45,7 +45,7 @@ internal readonly record struct WatchedRequest
         {
             Message = request,
             Captured = new(request, options.Capture.SecretHeaders),
-            Body = RepeatableBody.Of(request.Content),
+            Body = new(request.Content),
             Timestamp = timestamp,
             IsRepeatable = hasKey || IdempotencyKey.IsIdempotent(request.Method),
         };
@@ -149,7 +149,7 @@ internal readonly record struct WatchedRequest
         {
             Message = changed,
             Captured = new(changed, options.Capture.SecretHeaders),
-            Body = RepeatableBody.Of(changed.Content),
+            Body = new(changed.Content),
         };
     }
 

@@ -21,7 +21,7 @@ internal sealed class WriteAhead(QueueContext context, EntryWriter writer)
             using var write = context.BeginWrite(cancellationToken);
             var body = new EntryBodyStream(context, write);
             await using var closing = body.ConfigureAwait(false);
-            await request.Body.CopyAheadAsync(body, write.Restart, write.Token).ConfigureAwait(false);
+            await request.Body.CopyAheadAsync(body, write, write.Token).ConfigureAwait(false);
             var entry = await request.ToEntryAsync(context, QueueEnd.Back, body, failure: null).ConfigureAwait(false);
             var beginning = _store.BeginWriteAheadAsync(entry, request.IsRepeatable, write.Token).AsTask();
             var id = await body.StoreAsync(beginning, static _ => true, DiscardLateAsync).ConfigureAwait(false);

@@ -4,6 +4,7 @@ using BgSync.Http.Connectivity;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Events;
 using BgSync.Http.Queue;
+using BgSync.Http.Responses;
 using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Replay;
@@ -114,11 +115,7 @@ internal sealed class ReplayAttempt(
             using var change = (sent.IsRepeatable ? probe : CancellationToken.None).UnsafeRegister(
                 static either => ((CancellationTokenSource)either!).Cancel(), either);
             attempt = new Attempt(queue.AttemptTimeout(), queue.Time, either.Token);
-            if (content is not null)
-            {
-                content.Moved = attempt.Restart;
-            }
-
+            content?.BeginAttempt(attempt);
             sending = target.SendAsync(request, attempt.Token);
             // A handler that ignores its token is left behind.
             response = await sending.WaitAsync(attempt.Token).ConfigureAwait(false);
@@ -208,7 +205,7 @@ internal sealed class ReplayAttempt(
                     ?? throw new InvalidDataException("The entry's body is gone."),
                 entry.BodyLength);
         var request = new ReplayRequest(entry.Request.Method, entry.Request.Uri);
-        RequestRestorer.Restore(request, entry.Request, content, entry.Metadata);
+        RequestRestorer.Restore(entry.Request, content, entry.Metadata, request);
         return (request, content);
     }
 
@@ -345,7 +342,7 @@ internal sealed class ReplayAttempt(
         }
 
         await reader.ReadAsync(length).ConfigureAwait(false);
-        var kept = reader.Keep(length, _options.Capture.SecretHeaders);
+        var kept = reader.Keep(length, headers => HeaderCapture.Copy(headers, _options.Capture.SecretHeaders));
         return settlement switch
         {
             Settlement.Delivered delivered => delivered with { Response = kept },

@@ -1,4 +1,3 @@
-using BgSync.Http.Capture;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Options;

@@ -1,4 +1,5 @@
 using BgSync.Http.Capture;
+using BgSync.Http.Outcomes;
 using TestKit;
 using Xunit;
 
@@ -26,7 +27,7 @@ public sealed class ObservedContentTests
     {
         using var request = new HttpRequestMessage();
         var body = RepeatableBody.Prepare(request, memoryLimit: 1000, maxLength: null, isReadAhead: false, CancellationToken.None);
-        body.BeginAttempt();
+        body.BeginAttempt(new Observer(() => { }));
         Assert.True(body.WasAskedFor);
     }
 
@@ -114,7 +115,7 @@ public sealed class ObservedContentTests
             using var network = new MemoryStream();
             var (content, _, _) = Observe(request, create(bytes), out var observe);
             var reported = new List<long>();
-            observe(() => reported.Add(network.Length));
+            observe(new Observer(() => reported.Add(network.Length)));
 
             if (isAsync)
             {
@@ -141,7 +142,7 @@ public sealed class ObservedContentTests
         using var request = new HttpRequestMessage();
         var (content, _, _) = Observe(request, new StringContent("order"), out var observe);
         var reports = 0;
-        observe(() => reports++);
+        observe(new Observer(() => reports++));
         // The transport asks for it.
         Assert.Equal(5, content.Headers.ContentLength);
 
@@ -156,7 +157,9 @@ public sealed class ObservedContentTests
     {
         using var request = new HttpRequestMessage();
         var (content, _, _) = Observe(request, new PushContent([1, 2, 3]), out var observe);
-        observe(() => throw new ObjectDisposedException("attempt"));
+        using var attempt = new Attempt(TimeSpan.FromMinutes(1), TimeProvider.System, CancellationToken.None);
+        observe(attempt);
+        attempt.Dispose();
 
         using var network = new MemoryStream();
         await content.CopyToAsync(network);
@@ -225,16 +228,21 @@ public sealed class ObservedContentTests
         Observe(request, content, out _);
 
     private static (HttpContent Content, Func<bool> WasAskedFor, Action Begin) Observe(
-        HttpRequestMessage request, HttpContent content, out Action<Action> observe)
+        HttpRequestMessage request, HttpContent content, out Action<IProgress<int>> observe)
     {
         if (content is StoredContent stored)
         {
-            observe = moved => stored.Moved = moved;
-            return (content, () => stored.WasAskedFor, stored.BeginAttempt);
+            observe = stored.BeginAttempt;
+            return (content, () => stored.WasAskedFor, () => stored.BeginAttempt(new Observer(() => { })));
         }
 
         var body = _live(request, content);
-        observe = body.OnMoved;
-        return (request.Content!, () => body.WasAskedFor, body.BeginAttempt);
+        observe = observer => body.BeginAttempt(observer);
+        return (request.Content!, () => body.WasAskedFor, () => body.BeginAttempt(new Observer(() => { })));
+    }
+
+    private sealed class Observer(Action moved) : IProgress<int>
+    {
+        public void Report(int value) => moved();
     }
 }

@@ -30,18 +30,19 @@ public sealed class ArchitectureTests() : LibraryConventionTests(_library)
     /// <summary>Code in a namespace refers to no other namespaces of the library than those named here, beside its public face.</summary>
     [Theory]
     [InlineData("Routing")]
-    [InlineData("Capture")]
+    [InlineData("Capture", "OneWayStream")]
+    [InlineData("Responses", "Outcomes", "OneWayStream")]
     [InlineData("Outcomes", "Connectivity")]
     [InlineData("Connectivity")]
     [InlineData("Storage", "Outcomes", "Capture")]
     [InlineData("Storage.Files")]
-    [InlineData("Storage.Format", "Storage", "Capture")]
-    [InlineData("Storage.Sqlite", "Storage", "Storage.Files", "Storage.Format", "Outcomes", "Capture")]
+    [InlineData("Storage.Format", "Storage", "Capture", "OneWayStream")]
+    [InlineData("Storage.Sqlite", "Storage", "Storage.Files", "Storage.Format", "Outcomes", "Capture", "OneWayStream")]
     [InlineData("Storage.Memory", "Storage", "Outcomes", "Capture")]
     [InlineData("Diagnostics", "Storage", "Capture")]
     [InlineData("Events", "Storage", "Outcomes", "Diagnostics")]
-    [InlineData("Queue", "Events", "Storage", "Capture", "Outcomes", "Diagnostics")]
-    [InlineData("Replay", "Queue", "Events", "Storage", "Capture", "Outcomes", "Connectivity", "Diagnostics")]
+    [InlineData("Queue", "Events", "Storage", "Capture", "Responses", "Outcomes", "Diagnostics", "OneWayStream")]
+    [InlineData("Replay", "Queue", "Events", "Storage", "Capture", "Responses", "Outcomes", "Connectivity", "Diagnostics")]
     public void A_namespace_knows_only_those_below_it(string name, params string[] known)
     {
         var types = Types.Where(type => type.Namespace == $"{Root}.{name}").ToArray();

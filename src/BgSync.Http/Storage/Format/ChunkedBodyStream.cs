@@ -1,12 +1,10 @@
-using BgSync.Http.Capture;
-
 namespace BgSync.Http.Storage.Format;
 
 /// <summary>Reads a body chunk by chunk, each checked before any of it is passed on.</summary>
 /// <param name="bodyId">The body.</param>
 /// <param name="length">Its length in bytes.</param>
 /// <param name="load">Reads a chunk by its number; <see langword="null"/> when it is missing or not what was written.</param>
-internal sealed class ChunkedBodyStream(long bodyId, long length, Func<int, CancellationToken, Task<byte[]?>> load) : ForwardStream
+internal sealed class ChunkedBodyStream(long bodyId, long length, Func<int, CancellationToken, Task<byte[]?>> load) : OneWayStream
 {
     private ReadOnlyMemory<byte> _chunk;
     private int _nextChunk;

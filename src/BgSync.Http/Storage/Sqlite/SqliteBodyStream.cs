@@ -1,12 +1,11 @@
 using System.Buffers;
-using BgSync.Http.Capture;
 using BgSync.Http.Storage.Format;
 using Microsoft.Data.Sqlite;
 
 namespace BgSync.Http.Storage.Sqlite;
 
 /// <summary>Reads a body chunk by chunk, each checked before any of it is passed on.</summary>
-internal sealed class SqliteBodyStream(SqliteReaders readers, long bodyId, long length) : ForwardStream
+internal sealed class SqliteBodyStream(SqliteReaders readers, long bodyId, long length) : OneWayStream
 {
     private byte[] _chunk = [];
     private int _chunkLength;

@@ -1,7 +1,6 @@
 using System.Net;
-using BgSync.Http.Capture;
 
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Responses;
 
 /// <summary>A server's response, made again of what a receipt kept of it.</summary>
 internal static class ReceiptResponse

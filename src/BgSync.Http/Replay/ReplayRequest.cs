@@ -1,4 +1,4 @@
-namespace BgSync.Http.Capture;
+namespace BgSync.Http.Replay;
 
 /// <summary>A request that is replayed. It knows how the last handler of the pipeline gave it to the connection.</summary>
 /// <remarks>No queue takes it once more, nor a copy that a handler makes of it with its options.</remarks>

@@ -1,7 +1,7 @@
-using BgSync.Http.Capture;
+using BgSync.Http.Responses;
 using Xunit;
 
-namespace BgSync.Http.Tests.Capture;
+namespace BgSync.Http.Tests.Responses;
 
 /// <summary>A body that was read in part before.</summary>
 public sealed class ResponseStreamTests
@@ -20,7 +20,7 @@ public sealed class ResponseStreamTests
     }
 
     /// <summary>Reads as ended once it has failed, as a connection may.</summary>
-    private sealed class BrokenOnce : ForwardStream
+    private sealed class BrokenOnce : OneWayStream
     {
         private bool _isBroken;
 

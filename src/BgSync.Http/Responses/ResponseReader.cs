@@ -1,6 +1,7 @@
 using System.Buffers;
+using System.Net.Http.Headers;
 
-namespace BgSync.Http.Capture;
+namespace BgSync.Http.Responses;
 
 /// <summary>
 /// Reads the start of a response's body: for the application that classifies it, and for the receipt. The rest can still be read after
@@ -103,12 +104,12 @@ internal sealed class ResponseReader : IDisposable
 
     /// <summary>The part of the response that is written down.</summary>
     /// <param name="length">How much of the body is kept.</param>
-    /// <param name="secrets">The names of the headers that are not kept.</param>
-    public StoredResponse Keep(int length, ISet<string> secrets) => new(
+    /// <param name="copy">Copies the headers that are kept.</param>
+    public StoredResponse Keep(int length, Func<HttpHeaders, IEnumerable<KeyValuePair<string, string>>> copy) => new(
         (int)_response.StatusCode,
         [
-            .. HeaderCapture.Copy(_response.Headers, secrets)
-                .Concat(HeaderCapture.Copy(_original.Headers, secrets))
+            .. copy(_response.Headers)
+                .Concat(copy(_original.Headers))
                 // A cookie is the client's to keep.
                 .Where(static header => !header.Key.Equals("Set-Cookie", StringComparison.OrdinalIgnoreCase)),
         ],

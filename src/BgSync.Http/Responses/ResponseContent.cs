@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace BgSync.Http.Capture;
+namespace BgSync.Http.Responses;
 
 /// <summary>The content of a response, of which the start may have been read before. It is read once, unless it is buffered.</summary>
 internal sealed class ResponseContent : HttpContent

@@ -1,7 +1,7 @@
 using System.Net;
 using BgSync.Http.Outcomes;
 
-namespace BgSync.Http;
+namespace BgSync.Http.Responses;
 
 /// <summary>The body of a response, which is read into memory within a time; as a stream it is read as it comes.</summary>
 internal sealed class TimedContent : HttpContent

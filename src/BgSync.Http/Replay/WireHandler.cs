@@ -1,4 +1,4 @@
-namespace BgSync.Http.Capture;
+namespace BgSync.Http.Replay;
 
 /// <summary>
 /// The last handler of a client that has queues, next to its primary handler. It notes how a replay is given to the connection, so that a
@@ -15,7 +15,4 @@ internal sealed class WireHandler(int maxConnections) : DelegatingHandler
         (request as ReplayRequest)?.NoteWire();
         return base.SendAsync(request, cancellationToken);
     }
-
-    protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
-        base.Send(request, cancellationToken);
 }
