@@ -47,10 +47,15 @@ internal sealed record QueueContext(
     }
 
     /// <summary>The body of an entry, for its request; <see langword="null"/> when that has no content.</summary>
-    public StoredContent? ContentOf(QueuedEntry entry) => entry.Request.ContentHeaders is null ? null : new(
-        async token => await Store.OpenBodyAsync(Name, entry.Id, token).ConfigureAwait(false)
-            ?? throw new InvalidDataException("The entry's body is gone."),
-        entry.BodyLength);
+    /// <param name="entry">The entry.</param>
+    /// <param name="body">The body, where it was read with the entry.</param>
+    public StoredContent? ContentOf(QueuedEntry entry, ReadOnlyMemory<byte>? body = null) =>
+        entry.Request.ContentHeaders is null ? null
+        : body is { } bytes ? new(bytes)
+        : new(
+            async token => await Store.OpenBodyAsync(Name, entry.Id, token).ConfigureAwait(false)
+                ?? throw new InvalidDataException("The entry's body is gone."),
+            entry.BodyLength);
 
     /// <summary>Begins to write to the store: the token is cancelled when nothing has moved for too long, or by the caller.</summary>
     public Attempt BeginWrite(CancellationToken cancellationToken) => new(Options.EnqueueTimeout, Time, cancellationToken);
