@@ -38,7 +38,7 @@ public sealed class ArchitectureTests() : LibraryConventionTests(_library)
     [InlineData("Storage.Format", "Storage", "Capture")]
     [InlineData("Storage.Sqlite", "Storage", "Storage.Files", "Storage.Format", "Outcomes", "Capture")]
     [InlineData("Storage.Memory", "Storage", "Outcomes", "Capture")]
-    [InlineData("Diagnostics", "Storage", "Capture")]
+    [InlineData("Diagnostics", "Storage", "Capture", "Outcomes")]
     [InlineData("Queue", "Storage", "Capture", "Outcomes", "Diagnostics")]
     [InlineData("Replay", "Queue", "Storage", "Capture", "Outcomes", "Connectivity", "Diagnostics")]
     public void A_namespace_knows_only_those_below_it(string name, params string[] known)
