@@ -14,6 +14,10 @@ internal static class IdempotencyKey
     private static readonly Lock _lock = new();
     private static int _used = _random.Length;
 
+    /// <summary>The key that a request carries; <see langword="null"/> when it carries none.</summary>
+    public static string? Of(HttpRequestMessage request, string? header) =>
+        header is not null && request.Headers.NonValidated.TryGetValues(header, out var values) ? values.ToString() : null;
+
     /// <summary>Sees to it that a POST or PATCH carries a key, before its first send; the caller's own is never overwritten.</summary>
     /// <returns>Whether the request carries one.</returns>
     public static bool Ensure(HttpRequestMessage request, string? header, IdempotencyKeyFormat format, TimeProvider timeProvider)

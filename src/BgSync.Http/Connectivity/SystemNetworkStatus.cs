@@ -6,7 +6,7 @@ namespace BgSync.Http.Connectivity;
 /// The network as <see cref="System.Net.NetworkInformation"/> sees it. Of a platform that gives no signals, or not all, it makes
 /// the best: what is missing is logged, and queues live on their other triggers.
 /// </summary>
-internal sealed partial class SystemNetworkStatus(INetworkEvents events, ILogger<SystemNetworkStatus> logger) : INetworkStatus
+internal sealed partial class SystemNetworkStatus(INetworkEvents events, ILogger logger) : INetworkStatus
 {
     /// <inheritdoc/>
     public IDisposable Subscribe(Action<NetworkSignal> onSignal)

@@ -69,7 +69,9 @@ public static class BackgroundSyncServiceCollectionExtensions
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<INetworkEvents, SystemNetworkEvents>();
-        services.TryAddSingleton<INetworkStatus, SystemNetworkStatus>();
+        services.TryAddSingleton<INetworkStatus>(static provider => new SystemNetworkStatus(
+            provider.GetRequiredService<INetworkEvents>(),
+            new SafeLogger(provider.GetRequiredService<ILogger<SystemNetworkStatus>>())));
         services.TryAddSingleton<IQueueStore>(CreateSqliteStore);
         services.AddSingleton(static provider => new SteadyTime(provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<BackgroundSyncService>();

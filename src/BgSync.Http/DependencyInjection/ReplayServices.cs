@@ -19,9 +19,7 @@ internal static class ReplayServices
         var logger = new SafeLogger(provider.GetRequiredService<ILoggerFactory>().CreateLogger("BgSync.Http.Replay"));
 
         var pipeline = new ReplayPipeline(
-            queue.Name,
-            queue.Client,
-            queue.Options.Capture.SecretHeaders,
+            queue,
             provider.GetRequiredService<IHttpMessageHandlerFactory>(),
             provider.GetRequiredService<IOptionsMonitor<HttpClientFactoryOptions>>(),
             scopes);
@@ -29,11 +27,11 @@ internal static class ReplayServices
         var attempt = new ReplayAttempt(queue, pipeline, circuits, hooks, provider.GetRequiredService<EntryWaiters>(), logger);
 
         var settler = new Settler(queue, logger);
-        var leases = new LaneLeases(queue);
-        var lanes = new LaneRunner(queue, attempt, settler, leases, logger);
+        var runner = new LaneRunner(queue, attempt, settler, logger);
+        var lanes = new LaneDispatcher(queue, circuits, pipeline, runner);
 
         var housekeeper = new QueueHousekeeper(queue, settler);
         var sync = new SyncHook(queue, scopes, logger);
-        return new ReplayLoop(queue, circuits, new(leases, lanes, pipeline, settler, housekeeper, sync), logger);
+        return new ReplayLoop(queue, circuits, lanes, settler, housekeeper, sync, logger);
     }
 }

@@ -31,8 +31,8 @@ internal sealed class BackgroundSyncMetrics
 
     public void Dropped(string queue) => Add(_dropped, 1, Tag(queue));
 
-    public void DeadLettered(string queue, DeadLetterCause reason) =>
-        Add(_dead, 1, Tag(queue), Tag("bgsync.dead.reason", reason.ToString().ToLowerInvariant()));
+    public void DeadLettered(string queue, DeadLetterCause cause) =>
+        Add(_dead, 1, Tag(queue), Tag("bgsync.dead_letter.cause", cause.ToString().ToLowerInvariant()));
 
     public void Removed(string queue, long entries) => Add(_removed, entries, Tag(queue));
 

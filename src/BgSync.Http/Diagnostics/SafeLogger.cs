@@ -2,7 +2,10 @@ using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Diagnostics;
 
-/// <summary>A logger that never throws: a log that is full, or a provider with a defect, neither breaks a request nor the replay.</summary>
+/// <summary>
+/// A logger that never throws, so that a log that is full, or a provider with a defect, neither breaks a request nor the replay. It
+/// passes an exception on as a <see cref="LoggedException"/>.
+/// </summary>
 /// <param name="inner">The application's logger.</param>
 internal sealed class SafeLogger(ILogger inner) : ILogger
 {
@@ -36,7 +39,8 @@ internal sealed class SafeLogger(ILogger inner) : ILogger
     {
         try
         {
-            inner.Log(logLevel, eventId, state, exception, formatter);
+            var logged = LoggedException.Of(exception);
+            inner.Log(logLevel, eventId, state, logged, formatter);
         }
         catch (Exception)
         {

@@ -53,7 +53,7 @@ internal sealed partial class EntryObservers(
         }
         catch (Exception e)
         {
-            LogNotMade(e, FailureText.Clean(e.Message));
+            LogNotMade(e, FailureText.Of(e));
         }
     }
 
@@ -83,7 +83,7 @@ internal sealed partial class EntryObservers(
                 }
                 catch (Exception e)
                 {
-                    LogFailed(e, name, entryEvent.Kind, entryEvent.Queue, entryEvent.EntryId, FailureText.Clean(e.Message));
+                    LogFailed(e, name, entryEvent.Kind, entryEvent.Queue, entryEvent.EntryId, FailureText.Of(e));
                 }
             }
         }

@@ -24,9 +24,12 @@ internal static class FailureText
     public static string Of(Exception failure, HttpRequestMessage? request = null)
     {
         ArgumentNullException.ThrowIfNull(failure);
-        var (kind, message) = Describe(failure);
+        var (kind, message) = FindCause(failure);
         return Shorten(Clean($"{kind}: {SecretText.Redact(message, request)}"));
     }
+
+    /// <summary>The message of one exception, without control characters and without a value that it complains of.</summary>
+    public static string MessageOf(Exception failure) => Clean(SecretText.Redact(Describe(failure), request: null));
 
     /// <summary>
     /// Makes a text of a server, a hook or an inner handler fit for a log, a store and a terminal. Line ends and tabs become visible
@@ -62,27 +65,31 @@ internal static class FailureText
         return clean.ToString();
     }
 
-    private static (string Kind, string Message) Describe(Exception failure)
+    private static (string Kind, string Message) FindCause(Exception failure)
     {
         if (FindTimeout(failure) is { } timeout)
         {
-            return (Timeout, timeout.Message);
+            return (Timeout, Describe(timeout));
         }
 
         var cause = failure.GetBaseException();
         var kind = failure is HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } typed
             ? typed.HttpRequestError.ToString()
             : cause.GetType().Name;
-        return cause switch
-        {
-            // These quote the value that they complain of, which may be a header's.
-            FormatException => (kind, "A value does not have the format that it needs."),
-            ArgumentException => (kind, "A value was not accepted."),
-            // Both are how a socket says that somebody else broke its work off.
-            SocketException { SocketErrorCode: SocketError.OperationAborted } => ("Canceled", "The attempt was broken off."),
-            _ => (kind, cause.Message),
-        };
+        // Both are how a socket says that somebody else broke its work off.
+        return cause is SocketException { SocketErrorCode: SocketError.OperationAborted }
+            ? ("Canceled", "The attempt was broken off.")
+            : (kind, Describe(cause));
     }
+
+    private static string Describe(Exception failure) => failure switch
+    {
+        // These quote the value that they complain of, which may be a header's.
+        FormatException => "A value does not have the format that it needs.",
+        ArgumentException => "A value was not accepted.",
+        AggregateException { InnerExceptions: var causes } => string.Join("; ", causes.Select(static cause => Of(cause))),
+        _ => failure.Message,
+    };
 
     /// <returns>The outermost failure that speaks of a time-out; <see langword="null"/> when none does.</returns>
     private static Exception? FindTimeout(Exception failure)

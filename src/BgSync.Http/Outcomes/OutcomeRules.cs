@@ -9,6 +9,29 @@ namespace BgSync.Http.Outcomes;
 /// </summary>
 internal static class OutcomeRules
 {
+    /// <summary>The conflicts that are taken for an earlier attempt that is still running.</summary>
+    private const int MaxConflicts = 5;
+
+    /// <summary>Decides before an attempt whether it is made at all.</summary>
+    /// <param name="entry">The entry.</param>
+    /// <param name="prerequisite">The receipt of the entry that is to be delivered before it.</param>
+    /// <param name="history">The failed attempts at it; <see langword="null"/> when one with an unknown outcome does no harm.</param>
+    /// <returns>What becomes of the entry; <see langword="null"/> when it is to be sent.</returns>
+    public static Settlement? DecideBefore(QueuedEntry entry, Receipt? prerequisite, IReadOnlyList<FailedAttempt>? history)
+    {
+        if (entry.Prerequisite is { } id && prerequisite is not { State: ReceiptState.Delivered })
+        {
+            return new Settlement.DeadLettered(
+                DeadLetterCause.PrerequisiteFailed, $"Entry {id}, which was to be delivered first, {FateOf(prerequisite)}.");
+        }
+
+        // An attempt that was counted, and is none of the failed ones, ended with its process: as after a time-out.
+        return history?.Count < Math.Min(entry.Attempts, FailedAttempt.Kept)
+            ? new Settlement.DeadLettered(
+                DeadLetterCause.MaybeProcessed, "An earlier attempt was broken off, and the server may have processed it.")
+            : null;
+    }
+
     /// <summary>Decides after a response.</summary>
     public static Settlement Decide(QueuedEntry entry, SentRequest sent, Answer answer, BackgroundSyncOptions options)
     {
@@ -94,6 +117,24 @@ internal static class OutcomeRules
         $"{rejected.Error} The server has rejected everything of late, and is given time (RejectionGrace).",
         CountsAsAttempt: true,
         rejected.StatusCode);
+
+    /// <summary>
+    /// Whether an earlier attempt may still be running when the server speaks of a conflict: at the first five conflicts, or as long as
+    /// twice the time of an attempt after the last one whose outcome is unknown.
+    /// </summary>
+    public static bool EarlierMayRun(IReadOnlyList<FailedAttempt> history, DateTimeOffset now, TimeSpan attemptTimeout)
+    {
+        var conflicts = history.Count(static attempt => attempt.StatusCode == 409);
+        var unknown = history.LastOrDefault(static attempt => attempt.StatusCode is null)?.At;
+        return conflicts + 1 < MaxConflicts || (attemptTimeout != Timeout.InfiniteTimeSpan && now - unknown < 2 * attemptTimeout);
+    }
+
+    /// <summary>Whether a captive portal may have answered in the server's place: a page of HTML to a request of JSON.</summary>
+    public static bool MayBePortal(QueuedEntry entry, Settlement settlement, Answer answer, BackgroundSyncOptions options) =>
+        settlement is Settlement.Delivered && answer is { MediaType: "text/html", Verdict: null } && options.ExpectContentType is null
+        && options.DeliveredStatuses.Count == 0
+        && entry.Request.ContentHeaders?.Any(static header => header.Key.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)
+            && header.Value.Contains("json", StringComparison.OrdinalIgnoreCase)) == true;
 
     /// <summary>Whether the attempt at an entry is the last that is allowed.</summary>
     public static bool IsExhausted(QueuedEntry entry, BackgroundSyncOptions options) => entry.Attempts + 1 >= options.Retry.MaxAttempts;
@@ -209,6 +250,15 @@ internal static class OutcomeRules
         return failure.Verdict == FailureVerdict.DoNotQueue
             && failure.Exception is not HttpRequestException { HttpRequestError: not HttpRequestError.Unknown };
     }
+
+    private static string FateOf(Receipt? receipt) => receipt switch
+    {
+        null => "was removed, or its receipt is gone",
+        { State: ReceiptState.Queued } => "failed, and was put back since",
+        // Of a chain each names the one before it, and not all of them.
+        { Cause: DeadLetterCause.PrerequisiteFailed } or { Error: null } => $"became a dead letter ({receipt.Cause})",
+        _ => $"became a dead letter ({receipt.Cause}): {receipt.Error.TrimEnd('.')}",
+    };
 
     private static bool IsMediaType(string? actual, string expected) =>
         string.Equals(actual, expected.Split(';')[0].Trim(), StringComparison.OrdinalIgnoreCase);

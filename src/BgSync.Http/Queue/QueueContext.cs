@@ -48,10 +48,15 @@ internal sealed record QueueContext(
     }
 
     /// <summary>The body of an entry, for its request; <see langword="null"/> when that has no content.</summary>
-    public StoredContent? ContentOf(QueuedEntry entry) => entry.Request.ContentHeaders is null ? null : new(
-        async token => await Store.OpenBodyAsync(Name, entry.Id, token).ConfigureAwait(false)
-            ?? throw new InvalidDataException("The entry's body is gone."),
-        entry.BodyLength);
+    /// <param name="entry">The entry.</param>
+    /// <param name="body">The body, where it was read with the entry.</param>
+    public StoredContent? ContentOf(QueuedEntry entry, ReadOnlyMemory<byte>? body = null) =>
+        entry.Request.ContentHeaders is null ? null
+        : body is { } bytes ? new(bytes)
+        : new(
+            async token => await Store.OpenBodyAsync(Name, entry.Id, token).ConfigureAwait(false)
+                ?? throw new InvalidDataException("The entry's body is gone."),
+            entry.BodyLength);
 
     /// <summary>The reason for which a request was not written.</summary>
     public string ReasonOf(Exception failure) => failure switch

@@ -1,5 +1,6 @@
 using BgSync.Http.Diagnostics;
 using BgSync.Http.Events;
+using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
@@ -83,38 +84,33 @@ internal sealed class BackgroundSyncService(
         _gate.Dispose();
     }
 
-    private Run Begin(ReplayLoop[] loops) => new(loops, [SubscribeToNetwork(loops), SubscribeToStore(loops)]);
-
-    /// <returns><see langword="null"/> when the network cannot be listened to: time alone is enough.</returns>
-    private IDisposable? SubscribeToNetwork(ReplayLoop[] loops)
-    {
-        try
-        {
-            return network.Subscribe(_ => Array.ForEach(loops, static loop => loop.Trigger(Triggers.Network)));
-        }
-        catch (Exception e)
-        {
-            ReplayMessages.NetworkNotHeard(_logger, e, e.Message);
-            return null;
-        }
-    }
-
-    /// <returns><see langword="null"/> when the store hears of nothing, or cannot: time alone is enough.</returns>
-    private IDisposable? SubscribeToStore(ReplayLoop[] loops)
-    {
-        try
-        {
-            return (services.GetRequiredService<IQueueStore>() as IQueueStoreSignals)?.Subscribe(queue =>
-            {
-                foreach (var loop in loops.Where(loop => queue is null || loop.Queue == queue))
+    private Run Begin(ReplayLoop[] loops) => new(
+        loops,
+        [
+            TrySubscribe(
+                () => network.Subscribe(_ => Array.ForEach(loops, static loop => loop.Trigger(Triggers.Network))),
+                ReplayMessages.NetworkNotHeard),
+            TrySubscribe(
+                () => (services.GetRequiredService<IQueueStore>() as IQueueStoreSignals)?.Subscribe(queue =>
                 {
-                    loop.WakeForNew();
-                }
-            });
+                    foreach (var loop in loops.Where(loop => queue is null || loop.Queue == queue))
+                    {
+                        loop.WakeForNew();
+                    }
+                }),
+                ReplayMessages.StoreNotHeard),
+        ]);
+
+    /// <returns><see langword="null"/> when there is nothing to listen to, or it cannot be listened to: time alone is enough.</returns>
+    private IDisposable? TrySubscribe(Func<IDisposable?> subscribe, Action<ILogger, Exception, string> logFailure)
+    {
+        try
+        {
+            return subscribe();
         }
         catch (Exception e)
         {
-            ReplayMessages.StoreNotHeard(_logger, e, e.Message);
+            logFailure(_logger, e, FailureText.Of(e));
             return null;
         }
     }

@@ -5,167 +5,103 @@ using Microsoft.Extensions.Logging;
 
 namespace BgSync.Http.Replay;
 
-/// <summary>
-/// Sends the leased entries of a lane, one after another, renews their lease meanwhile, has their settlements written, and continues with
-/// the next ones of the lane.
-/// </summary>
-internal sealed class LaneRunner(QueueContext queue, ReplayAttempt attempt, Settler settler, LaneLeases leases, ILogger logger)
+/// <summary>Sends the leased entries of a lane, one after another, and continues with the next ones of the lane.</summary>
+internal sealed class LaneRunner(QueueContext queue, ReplayAttempt attempt, Settler settler, ILogger logger)
 {
-    private readonly BackgroundSyncOptions _options = queue.Options;
-
-    /// <summary>
-    /// Sends the entries of one lane until it is empty or an entry stays, because a live request is to follow them: that attempt is made
-    /// in the place of the live one.
-    /// </summary>
-    /// <returns>Why some are left; <see langword="null"/> when none is.</returns>
-    public async Task<string?> DrainAsync(string lane, CancellationToken cancellationToken)
-    {
-        if (await queue.Store.GetPauseAsync(queue.Name, cancellationToken).ConfigureAwait(false) is { Cause: PauseCause.Application })
-        {
-            return "the queue is paused";
-        }
-
-        while (await leases.LeaseLaneAsync(lane, cancellationToken).ConfigureAwait(false) is { } leased)
-        {
-            bool hasLeft;
-            try
-            {
-                hasLeft = await RunAsync(leased, static () => false, cancellationToken).ConfigureAwait(false);
-            }
-            finally
-            {
-                leases.End(leased);
-            }
-
-            if (!hasLeft)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                return $"entry {leased.Lease.EntryId} could not be delivered";
-            }
-        }
-
-        return await queue.Store.HasEntriesAsync(queue.Name, lane, cancellationToken).ConfigureAwait(false)
-            ? "its first entry waits as the server or its caller asked, or for another entry, or is being sent by another process"
-            : null;
-    }
-
     /// <summary>Never throws: a failure is logged, and the lease runs out by itself.</summary>
     /// <param name="first">The leased head of a lane.</param>
     /// <param name="canContinue">Asked when an entry is delivered: whether the next one of its lane is sent at once.</param>
-    /// <param name="cancellationToken">Breaks the attempt off and gives back the entries that are leased.</param>
+    /// <param name="abort">Breaks the attempt off and gives back the entries that are leased.</param>
     /// <returns>Whether the last entry that was tried has left its lane.</returns>
-    public async Task<bool> RunAsync(LeasedEntry first, Func<bool> canContinue, CancellationToken cancellationToken)
+    public async Task<bool> RunAsync(LeasedEntry first, Func<bool> canContinue, CancellationToken abort)
     {
         var length = new RunLength(queue.Time);
-        IReadOnlyList<LeasedEntry> run = [first];
+        IReadOnlyList<LeasedEntry> leased = [first];
         try
         {
             while (true)
             {
-                var (hasLeftLane, next) = await SendRunAsync(run, length, canContinue, cancellationToken).ConfigureAwait(false);
+                var (hasLeftLane, next) = await SendAsync(leased, length, canContinue, abort).ConfigureAwait(false);
                 if (next.Count == 0)
                 {
                     return hasLeftLane;
                 }
 
-                run = next;
+                leased = next;
             }
+        }
+        catch (QueueStoreException e) when (abort.IsCancellationRequested)
+        {
+            ReplayMessages.NotReleased(logger, e, queue.Name, leased[0].Lease.EntryId, FailureText.Of(e));
         }
         catch (Exception e)
         {
-            ReplayMessages.AttemptLost(logger, e, queue.Name, run[0].Lease.EntryId, e.Message);
-            return false;
+            ReplayMessages.AttemptLost(logger, e, queue.Name, leased[0].Lease.EntryId, FailureText.Of(e));
         }
+
+        return false;
     }
 
     /// <returns>Whether the last entry that was tried has left its lane, and the entries that were leased to continue with.</returns>
-    private async Task<(bool HasLeftLane, IReadOnlyList<LeasedEntry> Next)> SendRunAsync(
-        IReadOnlyList<LeasedEntry> run, RunLength length, Func<bool> canContinue, CancellationToken cancellationToken)
+    private async Task<Completion> SendAsync(
+        IReadOnlyList<LeasedEntry> leased, RunLength length, Func<bool> canContinue, CancellationToken abort)
     {
-        var keeper = new LeaseKeeper(queue.Store, run[0].Lease, _options.Replay.LeaseDuration, queue.Time, cancellationToken);
-        await using var keeping = keeper.ConfigureAwait(false);
-        var deliveries = new DeliveryBatch(
-            queue.Store, settler, keepsReceipts: _options.Receipts.Retention != TimeSpan.Zero, cancellationToken);
-        await using var writing = deliveries.ConfigureAwait(false);
+        var run = new LeasedRun(queue, settler, leased[0].Lease, abort);
+        await using var running = run.ConfigureAwait(false);
         length.Begin();
         for (var sent = 0; ;)
         {
-            var leased = run[sent];
-            if (await SendAsync(leased, deliveries, keeper, cancellationToken).ConfigureAwait(false) is { } hasLeftLane)
+            var entry = leased[sent];
+            if (await SendAsync(entry, run).ConfigureAwait(false) is { } hasLeftLane)
             {
-                return (hasLeftLane, []);
+                return new(hasLeftLane, []);
             }
 
             sent++;
             if (!canContinue())
             {
-                return (await deliveries.EndAsync(rest: null).ConfigureAwait(false), []);
+                return new(await run.RemoveAllAsync(rest: null).ConfigureAwait(false), []);
             }
 
-            if (sent == run.Count || length.IsOver)
+            if (sent == leased.Count || length.IsOver)
             {
-                var next = length.After(sent, leased.Entry!.Request.Origin, _options.Replay.LeaseDuration);
-                var (isDone, leasedNext) = await deliveries.EndAndLeaseNextAsync(next).ConfigureAwait(false);
-                return (isDone, leasedNext);
+                var next = length.After(sent, entry.Entry!.Request.Origin, queue.Options.Replay.LeaseDuration);
+                return await run.LeaseNextAsync(next).ConfigureAwait(false);
             }
 
-            deliveries.Begin(run[sent].Lease);
-            if (deliveries.IsLost)
+            if (!run.BeginRemoval(leased[sent].Lease))
             {
-                return (false, []);
+                return new(false, []);
             }
         }
     }
 
     /// <returns>Whether the entry has left its lane, when it was not delivered: the run ends with it.</returns>
-    private async Task<bool?> SendAsync(
-        LeasedEntry leased, DeliveryBatch deliveries, LeaseKeeper keeper, CancellationToken cancellationToken)
+    private async Task<bool?> SendAsync(LeasedEntry leased, LeasedRun run)
     {
-        var lease = leased.Lease;
-        if (!leased.IsReadable)
-        {
-            var damage = new Settlement.DeadLettered(DeadLetterCause.Unreadable, leased.Damage);
-            return await deliveries.EndAsync(lease).ConfigureAwait(false)
-                && await settler.SettleAsync(leased, damage, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
-        }
-
+        var began = queue.Time.GetTimestamp();
+        Settlement settlement;
         try
         {
-            keeper.Attempt.ThrowIfCancellationRequested();
-            queue.Events.Sending(leased.Entry);
-            var began = queue.Time.GetTimestamp();
-            var settlement = await attempt.SendAsync(leased.Entry, leased.Body, keeper.Attempt).ConfigureAwait(false);
-            var took = queue.Time.GetElapsedTime(began);
-            if (settlement is Settlement.Delivered delivered)
-            {
-                deliveries.Add(leased, delivered, took);
-                return null;
-            }
-
-            return await deliveries.EndAsync(lease).ConfigureAwait(false)
-                && await settler.SettleAsync(leased, settlement, took, cancellationToken).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (keeper.IsLost)
-        {
-            queue.Events.LeaseLost(queue.Name, lease.EntryId);
-            return false;
-        }
-        catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
-        {
-            if (await deliveries.EndAsync(lease).ConfigureAwait(false))
-            {
-                var sent = (e as ReplayAttempt.BrokenOffException)?.Sent;
-                await settler.ReleaseAsync(leased, OutcomeRules.DecideBrokenOff(sent)).ConfigureAwait(false);
-            }
-
-            return false;
+            settlement = leased.IsReadable
+                ? await attempt.SendAsync(leased.Entry, leased.Body, run.Attempt).ConfigureAwait(false)
+                : new Settlement.DeadLettered(DeadLetterCause.Unreadable, leased.Damage);
         }
         catch (Exception)
         {
             // Whatever it is, the entries that were delivered before are not sent again.
-            await deliveries.EndAsync(lease).ConfigureAwait(false);
+            await run.RemoveAllAsync(leased.Lease).ConfigureAwait(false);
             throw;
         }
+
+        var took = queue.Time.GetElapsedTime(began);
+        if (settlement is Settlement.Delivered delivered)
+        {
+            run.Add(leased, delivered, took);
+            return null;
+        }
+
+        return await run.SettleAsync(leased, settlement, took).ConfigureAwait(false);
     }
 
     /// <summary>

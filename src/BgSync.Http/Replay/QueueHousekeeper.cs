@@ -29,29 +29,39 @@ internal sealed class QueueHousekeeper(QueueContext queue, Settler settler)
         _next = queue.Time.GetUtcNow() + _options.Replay.Interval;
     }
 
-    private async Task ExpireAsync(CancellationToken cancellationToken)
+    private static async Task InBatchesAsync(Func<Task<int>> doBatch)
     {
-        IReadOnlyList<DeadLetter> expired;
-        do
+        while (await doBatch().ConfigureAwait(false) == Batch)
         {
-            expired = await queue.Store.ExpireAsync(queue.Name, Batch, keep: !_options.DeadLetters.DiscardExpired, cancellationToken).ConfigureAwait(false);
-            foreach (var letter in expired)
-            {
-                settler.CountDeadLettered(1);
-                queue.Events.DeadLettered(letter, isKept: !_options.DeadLetters.DiscardExpired);
-            }
         }
-        while (expired.Count == Batch);
     }
+
+    /// <returns>The time before which all is too old; <see langword="null"/> when nothing is.</returns>
+    private DateTimeOffset? StartOf(TimeSpan retention)
+    {
+        var now = queue.Time.GetUtcNow();
+        return retention == Timeout.InfiniteTimeSpan || retention > now - DateTimeOffset.MinValue ? null : now - retention;
+    }
+
+    private Task ExpireAsync(CancellationToken cancellationToken) => InBatchesAsync(async () =>
+    {
+        var isKept = !_options.DeadLetters.DiscardExpired;
+        var expired = await queue.Store.ExpireAsync(queue.Name, Batch, isKept, cancellationToken).ConfigureAwait(false);
+        foreach (var letter in expired)
+        {
+            settler.Publish(letter, isKept);
+        }
+
+        return expired.Count;
+    });
 
     /// <summary>One limit after the other, so that each deletion has its reason.</summary>
     private async Task TrimAsync(CancellationToken cancellationToken)
     {
-        var retention = _options.DeadLetters.Retention;
-        if (retention != Timeout.InfiniteTimeSpan && retention <= queue.Time.GetUtcNow() - DateTimeOffset.MinValue)
+        if (StartOf(_options.DeadLetters.Retention) is { } start)
         {
-            var reason = $"It was older than {retention} (DeadLetters.Retention).";
-            await TrimAsync(queue.Time.GetUtcNow() - retention, keep: null, reason, cancellationToken).ConfigureAwait(false);
+            var reason = $"It was older than {_options.DeadLetters.Retention} (DeadLetters.Retention).";
+            await TrimAsync(start, keep: null, reason, cancellationToken).ConfigureAwait(false);
         }
 
         if (_options.DeadLetters.MaxCount is { } most)
@@ -61,35 +71,26 @@ internal sealed class QueueHousekeeper(QueueContext queue, Settler settler)
         }
     }
 
-    private async Task TrimAsync(DateTimeOffset diedBefore, long? keep, string reason, CancellationToken cancellationToken)
-    {
-        IReadOnlyList<long> deleted;
-        do
+    private Task TrimAsync(DateTimeOffset diedBefore, long? keep, string reason, CancellationToken cancellationToken) =>
+        InBatchesAsync(async () =>
         {
-            deleted = await queue.Store.TrimDeadLettersAsync(queue.Name, diedBefore, keep, Batch, cancellationToken).ConfigureAwait(false);
+            var deleted = await queue.Store.TrimDeadLettersAsync(queue.Name, diedBefore, keep, Batch, cancellationToken)
+                .ConfigureAwait(false);
             foreach (var id in deleted)
             {
                 queue.Events.Deleted(queue.Name, id, reason);
             }
-        }
-        while (deleted.Count == Batch);
-    }
+
+            return deleted.Count;
+        });
 
     private async Task ForgetReceiptsAsync(CancellationToken cancellationToken)
     {
-        var now = queue.Time.GetUtcNow();
-        var retention = _options.Receipts.Retention;
-        if (retention == Timeout.InfiniteTimeSpan || retention > now - DateTimeOffset.MinValue)
+        if (StartOf(_options.Receipts.Retention) is { } start)
         {
-            return;
+            await InBatchesAsync(() => queue.Store.ForgetReceiptsAsync(queue.Name, start, Batch, cancellationToken).AsTask())
+                .ConfigureAwait(false);
         }
-
-        int forgotten;
-        do
-        {
-            forgotten = await queue.Store.ForgetReceiptsAsync(queue.Name, now - retention, Batch, cancellationToken).ConfigureAwait(false);
-        }
-        while (forgotten == Batch);
     }
 
     private async Task ReclaimAsync(CancellationToken cancellationToken)
@@ -102,8 +103,7 @@ internal sealed class QueueHousekeeper(QueueContext queue, Settler settler)
 
         foreach (var letter in work.DeadLetters)
         {
-            settler.CountDeadLettered(1);
-            queue.Events.DeadLettered(letter);
+            settler.Publish(letter, isKept: true);
         }
     }
 }

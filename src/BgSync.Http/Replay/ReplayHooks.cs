@@ -1,3 +1,4 @@
+using BgSync.Http.Capture;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;
@@ -13,9 +14,9 @@ internal sealed class ReplayHooks(QueueContext queue, IServiceScopeFactory scope
 
     private readonly BackgroundSyncOptions _options = queue.Options;
 
-    /// <summary>Lets the application change the request. Throws what it throws, or that it took too long.</summary>
-    /// <returns>Why the entry is to be dropped; <see langword="null"/> when it is to be sent.</returns>
-    public async Task<string?> ReplayingAsync(
+    /// <summary>Lets the application change the request, or drop it.</summary>
+    /// <returns>What becomes of the entry; <see langword="null"/> when it is to be sent.</returns>
+    public async Task<Settlement?> ReplayingAsync(
         QueuedEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         if (_options.OnReplaying is not { } hook)
@@ -24,58 +25,84 @@ internal sealed class ReplayHooks(QueueContext queue, IServiceScopeFactory scope
         }
 
         var attempt = entry.Attempts + 1;
+        var isLast = attempt >= _options.Retry.MaxAttempts;
         string? dropped = null;
-        await CallAsync(
-            async (services, token) =>
+        var before = (request.Method, request.RequestUri, request.Content, Key: KeyOf(request));
+        try
+        {
+            await CallAsync(
+                async (services, token) =>
+                {
+                    var context = new ReplayingContext(entry, prerequisite, request, attempt, isLast, services);
+                    await hook(context, token).ConfigureAwait(false);
+                    dropped = context.DropReason;
+                },
+                cancellationToken).ConfigureAwait(false);
+            if (dropped is null && entry.Attempts > 0 && before.Key is { } key
+                && before != (request.Method, request.RequestUri, request.Content, KeyOf(request)) && KeyOf(request) == key)
             {
-                var context = new ReplayingContext(
-                    entry, prerequisite, request, attempt, attempt >= _options.Retry.MaxAttempts, services);
-                await hook(context, token).ConfigureAwait(false);
-                dropped = context.DropReason;
-            },
-            cancellationToken).ConfigureAwait(false);
-        return dropped;
+                await RenewKeyAsync(entry, request, key, cancellationToken).ConfigureAwait(false);
+            }
+
+            return dropped is null ? null : new Settlement.DeadLettered(DeadLetterCause.Dropped, FailureText.Clean(dropped));
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            return OutcomeRules.DecideUnsent(
+                entry, $"{nameof(_options.OnReplaying)} failed. {FailureText.Of(e, request)}", queue.ClassifyFailure(e), _options);
+        }
     }
 
     /// <summary>Asks the application for the meaning of a response.</summary>
-    public async Task<ResponseVerdict?> ClassifyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    public async Task<Answer> ClassifyAsync(Answer answer, HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        ResponseVerdict? verdict = null;
-        await CallAsync(
-            async (_, token) => verdict = await _options.ClassifyResponse!(response, token).ConfigureAwait(false),
-            cancellationToken).ConfigureAwait(false);
-        return verdict;
+        try
+        {
+            ResponseVerdict? verdict = null;
+            await CallAsync(
+                async (_, token) => verdict = await _options.ClassifyResponse!(response, token).ConfigureAwait(false),
+                cancellationToken).ConfigureAwait(false);
+            return answer with { Verdict = verdict };
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            return answer with { VerdictFailure = $"{nameof(_options.ClassifyResponse)} failed. {FailureText.Of(e)}" };
+        }
     }
 
     /// <summary>Shows the application a response. Never throws: the settlement is decided, and must be written.</summary>
     public async Task ReplayedAsync(QueuedEntry entry, HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        if (_options.OnReplayed is not { } hook)
-        {
-            return;
-        }
-
         try
         {
-            await CallAsync((services, token) => hook(new(entry, response, services), token), cancellationToken).ConfigureAwait(false);
+            await CallAsync((services, token) => _options.OnReplayed!(new(entry, response, services), token), cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            ReplayMessages.HookFailed(logger, e, entry.Queue, entry.Id, FailureText.Clean(e.Message));
+            ReplayMessages.HookFailed(logger, e, entry.Queue, entry.Id, FailureText.Of(e));
         }
     }
 
-    private async Task CallAsync(Func<IServiceProvider, CancellationToken, Task> hook, CancellationToken cancellationToken)
+    /// <summary>
+    /// Gives a request that the application has changed a key of its own, because the server may know the entry's key with another
+    /// request. The key follows from the change, so that the same change has the same key at each attempt.
+    /// </summary>
+    private async Task RenewKeyAsync(QueuedEntry entry, HttpRequestMessage request, string key, CancellationToken cancellationToken)
     {
-        var scope = scopes.CreateAsyncScope();
-        await using (scope.ConfigureAwait(false))
-        {
-            var limit = queue.AttemptTimeout();
-            await ApplicationCall.RunAsync(
-                token => hook(scope.ServiceProvider, token),
-                limit == Timeout.InfiniteTimeSpan ? _longest : limit,
-                queue.Time,
-                cancellationToken).ConfigureAwait(false);
-        }
+        var body = request.Content is { } changed ? await changed.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false) : [];
+        var renewed = IdempotencyKey.Derive(key, $"{request.Method} {request.RequestUri}", body, _options.IdempotencyKeyFormat);
+        request.Headers.Remove(_options.IdempotencyKeyHeader!);
+        request.Headers.TryAddWithoutValidation(_options.IdempotencyKeyHeader!, renewed);
+        ReplayMessages.KeyRenewed(logger, queue.Name, entry.Id);
+    }
+
+    private string? KeyOf(HttpRequestMessage request) => IdempotencyKey.Of(request, _options.IdempotencyKeyHeader);
+
+    private Task CallAsync(Func<IServiceProvider, CancellationToken, Task> hook, CancellationToken cancellationToken)
+    {
+        var limit = queue.AttemptTimeout();
+        return ApplicationCall.RunAsync(
+            hook, scopes, limit == Timeout.InfiniteTimeSpan ? _longest : limit, queue.Time, cancellationToken);
     }
 }

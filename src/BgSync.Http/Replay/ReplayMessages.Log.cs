@@ -49,9 +49,6 @@ internal static partial class ReplayMessages
         + "key")]
     public static partial void KeyRenewed(ILogger logger, string queue, long entryId);
 
-    [LoggerMessage(3023, LogLevel.Error, "Queue '{Queue}': ClassifyFailure failed, and the built-in rules decide: {Reason}")]
-    public static partial void ClassifyFailureFailed(ILogger logger, Exception exception, string queue, string reason);
-
     [LoggerMessage(3030, LogLevel.Error,
         "Queue '{Queue}': OnSync failed in attempt {Attempt} and is called again after the backoff: {Reason}")]
     public static partial void SyncFailed(ILogger logger, Exception exception, string queue, int attempt, string reason);

@@ -1,3 +1,4 @@
+using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Options;
@@ -9,26 +10,14 @@ namespace BgSync.Http.Replay;
 /// inner ones, such as one that adds a fresh token, do.
 /// </summary>
 internal sealed class ReplayPipeline(
-    string queue,
-    string client,
-    ISet<string> secretHeaders,
+    QueueContext queue,
     IHttpMessageHandlerFactory handlers,
     IOptionsMonitor<HttpClientFactoryOptions> clients,
     IServiceScopeFactory scopes)
 {
     /// <summary>How many connections to a server the client has at most.</summary>
-    public int MaxConnections()
-    {
-        for (HttpMessageHandler? handler = handlers.CreateHandler(client); handler is not null; handler = InnerOf(handler))
-        {
-            if (handler is WireHandler wire)
-            {
-                return wire.MaxConnections;
-            }
-        }
-
-        return int.MaxValue;
-    }
+    public int MaxConnections() =>
+        HandlersOf(handlers.CreateHandler(queue.Client)).OfType<WireHandler>().FirstOrDefault()?.MaxConnections ?? int.MaxValue;
 
     /// <summary>Opens the way for one request, and puts the secrets of its client on it.</summary>
     /// <param name="request">The request.</param>
@@ -37,21 +26,31 @@ internal sealed class ReplayPipeline(
     public Target Open(HttpRequestMessage request, bool isFresh)
     {
         var scope = isFresh ? scopes.CreateScope() : null;
-        var chain = scope is null ? handlers.CreateHandler(client) : CreateFresh(scope.ServiceProvider);
+        var chain = scope is null ? handlers.CreateHandler(queue.Client) : CreateFresh(scope.ServiceProvider);
         AddSecrets(request, chain);
-        return new(chain, EntranceOf(chain), scope);
+        var entrance = HandlersOf(chain).OfType<IReplayEntrance>().FirstOrDefault(entrance => entrance.Queue == queue.Name)
+            ?? throw new InvalidOperationException(
+                $"The pipeline of the client '{queue.Client}' has no handler of the queue '{queue.Name}'. "
+                + "Was it removed in ConfigureAdditionalHttpMessageHandlers?");
+        return new(chain, entrance, scope);
     }
 
-    private static HttpMessageHandler? InnerOf(HttpMessageHandler handler) => (handler as DelegatingHandler)?.InnerHandler;
+    private static IEnumerable<HttpMessageHandler> HandlersOf(HttpMessageHandler chain)
+    {
+        for (HttpMessageHandler? handler = chain; handler is not null; handler = (handler as DelegatingHandler)?.InnerHandler)
+        {
+            yield return handler;
+        }
+    }
 
     /// <summary>Makes a chain as the factory of clients does, with a primary handler, and so with connections, of its own.</summary>
     private HttpMessageHandler CreateFresh(IServiceProvider services)
     {
         var builder = services.GetRequiredService<HttpMessageHandlerBuilder>();
-        builder.Name = client;
+        builder.Name = queue.Client;
         Action<HttpMessageHandlerBuilder> configure = target =>
         {
-            foreach (var action in clients.Get(client).HttpMessageHandlerBuilderActions)
+            foreach (var action in clients.Get(queue.Client).HttpMessageHandlerBuilderActions)
             {
                 action(target);
             }
@@ -66,33 +65,18 @@ internal sealed class ReplayPipeline(
         return builder.Build();
     }
 
-    private IReplayEntrance EntranceOf(HttpMessageHandler chain)
-    {
-        for (HttpMessageHandler? handler = chain; handler is not null; handler = InnerOf(handler))
-        {
-            if (handler is IReplayEntrance entrance && entrance.Queue == queue)
-            {
-                return entrance;
-            }
-        }
-
-        throw new InvalidOperationException(
-            $"The pipeline of the client '{client}' has no handler of the queue '{queue}'. "
-            + "Was it removed in ConfigureAdditionalHttpMessageHandlers?");
-    }
-
     /// <summary>Secrets are not stored; those that the client sends with every request are put back.</summary>
     private void AddSecrets(HttpRequestMessage request, HttpMessageHandler chain)
     {
         using var configured = new HttpClient(chain, disposeHandler: false);
-        foreach (var configure in clients.Get(client).HttpClientActions)
+        foreach (var configure in clients.Get(queue.Client).HttpClientActions)
         {
             configure(configured);
         }
 
         foreach (var (name, values) in configured.DefaultRequestHeaders.NonValidated)
         {
-            if (secretHeaders.Contains(name) && !request.Headers.NonValidated.Contains(name))
+            if (queue.Options.Capture.SecretHeaders.Contains(name) && !request.Headers.NonValidated.Contains(name))
             {
                 request.Headers.TryAddWithoutValidation(name, values);
             }

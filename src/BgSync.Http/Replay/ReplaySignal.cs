@@ -11,7 +11,6 @@ internal sealed class ReplaySignal(TimeProvider time)
 
     private readonly Lock _lock = new();
     private Triggers _pending;
-    private bool _isSet;
     private Triggers _awaited;
     private TaskCompletionSource? _waiter;
 
@@ -53,7 +52,6 @@ internal sealed class ReplaySignal(TimeProvider time)
         lock (_lock)
         {
             _pending |= trigger;
-            _isSet = true;
             if ((trigger & _awaited) != 0)
             {
                 waiter = _waiter;
@@ -72,7 +70,7 @@ internal sealed class ReplaySignal(TimeProvider time)
         TaskCompletionSource? waiter = null;
         lock (_lock)
         {
-            if (!_isSet || (_pending & awaited) == 0)
+            if ((_pending & awaited) == 0)
             {
                 _waiter = waiter = new(TaskCreationOptions.RunContinuationsAsynchronously);
                 _awaited = awaited;
@@ -88,11 +86,11 @@ internal sealed class ReplaySignal(TimeProvider time)
         lock (_lock)
         {
             var taken = _pending;
-            (_pending, _isSet, _waiter, _awaited) = (default, false, null, default);
+            (_pending, _waiter, _awaited) = (default, null, default);
             return taken;
         }
     }
 
     private static TimeSpan Limit(TimeSpan timeout) =>
-        timeout == Timeout.InfiniteTimeSpan ? timeout : timeout <= TimeSpan.Zero ? TimeSpan.Zero : timeout < _longest ? timeout : _longest;
+        timeout == Timeout.InfiniteTimeSpan ? timeout : TimeSpan.FromTicks(Math.Clamp(timeout.Ticks, 0, _longest.Ticks));
 }

@@ -42,29 +42,19 @@ internal sealed class ReplayWaiters
         }
     }
 
-    public void Complete()
-    {
-        foreach (var waiter in Take())
-        {
-            waiter.TrySetResult();
-        }
-    }
+    public void Complete() => End(static waiter => waiter.TrySetResult());
 
-    public void Fail(Exception exception)
-    {
-        foreach (var waiter in Take())
-        {
-            waiter.TrySetException(exception);
-        }
-    }
+    public void Fail(Exception exception) => End(waiter => waiter.TrySetException(exception));
 
-    private TaskCompletionSource[] Take()
+    private void End(Action<TaskCompletionSource> end)
     {
+        TaskCompletionSource[] ended;
         lock (_lock)
         {
-            var begun = _begun.ToArray();
+            ended = [.. _begun];
             _begun.Clear();
-            return begun;
         }
+
+        Array.ForEach(ended, end);
     }
 }

@@ -29,8 +29,12 @@ internal sealed class Settler(QueueContext queue, ILogger logger)
         set => _waitsForTrigger = value;
     }
 
-    /// <summary>Counts entries that became dead letters without an attempt.</summary>
-    public void CountDeadLettered(int entries) => Interlocked.Add(ref _deadLettered, entries);
+    /// <summary>Counts and publishes an entry that became a dead letter without an attempt.</summary>
+    public void Publish(DeadLetter letter, bool isKept)
+    {
+        Interlocked.Increment(ref _deadLettered);
+        queue.Events.DeadLettered(letter, isKept);
+    }
 
     /// <summary>Settles an entry that was not delivered.</summary>
     /// <param name="leased">The entry.</param>
@@ -74,7 +78,7 @@ internal sealed class Settler(QueueContext queue, ILogger logger)
     /// <param name="cancellationToken">After it the next failure of the store is thrown.</param>
     /// <returns><see langword="false"/> when the lease was lost.</returns>
     public async Task<bool> SettleAsync(
-        IReadOnlyList<DeliveryBatch.Item> delivered, Func<ValueTask<bool>> remove, CancellationToken cancellationToken)
+        IReadOnlyList<LeasedRun.Delivery> delivered, Func<ValueTask<bool>> remove, CancellationToken cancellationToken)
     {
         if (!await InsistAsync(delivered[0].Leased.Lease, remove, cancellationToken).ConfigureAwait(false))
         {
@@ -88,21 +92,6 @@ internal sealed class Settler(QueueContext queue, ILogger logger)
         }
 
         return true;
-    }
-
-    /// <summary>Settles an entry whose attempt was broken off, or not made at all. The store is asked once: the application stops.</summary>
-    public async Task ReleaseAsync(LeasedEntry leased, Settlement settlement)
-    {
-        try
-        {
-            using var stopped = new CancellationTokenSource();
-            await stopped.CancelAsync().ConfigureAwait(false);
-            await SettleAsync(leased, settlement, TimeSpan.Zero, stopped.Token).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            ReplayMessages.NotReleased(logger, e, queue.Name, leased.Lease.EntryId, e.Message);
-        }
     }
 
     private async Task<bool> InsistAsync(Lease lease, Func<ValueTask<bool>> write, CancellationToken cancellationToken)
@@ -123,11 +112,12 @@ internal sealed class Settler(QueueContext queue, ILogger logger)
             {
                 if (_failures.IsToBeTold())
                 {
-                    ReplayMessages.SettlementNotWritten(logger, e, queue.Name, lease.EntryId, e.Message);
+                    ReplayMessages.SettlementNotWritten(logger, e, queue.Name, lease.EntryId, FailureText.Of(e));
                 }
 
                 var wait = Backoff.Wait(failures, _options.Retry.MinBackoff, _options.Replay.LeaseDuration, _options.Randomizer());
-                await Task.Delay(wait, queue.Time, cancellationToken).ConfigureAwait(false);
+                // A stop cuts the wait, and the store is asked once more.
+                await Task.Delay(wait, queue.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }

@@ -112,32 +112,24 @@ internal sealed class SyncHook(QueueContext queue, IServiceScopeFactory scopes, 
     {
         try
         {
-            var scope = scopes.CreateAsyncScope();
-            await using (scope.ConfigureAwait(false))
-            {
-                var services = scope.ServiceProvider;
-                await ApplicationCall.RunAsync(
-                    async token =>
-                    {
-                        var self = services.GetRequiredKeyedService<IBackgroundSyncQueue>(queue.Name);
-                        await _options.OnSync!(new(self, reason, attempt, isLast, services, replay), token).ConfigureAwait(false);
-                    },
-                    _limit,
-                    queue.Time,
-                    stop).ConfigureAwait(false);
-            }
-
+            await ApplicationCall.RunAsync(
+                async (services, token) =>
+                {
+                    var self = services.GetRequiredKeyedService<IBackgroundSyncQueue>(queue.Name);
+                    await _options.OnSync!(new(self, reason, attempt, isLast, services, replay), token).ConfigureAwait(false);
+                },
+                scopes,
+                _limit,
+                queue.Time,
+                stop).ConfigureAwait(false);
             return true;
         }
         catch (Exception e)
         {
-            if (!stop.IsCancellationRequested && isLast)
+            if (!stop.IsCancellationRequested)
             {
-                ReplayMessages.SyncFailedForNow(logger, e, queue.Name, attempt, FailureText.Clean(e.Message));
-            }
-            else if (!stop.IsCancellationRequested)
-            {
-                ReplayMessages.SyncFailed(logger, e, queue.Name, attempt, FailureText.Clean(e.Message));
+                Action<ILogger, Exception, string, int, string> log = isLast ? ReplayMessages.SyncFailedForNow : ReplayMessages.SyncFailed;
+                log(logger, e, queue.Name, attempt, FailureText.Of(e));
             }
 
             return false;

@@ -163,7 +163,7 @@ public sealed class OriginCircuitsTests
     [Fact]
     public void Origin_that_rejects_everything_is_doubted_after_ten_rejections_and_believed_after_the_grace()
     {
-        Assert.All(Enumerable.Range(1, OriginCircuits.MaxRejections), _ => Assert.True(Report(OriginReport.Rejected)));
+        Assert.All(Enumerable.Range(1, OriginCircuit.MaxRejections), _ => Assert.True(Report(OriginReport.Rejected)));
         Assert.False(Report(OriginReport.Rejected));
         Assert.Equal(0, Admit(1, out _));
 
@@ -180,7 +180,7 @@ public sealed class OriginCircuitsTests
     {
         for (var i = 0; i < 5; i++)
         {
-            Assert.All(Enumerable.Range(1, OriginCircuits.MaxRejections), _ => Assert.True(Report(OriginReport.Rejected)));
+            Assert.All(Enumerable.Range(1, OriginCircuit.MaxRejections), _ => Assert.True(Report(OriginReport.Rejected)));
             Report(OriginReport.Succeeded);
         }
     }
@@ -211,11 +211,11 @@ public sealed class OriginCircuitsTests
     [Fact]
     public void Body_that_does_not_end_gets_half_the_time_the_next_time()
     {
-        Assert.Equal(TimeSpan.FromSeconds(5), _circuits.BodyPatience(Origin));
+        Assert.Equal(TimeSpan.FromSeconds(5), _circuits.Of(Origin).BodyPatience);
         _circuits.BodyRead(Origin, hasEnded: false);
-        Assert.Equal(TimeSpan.FromSeconds(2.5), _circuits.BodyPatience(Origin));
+        Assert.Equal(TimeSpan.FromSeconds(2.5), _circuits.Of(Origin).BodyPatience);
         _circuits.BodyRead(Origin, hasEnded: true);
-        Assert.Equal(TimeSpan.FromSeconds(5), _circuits.BodyPatience(Origin));
+        Assert.Equal(TimeSpan.FromSeconds(5), _circuits.Of(Origin).BodyPatience);
     }
 
     private int Admit(int wanted, out TimeSpan wait) => _circuits.Admit(Origin, wanted, int.MaxValue, _options, out wait);

@@ -39,7 +39,7 @@ public sealed class ArchitectureTests() : LibraryConventionTests(_library)
     [InlineData("Storage.Format", "Storage", "Capture", "OneWayStream")]
     [InlineData("Storage.Sqlite", "Storage", "Storage.Files", "Storage.Format", "Outcomes", "Capture", "OneWayStream")]
     [InlineData("Storage.Memory", "Storage", "Outcomes", "Capture")]
-    [InlineData("Diagnostics", "Storage", "Capture")]
+    [InlineData("Diagnostics", "Storage", "Capture", "Outcomes")]
     [InlineData("Events", "Storage", "Outcomes", "Diagnostics")]
     [InlineData("Queue", "Events", "Storage", "Capture", "Responses", "Outcomes", "Diagnostics", "OneWayStream")]
     [InlineData("Replay", "Queue", "Events", "Storage", "Capture", "Responses", "Outcomes", "Connectivity", "Diagnostics")]

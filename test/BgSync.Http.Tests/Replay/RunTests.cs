@@ -1,3 +1,4 @@
+using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;
 using Microsoft.Data.Sqlite;
@@ -243,6 +244,53 @@ public sealed class RunTests : ReplayFixture
         Assert.Equal(Middle, server.Requests.Count);
         Assert.Single(app.Logs.Lines, static line => line.EventId == 2006);
         Assert.InRange((await app.Queue.CountAsync()).Pending, _bodies.Length - Middle + 1, _bodies.Length);
+    }
+
+    [Fact]
+    public async Task A_defect_at_one_of_them_has_none_sent_again_that_was_delivered_before()
+    {
+        var isDefective = true;
+        // The rules throw when they decide after a failed attempt, and once more when they decide after that exception.
+        await using var app = Create(sync => sync.Randomizer = () =>
+            isDefective && Environment.StackTrace.Contains(nameof(OutcomeRules), StringComparison.Ordinal)
+                ? throw new InvalidOperationException("A defect.")
+                : 1);
+        await using var server = Answering(number => number == Middle ? 503 : 200);
+        await QueueWhileDownAsync(app, server, _bodies);
+
+        Assert.Equal(Middle - 1, (await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan)).Delivered);
+
+        Assert.Equal(_bodies.Length - Middle + 1, (await app.Queue.CountAsync()).Pending);
+        Assert.Contains(app.Logs.Lines, static line => line.EventId == 3010);
+        isDefective = false;
+        Clock.Advance(TimeSpan.FromMinutes(1));
+        await app.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
+        string[] expected = [.. _bodies[..Middle], .. _bodies[(Middle - 1)..]];
+        Assert.Equal(expected, server.Requests.Select(static request => request.Text));
+        await EmptyAsync(app);
+    }
+
+    [Fact]
+    public async Task A_settlement_that_could_not_be_written_is_tried_once_more_at_the_stop()
+    {
+        await using var app = await StartOnFaultyStoreAsync();
+        await using var server = Answering(static number => number == Middle ? 503 : 200);
+        var isFull = true;
+        _store!.Before = operation =>
+        {
+            if (operation == FaultyStore.Reschedule && isFull)
+            {
+                throw new QueueStoreException(StoreFault.Full, "The disk is full.");
+            }
+        };
+        await QueueWhileDownAsync(app, server, _bodies);
+        await AdvanceUntilAsync(() => app.Logs.Lines.Any(static line => line.EventId == 3012), "the settlement could not be written");
+
+        isFull = false;
+        await app.Sync.StopAsync(new CancellationToken(canceled: true));
+
+        await AssertGivenBackAsync(app, _bodies.Length - Middle + 1, attemptsOfFirst: 1);
+        Assert.Equal("The server answered 503.", (await app.EntriesAsync())[0].LastError);
     }
 
     private static async Task AssertGivenBackAsync(TestApplication app, int count, int attemptsOfFirst)
