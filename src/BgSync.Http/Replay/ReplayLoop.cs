@@ -103,7 +103,7 @@ internal sealed class ReplayLoop(
             return;
         }
 
-        // A run begins with a poll, so that nothing is missed between two of them.
+        // A run begins with a poll, so that nothing is missed between two runs.
         circuits.Changed += OnCircuitChanged;
         lanes.LaneEnded += OnLaneEnded;
         try
