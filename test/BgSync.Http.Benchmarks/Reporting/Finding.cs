@@ -8,7 +8,7 @@ namespace BgSync.Http.Benchmarks.Reporting;
 /// <param name="Reached">The number as the table says it.</param>
 /// <param name="Ratio">It, divided by what was measured beside it; <see langword="null"/> where nothing was.</param>
 /// <param name="Goal">The number to reach; <see langword="null"/> for a figure that is told only.</param>
-/// <param name="Kind">The kind that it shares with others, the worst of which is plotted; <see langword="null"/> when there are none.</param>
+/// <param name="Kind">The kind that it shares with others, the worst of which is plotted; <see langword="null"/> for none.</param>
 internal sealed record Finding(string What, double Value, string Reached, double? Ratio, Goal? Goal = null, string? Kind = null)
 {
     [JsonIgnore]

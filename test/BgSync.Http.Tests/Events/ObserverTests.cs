@@ -129,7 +129,8 @@ public sealed class ObserverTests : ReplayFixture
 
         await EmptyAsync(app);
         await Eventually.TrueAsync(() => observer.Events.Count == 6, "the last is told everything");
-        await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 2020 && !line.Message.Any(char.IsControl)) >= 6, "the first is logged");
+        await Eventually.TrueAsync(
+            () => app.Logs.Lines.Count(line => line.EventId == 2020 && !line.Message.Any(char.IsControl)) >= 6, "the first is logged");
         end.Set();
     }
 

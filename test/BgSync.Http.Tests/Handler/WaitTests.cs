@@ -75,8 +75,9 @@ public sealed class WaitTests : ReplayFixture
         await using var app = await StartWaitingAsync();
         using var request = Post(server);
         await server.StopAsync();
+        var queued = app.Queue.UntilAsync(EntryEventKind.Queued);
         var call = EndsAsync(app.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead));
-        await QueuedAsync(app, 1);
+        await queued;
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
 
@@ -288,7 +289,7 @@ public sealed class WaitTests : ReplayFixture
         await Assert.ThrowsAsync<RequestQueuedException>(() => EndsAsync(app.Client.SendAsync(Post(server))));
 
         await app.Sync.StartAsync();
-        var call = await SendWhileDownAsync(app, server, queued: 2);
+        var call = await SendWhileDownAsync(app, server);
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
 
@@ -321,8 +322,9 @@ public sealed class WaitTests : ReplayFixture
         await using var other = Create(sync => sync.Receipts.ResponseBodyLength = kept, directory);
         await server.StopAsync();
         using var request = Post(server);
+        var queued = app.Queue.UntilAsync(EntryEventKind.Queued);
         var call = EndsAsync(app.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead));
-        await QueuedAsync(app, 1);
+        await queued;
         server.Start();
         await other.Queue.ReplayAsync(Timeout.InfiniteTimeSpan);
 
@@ -398,7 +400,7 @@ public sealed class WaitTests : ReplayFixture
         await using var app = await StartWaitingAsync(sync => sync.Overtaking = Overtaking.Never);
         var first = await SendWhileDownAsync(app, server);
 
-        var second = await SendWhileDownAsync(app, server, queued: 2);
+        var second = await SendWhileDownAsync(app, server);
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
 
@@ -416,10 +418,11 @@ public sealed class WaitTests : ReplayFixture
         });
         await using var app = await StartWaitingAsync(sync => sync.LaneBy(request => request.RequestUri!.Query));
         await server.StopAsync();
+        var queued = app.Queue.UntilAsync(EntryEventKind.Queued, 50);
         var calls = Enumerable.Range(0, 50)
             .Select(i => EndsAsync(app.Client.PostAsync(new Uri(server.Uri, $"?{i}"), new StringContent($"{i}"))))
             .ToArray();
-        await QueuedAsync(app, 50);
+        await queued;
         server.Start();
         app.Network.Raise(NetworkSignal.Available);
 
@@ -446,13 +449,14 @@ public sealed class WaitTests : ReplayFixture
         await using var app = Create(
             sync => sync.AttemptTimeout = TimeSpan.FromSeconds(10), inner: builder => builder.AddBackgroundSync("inner", Wait));
         await server.StopAsync();
+        var inner = app.Services.GetRequiredKeyedService<IBackgroundSyncQueue>("inner");
+        var queued = inner.UntilAsync(EntryEventKind.Queued);
         var call = EndsAsync(app.Client.SendAsync(Post(server)));
-        await QueuedAsync(app, 1);
+        await queued;
 
         await AdvanceUntilAsync(() => call.IsCompleted, "the outer time is up");
 
         Assert.Equal("inner", (await Assert.ThrowsAsync<RequestQueuedException>(() => call)).Queue);
-        var inner = app.Services.GetRequiredKeyedService<IBackgroundSyncQueue>("inner");
         Assert.Equal((0, 1), ((await app.Queue.CountAsync()).Pending, (await inner.CountAsync()).Pending));
     }
 
@@ -469,18 +473,18 @@ public sealed class WaitTests : ReplayFixture
 
     private static HttpRequestMessage Post(RawServer server) => new(HttpMethod.Post, server.Uri) { Content = new StringContent("order") };
 
-    /// <summary>Sends while the server is down, until that many are queued.</summary>
+    /// <summary>Sends while the server is down, until the request is queued.</summary>
     private static async Task<Task<HttpResponseMessage>> SendWhileDownAsync(
         TestApplication app,
         RawServer server,
         HttpRequestMessage? request = null,
         bool isAsync = true,
-        int queued = 1,
         CancellationToken cancellationToken = default)
     {
         await server.StopAsync();
+        var queued = app.Queue.UntilAsync(EntryEventKind.Queued);
         var call = EndsAsync(app.Client.SendAsync(request ?? Post(server), isAsync, cancellationToken));
-        await QueuedAsync(app, queued);
+        await queued;
         return call;
     }
 
@@ -494,9 +498,6 @@ public sealed class WaitTests : ReplayFixture
 
     /// <summary>A call that must end: where nobody wakes its caller, a test is to fail and not to hang.</summary>
     private static Task<HttpResponseMessage> EndsAsync(Task<HttpResponseMessage> call) => Eventually.DoneAsync(call, "the call returns");
-
-    private static Task QueuedAsync(TestApplication app, int count) =>
-        Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 2000) >= count, $"{count} are queued");
 
     /// <summary>Sends an entry as soon as it is stored, before the handler knows its number.</summary>
     private sealed class SendWhenQueued : ILoggerProvider, ILogger

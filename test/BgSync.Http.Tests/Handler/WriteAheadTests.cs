@@ -349,11 +349,11 @@ public sealed class WriteAheadTests : ReplayFixture
             sync.EnqueueTimeout = TimeSpan.FromSeconds(5);
         });
         var body = new StalledStream([1]);
+        var notWrittenAhead = app.Queue.UntilAsync(EntryEventKind.NotWrittenAhead);
         var sending = app.Client.SendAsync(Post(server.Uri, new StreamContent(body)));
         await Eventually.TrueAsync(() => body.IsStalled, "the body is read");
 
-        await AdvanceUntilAsync(
-            () => app.Logs.Lines.Any(line => line.EventId == NotWrittenAhead), "it is sent without having been written down");
+        await AdvanceUntilAsync(() => notWrittenAhead.IsCompleted, "it is sent without having been written down");
         await AdvanceUntilAsync(() => sending.IsCompleted, "the attempt times out");
 
         var failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending);

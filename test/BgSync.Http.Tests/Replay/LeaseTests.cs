@@ -96,9 +96,10 @@ public sealed class LeaseTests : ReplayFixture
     {
         await using var server = SlowServer();
         await using var app = await SendingAsync(server);
+        var lost = app.Queue.UntilAsync(EntryEventKind.LeaseLost);
         _store!.LosesLeases = true;
 
-        await AdvanceUntilAsync(() => app.Logs.Lines.Any(line => line.EventId == 2006), "the lost lease is noticed");
+        await AdvanceUntilAsync(() => lost.IsCompleted, "the lost lease is noticed");
 
         Assert.Equal(1, (await app.Queue.CountAsync()).Pending);
         Assert.DoesNotContain(app.Logs.Lines, line => line.EventId is 2003 or 2004);
@@ -119,9 +120,10 @@ public sealed class LeaseTests : ReplayFixture
             }
         };
 
+        var delivered = app.Queue.UntilAsync(EntryEventKind.Delivered);
         _answer.SetResult();
 
-        await AdvanceUntilAsync(() => app.Logs.Lines.Any(line => line.EventId == 2003), "the delivery is written down");
+        await AdvanceUntilAsync(() => delivered.IsCompleted, "the delivery is written down");
         Assert.True(failures < 0);
         Assert.Contains(app.Logs.Lines, static line => line.EventId == 3012);
         Assert.Single(server.Requests);

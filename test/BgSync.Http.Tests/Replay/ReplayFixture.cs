@@ -62,6 +62,10 @@ public abstract class ReplayFixture
     protected static Task SyncFailedAsync(TestApplication app, int calls) => Eventually.TrueAsync(
         () => app.Logs.Lines.Count(line => line.EventId is 3030 or 3031) == calls, $"{calls} calls of OnSync have failed");
 
+    /// <summary>How often a trigger had the loop poll the queue. A poll that finds nothing is known by its log line alone.</summary>
+    protected static int Polls(TestApplication app, string trigger = "") => app.Logs.Lines.Count(
+        line => line.EventId == 3000 && line.Message.Contains(trigger, StringComparison.Ordinal));
+
     /// <summary>Lets time pass until something happens.</summary>
     protected Task AdvanceUntilAsync(Func<bool> condition, string what) => Eventually.TrueAsync(
         () =>

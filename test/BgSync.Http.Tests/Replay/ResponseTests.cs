@@ -125,8 +125,9 @@ public sealed class ResponseTests : ReplayFixture
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503, ("Retry-After", "120")), Scripts.Respond(200)));
         await using var app = await StartAsync();
         await QueueWhileDownAsync(app, server, "1");
+        var putOff = app.Queue.UntilAsync(EntryEventKind.WillRetry);
         app.Network.Raise(NetworkSignal.Available);
-        await Eventually.TrueAsync(() => app.Logs.Lines.Any(line => line.EventId == 2004), "the entry is put off");
+        await putOff;
 
         app.Network.Raise(NetworkSignal.Available);
         using var live = await app.Client.GetAsync(server.Uri);
@@ -275,8 +276,9 @@ public sealed class ResponseTests : ReplayFixture
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(status), Scripts.Respond(200)));
         await using var app = await StartAsync();
         await QueueWhileDownAsync(app, server, "1", "2");
+        var held = app.Queue.UntilAsync(EntryEventKind.Held);
         app.Network.Raise(NetworkSignal.Available);
-        await Eventually.TrueAsync(() => app.Logs.Lines.Any(static line => line.EventId == 2017), "the origin is held");
+        await held;
 
         Assert.Null(await app.Queue.GetPauseAsync());
         using var live = await app.Client.PostAsync(server.Uri, new StringContent("live"));
@@ -381,7 +383,7 @@ public sealed class ResponseTests : ReplayFixture
         using var second = await app.Client.PostAsync(dead, new StringContent("2"));
 
         // The origin is still shut: nothing was sent to it but the two live requests.
-        await Eventually.TrueAsync(() => app.Logs.Lines.Count(line => line.EventId == 2000) == 2, "both are queued");
+        Assert.Equal(2, (await app.Services.GetRequiredKeyedService<IBackgroundSyncQueue>("inner").CountAsync()).Pending);
         Assert.DoesNotContain(app.Logs.Lines, line => line.EventId == 2002);
         Assert.DoesNotContain(
             app.Logs.Lines, line => line.EventId == 3000 && line.Message.Contains("OriginReachable", StringComparison.Ordinal));

@@ -125,12 +125,13 @@ public sealed class RetryDelayTests : ReplayFixture
         await using var server = new RawServer(RawServer.Sequence(Scripts.Respond(503), Scripts.Respond(200)));
         await using var app = await StartAsync(static sync => Wait(sync, _minute, Timeout.InfiniteTimeSpan));
         await QueueWhileDownAsync(app, server, "1");
+        var putOff = app.Queue.UntilAsync(EntryEventKind.WillRetry);
         app.Network.Raise(NetworkSignal.Available);
-        await Eventually.TrueAsync(() => app.Logs.Lines.Any(line => line.EventId == 2004), "the entry waits");
+        await putOff;
 
         using var live = await app.Client.PutAsync(server.Uri, null);
         app.Network.Raise(NetworkSignal.Available);
-        await Eventually.TrueAsync(() => app.Logs.Lines.Count(IsNetworkLook) == 2, "the event is seen");
+        await Eventually.TrueAsync(() => Polls(app, "Network") == 2, "the event is seen");
 
         Assert.Equal(Clock.GetUtcNow() + _minute, (await FirstAsync(app)).DueAt);
     }
@@ -223,9 +224,6 @@ public sealed class RetryDelayTests : ReplayFixture
         return Task.CompletedTask;
     }
 
-    private static bool IsNetworkLook(LogCollector.LogLine line) =>
-        line.EventId == 3000 && line.Message.Contains("Network", StringComparison.Ordinal);
-
     private static async Task<QueuedEntry> FirstAsync(TestApplication app) => (await app.EntriesAsync())[0];
 
     private async Task<TestApplication> StartOfflineAsync(Action<BackgroundSyncOptions> configure)
@@ -245,14 +243,12 @@ public sealed class RetryDelayTests : ReplayFixture
     /// <summary>Lets the loop look twice because time has passed.</summary>
     private async Task PassHoursAsync(TestApplication app)
     {
-        var looks = Looks();
+        var polls = Polls(app, "Timer");
         for (var i = 1; i <= 2; i++)
         {
             await Eventually.TrueAsync(() => Clock.NextTimerAt > Clock.GetUtcNow().AddMinutes(30), "the loop sleeps");
             await WakeAtAsync(Clock.NextTimerAt!.Value);
-            await Eventually.TrueAsync(() => Looks() >= looks + i, "the loop looks again");
+            await Eventually.TrueAsync(() => Polls(app, "Timer") >= polls + i, "the loop looks again");
         }
-
-        int Looks() => app.Logs.Lines.Count(line => line.EventId == 3000 && line.Message.Contains("Timer", StringComparison.Ordinal));
     }
 }

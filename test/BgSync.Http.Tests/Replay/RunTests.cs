@@ -82,10 +82,10 @@ public sealed class RunTests : ReplayFixture
     {
         await using var app = await StartOnFaultyStoreAsync();
         await using var server = Answering(static number => number == Middle ? 400 : 200);
+        var delivered = app.Queue.UntilAsync(EntryEventKind.Delivered, _bodies.Length - 1);
         await QueueWhileDownAsync(app, server, _bodies);
 
-        await AdvanceUntilAsync(
-            () => app.Logs.Lines.Count(static line => line.EventId == 2003) == _bodies.Length - 1, "all others are delivered");
+        await AdvanceUntilAsync(() => delivered.IsCompleted, "all others are delivered");
 
         Assert.Equal(_bodies, server.Requests.Select(static request => request.Text));
         Assert.Equal(DeadLetterCause.Rejected, Assert.Single(await app.DeadLettersAsync()).Cause);
@@ -194,9 +194,10 @@ public sealed class RunTests : ReplayFixture
                 throw new QueueStoreException(StoreFault.Full, "The disk is full.");
             }
         };
+        var delivered = app.Queue.UntilAsync(EntryEventKind.Delivered, _bodies.Length);
         await QueueWhileDownAsync(app, server, _bodies);
 
-        await AdvanceUntilAsync(() => app.Logs.Lines.Count(static line => line.EventId == 2003) == _bodies.Length, "all are written down");
+        await AdvanceUntilAsync(() => delivered.IsCompleted, "all are written down");
 
         Assert.True(failures < 0);
         Assert.Contains(app.Logs.Lines, static line => line.EventId == 3012);
@@ -219,9 +220,10 @@ public sealed class RunTests : ReplayFixture
 
             return 200;
         });
+        var lost = app.Queue.UntilAsync(EntryEventKind.LeaseLost);
         await QueueWhileDownAsync(app, server, _bodies);
 
-        await AdvanceUntilAsync(() => app.Logs.Lines.Any(static line => line.EventId == 2006), "the lost lease is noticed");
+        await AdvanceUntilAsync(() => lost.IsCompleted, "the lost lease is noticed");
 
         Assert.Equal(Middle, server.Requests.Count);
         Assert.Equal(_bodies.Length - Middle + 1, (await app.Queue.CountAsync()).Pending);
