@@ -1,5 +1,4 @@
 using BgSync.Http;
-using BgSync.Http.Queue;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

@@ -2,7 +2,6 @@ using BgSync.Http;
 using BgSync.Http.Connectivity;
 using BgSync.Http.Diagnostics;
 using BgSync.Http.Events;
-using BgSync.Http.Queue;
 using BgSync.Http.Replay;
 using BgSync.Http.Storage;
 using BgSync.Http.Storage.Memory;

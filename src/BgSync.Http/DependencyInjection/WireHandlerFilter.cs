@@ -1,4 +1,3 @@
-using BgSync.Http.Queue;
 using BgSync.Http.Replay;
 using Microsoft.Extensions.Http;
 

@@ -44,7 +44,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
         using var spool = isAlone ? null : await coalescer.SpoolAsync(request, write).ConfigureAwait(false);
         request = spool is null ? request : request with { Body = new(spool.ToContent()) };
         // The body is stored before the turn of its key begins: the turn of a large one would be long.
-        var body = new EntryBodyStream(context, write);
+        var body = context.NewBody(write);
         await using var closing = body.ConfigureAwait(false);
         var entry = await StoreBodyAsync(request, end, failure, body, write).ConfigureAwait(false);
         if (isAlone)
@@ -103,7 +103,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
         QueuedEntry edited, HttpContent? content, Action whenLate, CancellationToken cancellationToken)
     {
         using var write = context.BeginWrite(cancellationToken);
-        var body = new EntryBodyStream(context, write);
+        var body = context.NewBody(write);
         await using var closing = body.ConfigureAwait(false);
         await new RepeatableBody(content).CopyOnceMoreAsync(body, write, write.Token).ConfigureAwait(false);
         var replacement = await body.CompleteAsync().ConfigureAwait(false);
@@ -178,7 +178,7 @@ internal sealed class EntryWriter(QueueContext context, Coalescer coalescer)
 
     private async Task<EnqueueResult?> TryReplaceAsync(QueuedEntry queued, WatchedRequest newer, LiveFailure? failure, Attempt write)
     {
-        var body = new EntryBodyStream(context, write);
+        var body = context.NewBody(write);
         await using var closing = body.ConfigureAwait(false);
         var entry = await StoreBodyAsync(newer, QueueEnd.Back, failure, body, write).ConfigureAwait(false);
         return await TryReplaceAsync(queued, entry, body).ConfigureAwait(false);

@@ -69,6 +69,9 @@ internal sealed record QueueContext(
     /// <summary>Begins to write to the store: the token is cancelled when nothing has moved for too long, or by the caller.</summary>
     public Attempt BeginWrite(CancellationToken cancellationToken) => new(Options.EnqueueTimeout, Time, cancellationToken);
 
+    /// <summary>A way into the store for the body of an entry; to be disposed of.</summary>
+    public EntryBodyStream NewBody(Attempt write) => new(Store, Options, write);
+
     /// <summary>Makes sure that an entry of the queue can be waited for: it is pending, or was delivered.</summary>
     /// <exception cref="PrerequisiteException">It is not.</exception>
     public async ValueTask RequirePrerequisiteAsync(long? prerequisite, CancellationToken cancellationToken)

@@ -19,7 +19,7 @@ internal sealed class WriteAhead(QueueContext context, EntryWriter writer)
         {
             request = request.ToStorable(context.Options);
             using var write = context.BeginWrite(cancellationToken);
-            var body = new EntryBodyStream(context, write);
+            var body = context.NewBody(write);
             await using var closing = body.ConfigureAwait(false);
             await request.Body.CopyAheadAsync(body, write, write.Token).ConfigureAwait(false);
             var entry = await request.ToEntryAsync(context, QueueEnd.Back, body, failure: null).ConfigureAwait(false);
@@ -47,7 +47,7 @@ internal sealed class WriteAhead(QueueContext context, EntryWriter writer)
         using var write = context.BeginWrite(CancellationToken.None);
         var committing = _store.CommitWriteAheadAsync(written.Id, start, write.Token).AsTask();
         var entry = written.Entry with { Attempts = start.Attempts, LastError = start.LastError };
-        return await writer.FinishAddAsync(committing, entry, new(context, write)).ConfigureAwait(false);
+        return await writer.FinishAddAsync(committing, entry, context.NewBody(write)).ConfigureAwait(false);
     }
 
     /// <summary>

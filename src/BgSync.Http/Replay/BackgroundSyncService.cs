@@ -1,7 +1,6 @@
 using BgSync.Http.Diagnostics;
 using BgSync.Http.Events;
 using BgSync.Http.Outcomes;
-using BgSync.Http.Queue;
 using BgSync.Http.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -13,7 +12,7 @@ namespace BgSync.Http.Replay;
 /// <summary>Starts and stops the loops of all queues, and tells them of the network, and of what other processes queue.</summary>
 internal sealed class BackgroundSyncService(
     IServiceProvider services,
-    QueueRegistrations registrations,
+    IBackgroundSyncQueues queues,
     INetworkStatus network,
     EntryWaiters waiters,
     ILoggerFactory loggers)
@@ -115,7 +114,7 @@ internal sealed class BackgroundSyncService(
         }
     }
 
-    private ReplayLoop[] Loops() => [.. registrations.Queues.Select(queue => services.GetRequiredKeyedService<ReplayLoop>(queue))];
+    private ReplayLoop[] Loops() => [.. queues.Names.Select(queue => services.GetRequiredKeyedService<ReplayLoop>(queue))];
 
     /// <summary>The tasks that run between a start and a stop.</summary>
     private sealed class Run : IDisposable

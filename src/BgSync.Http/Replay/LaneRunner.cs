@@ -19,16 +19,13 @@ internal sealed class LaneRunner(QueueContext queue, ReplayAttempt attempt, Sett
         IReadOnlyList<LeasedEntry> leased = [first];
         try
         {
-            while (true)
+            var hasLeftLane = false;
+            while (leased.Count > 0)
             {
-                var (hasLeftLane, next) = await SendAsync(leased, length, canContinue, abort).ConfigureAwait(false);
-                if (next.Count == 0)
-                {
-                    return hasLeftLane;
-                }
-
-                leased = next;
+                (hasLeftLane, leased) = await SendAsync(leased, length, canContinue, abort).ConfigureAwait(false);
             }
+
+            return hasLeftLane;
         }
         catch (QueueStoreException e) when (abort.IsCancellationRequested)
         {

@@ -48,13 +48,11 @@ internal sealed class ReplayWaiters
 
     private void End(Action<TaskCompletionSource> end)
     {
-        TaskCompletionSource[] ended;
         lock (_lock)
         {
-            ended = [.. _begun];
+            // Their continuations run elsewhere.
+            _begun.ForEach(end);
             _begun.Clear();
         }
-
-        Array.ForEach(ended, end);
     }
 }

@@ -34,7 +34,7 @@ public sealed class ArchitectureTests() : LibraryConventionTests(_library)
     [InlineData("Responses", "Outcomes", "OneWayStream")]
     [InlineData("Outcomes", "Connectivity")]
     [InlineData("Connectivity")]
-    [InlineData("Storage", "Outcomes", "Capture")]
+    [InlineData("Storage", "Outcomes", "Capture", "OneWayStream")]
     [InlineData("Storage.Files")]
     [InlineData("Storage.Format", "Storage", "Capture", "OneWayStream")]
     [InlineData("Storage.Sqlite", "Storage", "Storage.Files", "Storage.Format", "Outcomes", "Capture", "OneWayStream")]

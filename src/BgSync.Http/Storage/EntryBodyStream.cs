@@ -1,19 +1,18 @@
 using BgSync.Http.Capture;
 using BgSync.Http.Outcomes;
-using BgSync.Http.Storage;
 
-namespace BgSync.Http.Queue;
+namespace BgSync.Http.Storage;
 
 /// <summary>
 /// Takes a body on its way into the store: a small one stays in memory and goes in with its entry, a larger one goes in chunk by
 /// chunk, so that memory stays flat at any size.
 /// </summary>
-internal sealed class EntryBodyStream(QueueContext context, Attempt write) : OneWayStream
+internal sealed class EntryBodyStream(IQueueStore store, BackgroundSyncOptions options, Attempt write) : OneWayStream
 {
     private const int ChunkLength = 256 * 1024;
 
-    private readonly int _inlineLimit = context.Options.Capture.InlineBodyLength;
-    private readonly long? _maxLength = context.Options.Limits.MaxBodyLength;
+    private readonly int _inlineLimit = options.Capture.InlineBodyLength;
+    private readonly long? _maxLength = options.Limits.MaxBodyLength;
 
     // Not pooled: a store that was given up waiting for may still be reading it.
     private byte[] _buffer = [];
@@ -149,7 +148,7 @@ internal sealed class EntryBodyStream(QueueContext context, Attempt write) : One
 
     private async ValueTask<IStoredBodyWriter> BeginAsync(CancellationToken cancellationToken)
     {
-        var writer = await context.Store.BeginBodyAsync(cancellationToken).ConfigureAwait(false);
+        var writer = await store.BeginBodyAsync(cancellationToken).ConfigureAwait(false);
         if (_isDisposed)
         {
             await DropAsync(writer, late: null).ConfigureAwait(false);

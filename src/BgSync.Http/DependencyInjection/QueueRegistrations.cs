@@ -1,4 +1,4 @@
-namespace BgSync.Http.Queue;
+namespace Microsoft.Extensions.DependencyInjection;
 
 /// <summary>The queues of a container, and the clients that they belong to. Filled while services are registered.</summary>
 internal sealed class QueueRegistrations
