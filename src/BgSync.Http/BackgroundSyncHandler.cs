@@ -156,7 +156,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
                 written = _options.WriteAhead
                     ? await BlockIfSync(_queue.Ahead.BeginAsync(watched, cancellationToken), isAsync).ConfigureAwait(false)
                     : null;
-                (response, failure) = await SendOnceAsync(request, watched, isAsync, cancellationToken).ConfigureAwait(false);
+                (response, failure) = await SendOnceAsync(request, watched, turn is not null, isAsync, cancellationToken).ConfigureAwait(false);
             }
 
             queued = failure is null
@@ -193,7 +193,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// <returns>The response, the failure for which the request is to be queued, or both.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<(HttpResponseMessage? Response, LiveFailure? Failure)> SendOnceAsync(
-        HttpRequestMessage request, WatchedRequest watched, bool isAsync, CancellationToken cancellationToken)
+        HttpRequestMessage request, WatchedRequest watched, bool othersWait, bool isAsync, CancellationToken cancellationToken)
     {
         using var attempt = new Attempt(_context.AttemptTimeout(), _context.Time, cancellationToken);
         watched.Body.BeginAttempt(attempt);
@@ -201,9 +201,9 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         HttpResponseMessage response;
         try
         {
-            response = isAsync
-                ? await base.SendAsync(request, attempt.Token).ConfigureAwait(false)
-                : base.Send(request, attempt.Token);
+            response = !isAsync ? base.Send(request, attempt.Token)
+                : othersWait ? await LeaveAsync(base.SendAsync(request, attempt.Token), attempt.Token).ConfigureAwait(false)
+                : await base.SendAsync(request, attempt.Token).ConfigureAwait(false);
         }
         // A cancel by the caller is never queued, and a request that an inner queue has taken is not taken twice.
         catch (Exception e) when (
@@ -228,6 +228,22 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
         }
 
         return (response, _options.QueuedStatuses.Contains(response.StatusCode) ? RefusalOf(response) : null);
+    }
+
+    /// <summary>
+    /// Leaves a handler inside that ignores its token: the other requests of the lane wait for this one. Its late response is disposed of.
+    /// </summary>
+    private static async Task<HttpResponseMessage> LeaveAsync(Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
+    {
+        await ((Task)sending).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!sending.IsCompleted)
+        {
+            _ = sending.ContinueWith(
+                static late => (late.IsCompletedSuccessfully ? late.Result : null)?.Dispose(), TaskScheduler.Default);
+            throw new TaskCanceledException("A handler takes no notice of its cancellation.", null, cancellationToken);
+        }
+
+        return await sending.ConfigureAwait(false);
     }
 
     /// <summary>The failure that a response is whose status is to be queued.</summary>

@@ -3,7 +3,7 @@ namespace BgSync.Http.Capture;
 /// <summary>Makes a new message of what was kept of a request. A message is sent once, so each attempt needs its own.</summary>
 internal static class RequestRestorer
 {
-    /// <param name="snapshot">What was kept.</param>
+    /// <param name="snapshot">The parts that were kept, but for the body.</param>
     /// <param name="content">The body, to be given the content headers; <see langword="null"/> for a request without content.</param>
     /// <param name="metadata">The entry's notes, for the handlers inside, with the request's options.</param>
     /// <param name="message">A message that has the method and the address only; <see langword="null"/> for a plain one.</param>

@@ -9,10 +9,10 @@ internal interface INetworkEvents
 {
 
     /// <summary>Subscribes to <see cref="NetworkChange.NetworkAvailabilityChanged"/>.</summary>
-    /// <returns>What ends the subscription.</returns>
+    /// <returns>The subscription, which ends when disposed of.</returns>
     Action OnAvailabilityChanged(Action<bool> handler);
 
     /// <summary>Subscribes to <see cref="NetworkChange.NetworkAddressChanged"/>.</summary>
-    /// <returns>What ends the subscription.</returns>
+    /// <returns>The subscription, which ends when disposed of.</returns>
     Action OnAddressChanged(Action handler);
 }

@@ -16,7 +16,7 @@ internal static class OutcomeRules
     /// <param name="entry">The entry.</param>
     /// <param name="prerequisite">The receipt of the entry that is to be delivered before it.</param>
     /// <param name="history">The failed attempts at it; <see langword="null"/> when one with an unknown outcome does no harm.</param>
-    /// <returns>What becomes of the entry; <see langword="null"/> when it is to be sent.</returns>
+    /// <returns>The settlement of the entry; <see langword="null"/> when it is to be sent.</returns>
     public static Settlement? DecideBefore(QueuedEntry entry, Receipt? prerequisite, IReadOnlyList<FailedAttempt>? history)
     {
         if (entry.Prerequisite is { } id && prerequisite is not { State: ReceiptState.Delivered })

@@ -78,7 +78,7 @@ internal sealed partial class BackgroundSyncQueue
     }
 
     /// <summary>Waits until an entry is delivered.</summary>
-    /// <param name="queued">What the request became; its waiter is disposed of.</param>
+    /// <param name="queued">The entry that the request became; its waiter is disposed of.</param>
     /// <param name="request">The caller's request.</param>
     /// <param name="cancellationToken">The caller's.</param>
     /// <exception cref="RequestQueuedException">

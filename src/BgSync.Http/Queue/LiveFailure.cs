@@ -1,8 +1,8 @@
 namespace BgSync.Http.Queue;
 
 /// <summary>Why a live request is to be queued.</summary>
-/// <param name="Exception">What the caller would get.</param>
-/// <param name="Verdict">What it means for the request.</param>
+/// <param name="Exception">The exception that the caller would get.</param>
+/// <param name="Verdict">Its meaning for the request.</param>
 /// <param name="RetryAfter">How long the server asked to wait.</param>
 internal sealed record LiveFailure(Exception Exception, FailureVerdict Verdict, TimeSpan? RetryAfter = null)
 {

@@ -32,7 +32,7 @@ internal sealed class ReplayAttempt(
     /// <param name="entry">A leased entry.</param>
     /// <param name="body">Its body, where it was read with it.</param>
     /// <param name="cancellationToken">Breaks the attempt off.</param>
-    /// <returns>What becomes of the entry, which is still to be written.</returns>
+    /// <returns>The settlement of the entry, which is still to be written.</returns>
     public async Task<Settlement> SendAsync(QueuedEntry entry, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)

@@ -15,7 +15,7 @@ internal sealed class ReplayHooks(QueueContext queue, IServiceScopeFactory scope
     private readonly BackgroundSyncOptions _options = queue.Options;
 
     /// <summary>Lets the application change the request, or drop it.</summary>
-    /// <returns>What becomes of the entry; <see langword="null"/> when it is to be sent.</returns>
+    /// <returns>The settlement of the entry; <see langword="null"/> when it is to be sent.</returns>
     public async Task<Settlement?> ReplayingAsync(
         QueuedEntry entry, Receipt? prerequisite, HttpRequestMessage request, CancellationToken cancellationToken)
     {

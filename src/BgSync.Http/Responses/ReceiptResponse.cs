@@ -6,7 +6,7 @@ namespace BgSync.Http.Responses;
 internal static class ReceiptResponse
 {
     /// <param name="statusCode">The status.</param>
-    /// <param name="kept">What was kept. Where that is not all, the body ends as if the connection had broken off.</param>
+    /// <param name="kept">The part that was kept. Where that is not all, the body ends as if the connection had broken off.</param>
     public static HttpResponseMessage Create(int statusCode, StoredResponse? kept)
     {
         var failure = kept is { IsWhole: true }

@@ -3,9 +3,9 @@ using System.Runtime.ExceptionServices;
 namespace BgSync.Http.Responses;
 
 /// <summary>The body of a response: what was read of it before, then the rest, or the failure at which it ends.</summary>
-/// <param name="start">What was read before.</param>
+/// <param name="start">The bytes that were read before.</param>
 /// <param name="rest">Where it goes on; <see langword="null"/> where it does not.</param>
-/// <param name="failure">What is thrown after the start; <see langword="null"/> when it can be read on, or is whole.</param>
+/// <param name="failure">The failure that is thrown after the start; <see langword="null"/> when it can be read on, or is whole.</param>
 internal sealed class ResponseStream(ReadOnlyMemory<byte> start, Stream? rest, Exception? failure) : OneWayStream
 {
     private ReadOnlyMemory<byte> _start = start;

@@ -8,7 +8,7 @@ namespace BgSync.Http.Storage;
 /// The one thread that writes to a database. Whatever waits for it is committed together, so that many callers share one flush of the
 /// disk.
 /// </summary>
-/// <typeparam name="TSession">What operations run on. It is used by this thread only.</typeparam>
+/// <typeparam name="TSession">The thing that operations run on. It is used by this thread only.</typeparam>
 internal abstract class GroupCommitter<TSession> : IDisposable
     where TSession : class
 {

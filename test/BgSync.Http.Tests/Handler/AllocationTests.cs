@@ -56,7 +56,7 @@ public sealed class AllocationTests
 
     [Theory]
     [MemberData(nameof(MatchedRequests))]
-    public async Task A_request_that_is_answered_allocates_1472_bytes_at_most(string body, int routes)
+    public async Task A_request_that_is_answered_allocates_little(string body, int routes)
     {
         SkipWhereStateMachinesAreObjects();
         using var server = new AnsweringServer();
@@ -67,19 +67,19 @@ public sealed class AllocationTests
             using var request = Post(body);
             client.SendAsync(request).GetAwaiter().GetResult().Dispose();
         });
-        Assert.InRange(watching - empty, 1, 1472);
+        Assert.InRange(watching - empty, 1, LimitOf(body));
 
         (watching, empty) = Measure(app, client =>
         {
             using var request = Post(body);
             client.Send(request).Dispose();
         });
-        Assert.InRange(watching - empty, 1, 1472);
+        Assert.InRange(watching - empty, 1, LimitOf(body));
     }
 
     [Theory]
     [MemberData(nameof(MatchedRequests))]
-    public async Task A_request_that_is_answered_later_allocates_1472_bytes_at_most(string body, int routes)
+    public async Task A_request_that_is_answered_later_allocates_little(string body, int routes)
     {
         SkipWhereStateMachinesAreObjects();
         using var server = new PendingServer();
@@ -93,8 +93,16 @@ public sealed class AllocationTests
             sending.GetAwaiter().GetResult().Dispose();
         });
 
-        Assert.InRange(watching - empty, 1, 1472);
+        Assert.InRange(watching - empty, 1, LimitOf(body));
     }
+
+    /// <summary>In bytes. JSON is kept beside its way out, because it is serialised once; a multipart content has the longest header.</summary>
+    private static long LimitOf(string body) => body switch
+    {
+        "JSON" => 1088,
+        "multipart" => 1368,
+        _ => 1024,
+    };
 
     private static void SkipWhereStateMachinesAreObjects() => Assert.SkipWhen(
         typeof(BackgroundSyncHandler).Assembly.GetCustomAttribute<DebuggableAttribute>() is { IsJITOptimizerDisabled: true },

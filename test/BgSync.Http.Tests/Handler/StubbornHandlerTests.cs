@@ -6,21 +6,21 @@ using Xunit;
 namespace BgSync.Http.Tests.Handler;
 
 /// <summary><see cref="Overtaking.Never"/> before a handler inside that ignores its cancellation token and never returns.</summary>
-public sealed class StubbornHandlerTests : ReplayFixture
+public sealed class StubbornHandlerTests : ReplayFixture, IDisposable
 {
+    private static readonly TimeSpan _timeout = TimeSpan.FromSeconds(10);
+
+    private readonly CancellationTokenSource _end = new();
+    private volatile int _hanging;
+
+    public void Dispose() => _end.Dispose();
+
     [Fact]
     public async Task Wait_for_an_entry_that_hangs_in_it_ends_by_itself()
     {
-        var hanging = new TaskCompletionSource();
         var isStubborn = false;
         await using var server = new RawServer(Scripts.Respond(200));
-        await using var app = Create(
-            static sync =>
-            {
-                sync.Overtaking = Overtaking.Never;
-                sync.AttemptTimeout = TimeSpan.FromSeconds(10);
-            },
-            inner: builder => builder.AddHttpMessageHandler(() => new StubbornHandler(() => isStubborn ? hanging.Task : Task.CompletedTask)));
+        await using var app = CreateOverStubborn(() => isStubborn);
         await QueueWhileDownAsync(app, server, "entry");
         isStubborn = true;
 
@@ -30,8 +30,42 @@ public sealed class StubbornHandlerTests : ReplayFixture
         await Assert.ThrowsAsync<RequestQueuedException>(() => live);
         Assert.Equal(2, (await app.Queue.CountAsync()).Pending);
         Assert.Empty(server.Requests);
-        hanging.SetCanceled();
+        await _end.CancelAsync();
     }
+
+    [Fact]
+    public async Task Wait_for_a_live_request_that_hangs_in_it_ends_by_itself()
+    {
+        var isStubborn = true;
+        await using var server = new RawServer(Scripts.Respond(200));
+        await using var app = CreateOverStubborn(() => isStubborn);
+        var first = app.Client.PostAsync(server.Uri, new StringContent("first"));
+        await Eventually.TrueAsync(() => _hanging == 1, "the first hangs");
+        isStubborn = false;
+
+        var second = app.Client.PostAsync(server.Uri, new StringContent("second"));
+        await AdvanceUntilAsync(() => second.IsCompleted, "the wait ends");
+
+        await Assert.ThrowsAsync<RequestQueuedException>(() => second);
+        Assert.Empty(server.Requests);
+        await _end.CancelAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => first);
+    }
+
+    private TestApplication CreateOverStubborn(Func<bool> isStubborn) => Create(
+        static sync =>
+        {
+            sync.Overtaking = Overtaking.Never;
+            sync.AttemptTimeout = _timeout;
+        },
+        inner: builder => builder.AddHttpMessageHandler(() => new StubbornHandler(async () =>
+        {
+            if (isStubborn())
+            {
+                Interlocked.Increment(ref _hanging);
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, _end.Token);
+            }
+        })));
 
     private sealed class StubbornHandler(Func<Task> before) : DelegatingHandler
     {

@@ -180,7 +180,7 @@ public abstract partial class LibraryConventionTests(Assembly library)
     [GeneratedRegex(@"^namespace (?<name>[\w.]+);", RegexOptions.Multiline)]
     private static partial Regex Namespace();
 
-    [GeneratedRegex("//+ ?(<summary>)?(What|Whoever|Of one|Of what|Who) ")]
+    [GeneratedRegex("//+ ?(<[^>]*>)?(What|Whoever|Of one|Of what|Who) ")]
     private static partial Regex QuestionWord();
 
     [GeneratedRegex("(Util|Utils|Helper|Helpers|Common|Manager|Managers)\\b")]
