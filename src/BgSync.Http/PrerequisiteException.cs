@@ -3,8 +3,7 @@ namespace BgSync.Http;
 /// <summary>An entry cannot wait for the one that it names as its prerequisite; nothing was sent, queued or changed.</summary>
 public sealed class PrerequisiteException : InvalidOperationException
 {
-    /// <summary>Says why.</summary>
-    public PrerequisiteException(string message)
+    internal PrerequisiteException(string message)
         : base(message)
     {
     }

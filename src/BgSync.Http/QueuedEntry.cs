@@ -10,7 +10,7 @@ public sealed record QueuedEntry
     /// Changes with every edit and with <see cref="Attempts"/>, so that a change which is based on an older reading is told from the
     /// others.
     /// </summary>
-    public long Revision { get; init; }
+    internal long Revision { get; init; }
 
     /// <summary>The queue's name.</summary>
     public required string Queue { get; init; }
@@ -43,7 +43,7 @@ public sealed record QueuedEntry
     public long? Prerequisite { get; init; }
 
     /// <summary>The W3C <c>traceparent</c> of the live attempt.</summary>
-    public string? TraceParent { get; init; }
+    internal string? TraceParent { get; init; }
 
     /// <summary>Attempts that may have reached the server.</summary>
     public int Attempts { get; init; }

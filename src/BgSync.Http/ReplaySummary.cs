@@ -7,13 +7,7 @@ namespace BgSync.Http;
 /// <param name="Completed">Whether all that could be sent was tried before the deadline.</param>
 public readonly record struct ReplaySummary(long Delivered, long DeadLettered, long Remaining, bool Completed)
 {
-    /// <summary>Adds up two queues.</summary>
-    public static ReplaySummary operator +(ReplaySummary left, ReplaySummary right) => Add(left, right);
-
-    /// <summary>Adds up two queues.</summary>
-    public static ReplaySummary Add(ReplaySummary left, ReplaySummary right) => new(
-        left.Delivered + right.Delivered,
-        left.DeadLettered + right.DeadLettered,
-        left.Remaining + right.Remaining,
-        left.Completed && right.Completed);
+    /// <summary>The result of two queues together.</summary>
+    internal ReplaySummary Plus(ReplaySummary other) => new(
+        Delivered + other.Delivered, DeadLettered + other.DeadLettered, Remaining + other.Remaining, Completed && other.Completed);
 }

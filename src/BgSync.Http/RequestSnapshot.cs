@@ -41,7 +41,7 @@ public sealed class RequestSnapshot
 
     /// <summary>The origin of an absolute URI.</summary>
     /// <exception cref="InvalidOperationException"><paramref name="uri"/> is relative.</exception>
-    public static string OriginOf(Uri uri)
+    internal static string OriginOf(Uri uri)
     {
         ArgumentNullException.ThrowIfNull(uri);
         return uri.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped);

@@ -20,6 +20,9 @@ internal sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreS
     /// <summary>Awaited when a schedule has been read and nobody has seen it yet.</summary>
     public Func<Task> ScheduleRead { get; set; } = static () => Task.CompletedTask;
 
+    /// <summary>Awaited before an entry is replaced, whatever the token says.</summary>
+    public Task Replacing { get; set; } = Task.CompletedTask;
+
     /// <summary>Whether leases are lost: they can neither be renewed nor completed.</summary>
     public bool LosesLeases { get; set; }
 
@@ -104,9 +107,13 @@ internal sealed class FaultyStore(IQueueStore inner) : IQueueStore, IQueueStoreS
     public ValueTask<EntryChange> RemoveAsync(string queue, long id, long? revision, CancellationToken cancellationToken) =>
         Do(nameof(RemoveAsync)).RemoveAsync(queue, id, revision, cancellationToken);
 
-    public ValueTask<EntryChange> ReplaceAsync(
-        QueuedEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken) =>
-        Do(nameof(ReplaceAsync)).ReplaceAsync(edited, body, delay, cancellationToken);
+    public async ValueTask<EntryChange> ReplaceAsync(
+        QueuedEntry edited, EntryBody? body, TimeSpan delay, CancellationToken cancellationToken)
+    {
+        var store = Do(nameof(ReplaceAsync));
+        await Replacing;
+        return await store.ReplaceAsync(edited, body, delay, CancellationToken.None);
+    }
 
     public ValueTask<int> ClearAsync(string queue, int limit, CancellationToken cancellationToken) =>
         Do(nameof(ClearAsync)).ClearAsync(queue, limit, cancellationToken);

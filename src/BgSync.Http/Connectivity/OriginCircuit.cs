@@ -185,7 +185,7 @@ internal readonly record struct OriginCircuit
     public OriginCircuit AfterBody(bool hasEnded) => this with { UnendedBodies = hasEnded ? 0 : Math.Min(UnendedBodies + 1, 6) };
 
     /// <summary>Ends the wait of a queue that has no end of its own: its schedule begins anew.</summary>
-    public OriginCircuit EndEndlessWait(BackgroundSyncOptions options) =>
+    public OriginCircuit EndTriggerOnlyBackoff(BackgroundSyncOptions options) =>
         BackoffOf(options).IsEndless ? this with { Backoffs = Backoffs.Remove(KeyOf(options)) } : this;
 
     /// <summary>Has the origin probed again after a wait. A wait that the server asked for is kept.</summary>

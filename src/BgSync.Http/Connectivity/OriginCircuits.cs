@@ -110,7 +110,7 @@ internal sealed class OriginCircuits(TimeProvider time)
     /// <summary>The time until which nothing is sent to an origin; <see cref="DateTimeOffset.MaxValue"/> until a trigger comes.</summary>
     /// <param name="origin">The origin.</param>
     /// <param name="options">The queue whose waits apply.</param>
-    public DateTimeOffset ClosedUntil(string origin, BackgroundSyncOptions options)
+    public DateTimeOffset OpenUntil(string origin, BackgroundSyncOptions options)
     {
         // An origin that nothing was sent to needs no circuit yet.
         var until = _places.ContainsKey(origin) ? Of(origin).OpenUntil(options) : default;
@@ -120,11 +120,11 @@ internal sealed class OriginCircuits(TimeProvider time)
     }
 
     /// <summary>Ends the waits of a queue that have no end of their own: its schedule begins anew.</summary>
-    public void EndEndlessWaits(BackgroundSyncOptions options)
+    public void EndTriggerOnlyBackoffs(BackgroundSyncOptions options)
     {
         foreach (var origin in _places.Keys)
         {
-            Change(origin, circuit => circuit.EndEndlessWait(options));
+            Change(origin, circuit => circuit.EndTriggerOnlyBackoff(options));
         }
     }
 

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
-/// <summary>The wiring of a queue's replay: the loop over the lane over the attempt (see the picture in the manual).</summary>
+/// <summary>The wiring of a queue's replay: the loop has lanes dispatched, the runner of a lane makes attempts, the settler writes.</summary>
 internal static class ReplayServices
 {
     public static ReplayLoop CreateLoop(IServiceProvider provider, QueueContext queue)

@@ -291,8 +291,8 @@ internal sealed partial class BackgroundSyncQueue(
     /// <summary>An entry with the waits that only this process knows.</summary>
     private QueuedEntry Describe(QueuedEntry entry)
     {
-        var closedUntil = replayer.ClosedUntil(entry.Request.Origin);
-        return entry.DueAt < closedUntil && !entry.IsLeased ? entry with { DueAt = closedUntil } : entry;
+        var openUntil = replayer.OpenUntil(entry.Request.Origin);
+        return entry.DueAt < openUntil && !entry.IsLeased ? entry with { DueAt = openUntil } : entry;
     }
 
     private bool IsDone(long id, EntryChange change) => change switch

@@ -15,7 +15,7 @@ internal interface IQueueReplayer
     void ReportLive(Uri uri, int? statusCode);
 
     /// <summary>The time until which nothing is sent to an origin, because its circuit is open.</summary>
-    DateTimeOffset ClosedUntil(string origin);
+    DateTimeOffset OpenUntil(string origin);
 
     /// <summary>Sends the entries of one lane now, whatever the backoff says.</summary>
     /// <returns>Why some are left; <see langword="null"/> when none is.</returns>

@@ -73,7 +73,7 @@ internal sealed class BackgroundSyncService(
     public async Task<ReplaySummary> ReplayAsync(TimeSpan deadline, CancellationToken cancellationToken = default)
     {
         var summaries = await Task.WhenAll(Loops().Select(loop => loop.ReplayAsync(deadline, cancellationToken))).ConfigureAwait(false);
-        return summaries.Aggregate(new ReplaySummary(0, 0, 0, Completed: true), static (sum, each) => sum + each);
+        return summaries.Aggregate(new ReplaySummary(0, 0, 0, Completed: true), static (sum, each) => sum.Plus(each));
     }
 
     /// <summary>Called once for each service that this one is registered as.</summary>

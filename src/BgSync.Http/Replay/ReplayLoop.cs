@@ -66,7 +66,7 @@ internal sealed class ReplayLoop(
 
     public void Trigger(Triggers trigger) => _signal.Set(trigger);
 
-    public DateTimeOffset ClosedUntil(string origin) => circuits.ClosedUntil(origin, _options);
+    public DateTimeOffset OpenUntil(string origin) => circuits.OpenUntil(origin, _options);
 
     public void ReportLive(Uri uri, int? statusCode)
     {
@@ -239,7 +239,7 @@ internal sealed class ReplayLoop(
         _endsTriggerOnlyWaits |= triggers.HasFlag(Triggers.Start) || (_options.WaitsEndlessly && (triggers & Ending) != 0);
         if (_endsTriggerOnlyWaits)
         {
-            circuits.EndEndlessWaits(_options);
+            circuits.EndTriggerOnlyBackoffs(_options);
             await queue.Store.ClearBackoffAsync(Queue, onlyEndless: true, cancellationToken).ConfigureAwait(false);
             settler.WaitsForTrigger = false;
             // Only now: had the store failed, the next poll would try again.
@@ -271,7 +271,7 @@ internal sealed class ReplayLoop(
         }
 
         var schedule = await queue.Store.GetScheduleAsync(Queue, stop).ConfigureAwait(false);
-        var dueAt = schedule.Select(origin => Max(origin.DueAt, ClosedUntil(origin.Origin)))
+        var dueAt = schedule.Select(origin => Max(origin.DueAt, OpenUntil(origin.Origin)))
             .DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
         return (sync.Consider(triggers, dueAt, token => ReplayForSyncAsync(token, stop), Wake, stop), false);
     }

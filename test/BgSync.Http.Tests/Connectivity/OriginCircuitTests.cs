@@ -93,7 +93,7 @@ public sealed class OriginCircuitTests
         var circuit = new OriginCircuit().AfterLive(null, options, At(0)).AfterLive(null, options, At(60));
         Assert.Equal(TimeSpan.MaxValue, circuit.OpenUntil(options));
 
-        Assert.Equal(TimeSpan.Zero, circuit.EndEndlessWait(options).OpenUntil(options));
+        Assert.Equal(TimeSpan.Zero, circuit.EndTriggerOnlyBackoff(options).OpenUntil(options));
         Assert.Equal(At(160), circuit.AfterLive(null, options, At(100)).OpenUntil(options));
     }
 

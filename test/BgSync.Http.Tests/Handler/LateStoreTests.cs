@@ -79,6 +79,35 @@ public sealed class LateStoreTests
     }
 
     [Fact]
+    public async Task An_edit_that_the_store_makes_too_late_is_whole_and_published()
+    {
+        var late = new TaskCompletionSource();
+        await using var app = new TestApplication(
+            static sync =>
+            {
+                sync.EnqueueTimeout = TimeSpan.FromSeconds(1);
+                sync.Capture.InlineBodyLength = 0;
+            },
+            services: services => services.AddSingleton<IQueueStore>(_store),
+            primary: static () => new FakeWire(),
+            clock: _clock);
+        var id = await app.Queue.PushAsync(new(HttpMethod.Post, _uri) { Content = new StringContent("old") });
+        _store.Replacing = late.Task;
+        var edited = app.Queue.UntilAsync(EntryEventKind.Edited);
+
+        var editing = app.Queue.EditAsync(id, static edit => edit.Request.Content = new StringContent("new")).AsTask();
+        await Eventually.TrueAsync(() => _clock.NextTimerAt == _clock.GetUtcNow() + TimeSpan.FromSeconds(1), "the entry is replaced");
+        _clock.Advance(TimeSpan.FromSeconds(1));
+
+        await Assert.ThrowsAsync<TimeoutException>(() => editing);
+        late.SetResult();
+        await edited;
+        await using var body = await app.Queue.OpenBodyAsync(id);
+        using var reader = new StreamReader(body!);
+        Assert.Equal("new", await reader.ReadToEndAsync());
+    }
+
+    [Fact]
     public async Task A_synchronous_Send_needs_no_thread_whose_context_is_blocked()
     {
         await using var app = new TestApplication(
