@@ -17,6 +17,9 @@ namespace BgSync.Http;
 /// <remarks>Handlers added after it are inside: they run again on every replay. Thread-safe.</remarks>
 public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
 {
+    /// <summary>How long a handler inside may take to heed its cancellation, where others wait for it.</summary>
+    private static readonly TimeSpan _grace = TimeSpan.FromSeconds(2);
+
     private readonly QueueContext _context;
     private readonly BackgroundSyncQueue _queue;
     private readonly OvertakingGuard _overtaking;
@@ -233,9 +236,16 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// <summary>
     /// Leaves a handler inside that ignores its token: the other requests of the lane wait for this one. Its late response is disposed of.
     /// </summary>
-    private static async Task<HttpResponseMessage> LeaveAsync(Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> LeaveAsync(Task<HttpResponseMessage> sending, CancellationToken cancellationToken)
     {
         await ((Task)sending).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!sending.IsCompleted)
+        {
+            // Most handlers heed their token, and say how it ended.
+            await ((Task)sending).WaitAsync(_grace, _context.Time, CancellationToken.None)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         if (!sending.IsCompleted)
         {
             _ = sending.ContinueWith(

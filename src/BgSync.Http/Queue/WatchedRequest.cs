@@ -200,7 +200,7 @@ internal readonly record struct WatchedRequest
     {
         foreach (var (name, value) in (IDictionary<string, object?>)from.Options)
         {
-            ((IDictionary<string, object?>)to.Options)[name] = value;
+            ((IDictionary<string, object?>)to.Options).TryAdd(name, value);
         }
     }
 }

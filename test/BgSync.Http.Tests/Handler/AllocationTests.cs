@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Reflection;
+using BgSync.Http.Replay;
 using Microsoft.Extensions.DependencyInjection;
 using TestKit;
 using Xunit;
@@ -23,6 +24,11 @@ public sealed class AllocationTests
         ["multipart"] = static () => new MultipartFormDataContent { { new ByteArrayContent(_bytes), "photo", "photo.jpg" } },
         ["a seekable stream"] = static () => new StreamContent(new MemoryStream(_bytes)),
     };
+
+    public AllocationTests()
+    {
+        using var request = new ReplayRequest(HttpMethod.Get, _uri);
+    }
 
     public static TheoryData<string, bool> UnmatchedRequests => new()
     {
@@ -96,12 +102,17 @@ public sealed class AllocationTests
         Assert.InRange(watching - empty, 1, LimitOf(body));
     }
 
-    /// <summary>In bytes. JSON is kept beside its way out, because it is serialised once; a multipart content has the longest header.</summary>
+    /// <summary>
+    /// In bytes, once a process has replayed a request: before, requests are not asked for their options, which are 104 bytes. JSON is kept
+    /// beside its way out, because it is serialised once; a multipart content has the longest header.
+    /// </summary>
     private static long LimitOf(string body) => body switch
     {
-        "JSON" => 1088,
-        "multipart" => 1368,
-        _ => 1024,
+        "bytes" => 1024,
+        "a seekable stream" => 1104,
+        "text" => 1112,
+        "JSON" => 1192,
+        _ => 1472,
     };
 
     private static void SkipWhereStateMachinesAreObjects() => Assert.SkipWhen(
