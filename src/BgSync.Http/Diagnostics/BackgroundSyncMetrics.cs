@@ -9,7 +9,7 @@ internal sealed class BackgroundSyncMetrics
 
     private readonly Counter<long> _enqueued;
     private readonly Counter<long> _dropped;
-    private readonly Counter<long> _dead;
+    private readonly Counter<long> _deadLettered;
     private readonly Counter<long> _removed;
     private readonly Counter<long> _coalesced;
     private readonly Counter<long> _missed;
@@ -20,7 +20,7 @@ internal sealed class BackgroundSyncMetrics
         var meter = meters.Create(MeterName);
         _enqueued = meter.CreateCounter<long>("bgsync.request.enqueued", "{request}", "Requests that were queued.");
         _dropped = meter.CreateCounter<long>("bgsync.request.dropped", "{request}", "Requests that failed and could not be queued.");
-        _dead = meter.CreateCounter<long>("bgsync.request.dead", "{request}", "Entries that became dead letters.");
+        _deadLettered = meter.CreateCounter<long>("bgsync.request.dead_lettered", "{request}", "Entries that became dead letters.");
         _removed = meter.CreateCounter<long>("bgsync.request.removed", "{request}", "Entries that were taken or removed by hand.");
         _coalesced = meter.CreateCounter<long>("bgsync.request.coalesced", "{request}", "Requests that were made one with a queued one.");
         _missed = meter.CreateCounter<long>("bgsync.event.missed", "{event}", "Events that an observer was too slow for.");
@@ -32,7 +32,7 @@ internal sealed class BackgroundSyncMetrics
     public void Dropped(string queue) => Add(_dropped, 1, Tag(queue));
 
     public void DeadLettered(string queue, DeadLetterCause cause) =>
-        Add(_dead, 1, Tag(queue), Tag("bgsync.dead_letter.cause", cause.ToString().ToLowerInvariant()));
+        Add(_deadLettered, 1, Tag(queue), Tag("bgsync.dead_letter.cause", cause.ToString().ToLowerInvariant()));
 
     public void Removed(string queue, long entries) => Add(_removed, entries, Tag(queue));
 

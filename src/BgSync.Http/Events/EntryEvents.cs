@@ -71,7 +71,7 @@ internal sealed partial class EntryEvents(
                 WillRetry(entry, retry);
                 break;
             case Settlement.DeadLettered deadLettered:
-                metrics.Replayed(entry, "dead", deadLettered.StatusCode, took);
+                metrics.Replayed(entry, "dead_lettered", deadLettered.StatusCode, took);
                 SettledUnreadable(entry.Queue, entry.Id, deadLettered, history, entry);
                 break;
             case Settlement.Released:

@@ -37,8 +37,8 @@ public sealed class MetricsTests : IDisposable
                 ("bgsync.request.enqueued", "bgsync.queue.name=test"),
                 ("bgsync.request.dropped", "bgsync.queue.name=test"),
                 ("bgsync.replay.duration", Replay("retry", 503)),
-                ("bgsync.replay.duration", Replay("dead", 400)),
-                ("bgsync.request.dead", "bgsync.dead_letter.cause=rejected, bgsync.queue.name=test"),
+                ("bgsync.replay.duration", Replay("dead_lettered", 400)),
+                ("bgsync.request.dead_lettered", "bgsync.dead_letter.cause=rejected, bgsync.queue.name=test"),
                 ("bgsync.replay.duration", Replay("delivered", 201)),
             ],
             _measured);
