@@ -7,7 +7,7 @@ using LiteDB;
 namespace BgSync.Http.LiteDB;
 
 /// <summary>Makes a store of what was read from a damaged one: entries and dead letters as they are, and anew what can be made anew.</summary>
-/// <remarks>What a document is, is told by its fields, so that nothing depends on the names of the collections.</remarks>
+/// <remarks>The fields of a document tell its kind, so that nothing depends on the names of the collections.</remarks>
 internal sealed class LiteRestore(LiteSession session, long now)
 {
     // Bounds a transaction, which LiteDB keeps in memory.
