@@ -22,18 +22,12 @@ internal static class IdempotencyKey
     /// <returns>Whether the request carries one.</returns>
     public static bool Ensure(HttpRequestMessage request, string? header, IdempotencyKeyFormat format, TimeProvider timeProvider)
     {
-        if (header is null || request.Headers.NonValidated.Contains(header))
-        {
-            return header is not null;
-        }
-
-        var needsKey = request.Method == HttpMethod.Post || request.Method == HttpMethod.Patch;
-        if (needsKey)
+        if (header is not null && Of(request, header) is null && (request.Method == HttpMethod.Post || request.Method == HttpMethod.Patch))
         {
             Replace(request, header, format, timeProvider);
         }
 
-        return needsKey;
+        return Of(request, header) is not null;
     }
 
     /// <summary>Gives a request a new key, in the place of the one that it has.</summary>

@@ -72,7 +72,7 @@ internal sealed partial class EntryEvents(
                 break;
             case Settlement.DeadLettered deadLettered:
                 metrics.Replayed(entry, "dead_lettered", deadLettered.StatusCode, took);
-                SettledUnreadable(entry.Queue, entry.Id, deadLettered, history, entry);
+                DeadLettered(entry.Queue, entry.Id, deadLettered, history, entry);
                 break;
             case Settlement.Released:
                 LogReleased(entry.Queue, entry.Id);
@@ -86,18 +86,18 @@ internal sealed partial class EntryEvents(
         }
     }
 
-    /// <summary>An entry became a dead letter of which no attempt could be made, because it cannot be read.</summary>
+    /// <summary>A leased entry became a dead letter, also one that cannot be read, so that no attempt could be made.</summary>
     /// <param name="queue">The queue's name.</param>
     /// <param name="id">The entry's id.</param>
     /// <param name="settlement">The reason.</param>
     /// <param name="history">The failed attempts at the entry.</param>
     /// <param name="entry">The part of it that can be read, if there is one.</param>
-    public void SettledUnreadable(
+    public void DeadLettered(
         string queue,
         long id,
         Settlement.DeadLettered settlement,
         IReadOnlyList<FailedAttempt> history,
-        QueuedEntry? entry = null)
+        QueuedEntry? entry)
     {
         var letter = new DeadLetter
         {

@@ -250,7 +250,7 @@ internal sealed partial class BackgroundSyncQueue(
     {
         var content = context.ContentOf(entry);
         var editing = new EntryEdit(entry, RequestRestorer.Restore(entry.Request, content));
-        var key = KeyOf(editing.Request);
+        var key = context.KeyOf(editing.Request);
         edit(editing);
         RequestAddress.Require(editing.Request);
         if (editing.Prerequisite != entry.Prerequisite)
@@ -261,7 +261,7 @@ internal sealed partial class BackgroundSyncQueue(
         // A server that has seen the old request under its key would refuse another one, or answer for the old one.
         var isOtherRequest = editing.Request.Method != entry.Request.Method || editing.Request.RequestUri != entry.Request.Uri
             || editing.Request.Content != content;
-        var hasNewKey = entry.Attempts > 0 && isOtherRequest && key is not null && KeyOf(editing.Request) == key;
+        var hasNewKey = entry.Attempts > 0 && isOtherRequest && key is not null && context.KeyOf(editing.Request) == key;
         if (hasNewKey)
         {
             IdempotencyKey.Replace(
@@ -282,11 +282,6 @@ internal sealed partial class BackgroundSyncQueue(
                 cancellationToken).ConfigureAwait(false);
         return (change, hasNewKey);
     }
-
-    private string? KeyOf(HttpRequestMessage request) =>
-        context.Options.IdempotencyKeyHeader is { } header && request.Headers.NonValidated.TryGetValues(header, out var values)
-            ? values.ToString()
-            : null;
 
     /// <summary>An entry with the waits that only this process knows.</summary>
     private QueuedEntry Describe(QueuedEntry entry)

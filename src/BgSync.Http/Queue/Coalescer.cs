@@ -1,4 +1,5 @@
 using BgSync.Http.Capture;
+using BgSync.Http.Diagnostics;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
 

@@ -47,6 +47,9 @@ internal sealed record QueueContext(
         }
     }
 
+    /// <summary>The idempotency key that a request of the queue carries; <see langword="null"/> when it carries none.</summary>
+    public string? KeyOf(HttpRequestMessage request) => IdempotencyKey.Of(request, Options.IdempotencyKeyHeader);
+
     /// <summary>The body of an entry, for its request; <see langword="null"/> when that has no content.</summary>
     /// <param name="entry">The entry.</param>
     /// <param name="body">The body, where it was read with the entry.</param>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using BgSync.Http.Capture;
 
 namespace BgSync.Http.Queue;
 
@@ -67,9 +68,7 @@ internal sealed class QueuedRequests(string queue, string? keyHeader, TimeProvid
         }
 
         if (request.Options.TryGetValue(_option, out var answer)
-            || (keyHeader is not null
-                && request.Headers.NonValidated.TryGetValues(keyHeader, out var key)
-                && _byKey.TryGetValue(key.ToString(), out answer)))
+            || (IdempotencyKey.Of(request, keyHeader) is { } key && _byKey.TryGetValue(key, out answer)))
         {
             isCopy = !(answer.Message.TryGetTarget(out var message) && message == request);
             // An application may use a key of its own, or the options of one request, for several requests.

@@ -288,11 +288,9 @@ internal sealed class ReplayAttempt(
     }
 
     private SentRequest SentRequestOf(ReplayRequest request, bool addedExpect) =>
-        new(request.Method, request.RequestUri!, KeyOf(request) is not null, IsRepeatable(request), addedExpect);
+        new(request.Method, request.RequestUri!, queue.KeyOf(request) is not null, IsRepeatable(request), addedExpect);
 
-    private bool IsRepeatable(ReplayRequest request) => KeyOf(request) is not null || IdempotencyKey.IsIdempotent(request.Method);
-
-    private string? KeyOf(ReplayRequest request) => IdempotencyKey.Of(request, _options.IdempotencyKeyHeader);
+    private bool IsRepeatable(ReplayRequest request) => queue.KeyOf(request) is not null || IdempotencyKey.IsIdempotent(request.Method);
 
     /// <summary>Whether a request may take the connection of another one that still waits: that of HTTP/1.1 is closed with its request.</summary>
     private static bool MayShareConnection(RequestSnapshot request) =>

@@ -1,4 +1,5 @@
 using BgSync.Http.Capture;
+using BgSync.Http.Diagnostics;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;
@@ -27,7 +28,7 @@ internal sealed class ReplayHooks(QueueContext queue, IServiceScopeFactory scope
         var attempt = entry.Attempts + 1;
         var isLast = attempt >= _options.Retry.MaxAttempts;
         string? dropped = null;
-        var before = (request.Method, request.RequestUri, request.Content, Key: KeyOf(request));
+        var before = (request.Method, request.RequestUri, request.Content, Key: queue.KeyOf(request));
         try
         {
             await CallAsync(
@@ -39,7 +40,7 @@ internal sealed class ReplayHooks(QueueContext queue, IServiceScopeFactory scope
                 },
                 cancellationToken).ConfigureAwait(false);
             if (dropped is null && entry.Attempts > 0 && before.Key is { } key
-                && before != (request.Method, request.RequestUri, request.Content, KeyOf(request)) && KeyOf(request) == key)
+                && before != (request.Method, request.RequestUri, request.Content, queue.KeyOf(request)) && queue.KeyOf(request) == key)
             {
                 await RenewKeyAsync(entry, request, key, cancellationToken).ConfigureAwait(false);
             }
@@ -96,8 +97,6 @@ internal sealed class ReplayHooks(QueueContext queue, IServiceScopeFactory scope
         request.Headers.TryAddWithoutValidation(_options.IdempotencyKeyHeader!, renewed);
         ReplayMessages.KeyRenewed(logger, queue.Name, entry.Id);
     }
-
-    private string? KeyOf(HttpRequestMessage request) => IdempotencyKey.Of(request, _options.IdempotencyKeyHeader);
 
     private Task CallAsync(Func<IServiceProvider, CancellationToken, Task> hook, CancellationToken cancellationToken)
     {

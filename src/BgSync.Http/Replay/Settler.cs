@@ -66,7 +66,7 @@ internal sealed class Settler(QueueContext queue, ILogger logger)
         }
         else
         {
-            queue.Events.SettledUnreadable(queue.Name, lease.EntryId, deadLettered, history, leased.Entry);
+            queue.Events.DeadLettered(queue.Name, lease.EntryId, deadLettered, history, leased.Entry);
         }
 
         return true;

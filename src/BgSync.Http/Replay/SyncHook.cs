@@ -1,3 +1,4 @@
+using BgSync.Http.Diagnostics;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Queue;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,7 +1,8 @@
 using System.Globalization;
+using BgSync.Http.Outcomes;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace BgSync.Http.Outcomes;
+namespace BgSync.Http.Diagnostics;
 
 /// <summary>Calls code of the application that may throw, block, or never return.</summary>
 internal static class ApplicationCall
