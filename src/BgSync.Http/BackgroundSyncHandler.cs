@@ -110,7 +110,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     /// <summary>Sends a request that no queue watches, within the client's time-out, which <see cref="HttpClient"/> no longer keeps.</summary>
     private async Task<HttpResponseMessage> SendTimedAsync(HttpRequestMessage request, bool isAsync, CancellationToken cancellationToken)
     {
-        using var attempt = new Attempt(_clientTimeout.Value, _context.Time, cancellationToken);
+        using var attempt = new Attempt(_clientTimeout.Value, _context.Time.Timers, cancellationToken);
         try
         {
             var response = isAsync
@@ -198,7 +198,7 @@ public sealed class BackgroundSyncHandler : DelegatingHandler, IReplayEntrance
     private async ValueTask<(HttpResponseMessage? Response, LiveFailure? Failure)> SendOnceAsync(
         HttpRequestMessage request, WatchedRequest watched, bool othersWait, bool isAsync, CancellationToken cancellationToken)
     {
-        using var attempt = new Attempt(_context.AttemptTimeout(), _context.Time, cancellationToken);
+        using var attempt = new Attempt(_context.AttemptTimeout(), _context.Time.Timers, cancellationToken);
         watched.Body.BeginAttempt(attempt);
         var entryIdBefore = EntryIdOf(request);
         HttpResponseMessage response;

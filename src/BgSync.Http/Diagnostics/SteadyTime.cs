@@ -19,6 +19,12 @@ internal sealed class SteadyTime : TimeProvider
         _readAt = system.GetTimestamp();
     }
 
+    /// <summary>
+    /// The provider of the timers. A <see cref="CancellationTokenSource"/> that is made with the system's own has a cheaper timer than with
+    /// any other provider.
+    /// </summary>
+    public TimeProvider Timers => _system;
+
     public override TimeZoneInfo LocalTimeZone => _system.LocalTimeZone;
 
     public override long TimestampFrequency => _system.TimestampFrequency;

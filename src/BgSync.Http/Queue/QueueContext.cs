@@ -1,4 +1,5 @@
 using BgSync.Http.Capture;
+using BgSync.Http.Diagnostics;
 using BgSync.Http.Events;
 using BgSync.Http.Outcomes;
 using BgSync.Http.Storage;
@@ -19,7 +20,7 @@ internal sealed record QueueContext(
     BackgroundSyncOptions Options,
     IQueueStore Store,
     EntryEvents Events,
-    TimeProvider Time,
+    SteadyTime Time,
     Func<TimeSpan> AttemptTimeout)
 {
     /// <summary>When an entry expires whose age counts from a time.</summary>

@@ -108,11 +108,9 @@ public sealed class AllocationTests
     /// </summary>
     private static long LimitOf(string body) => body switch
     {
-        "bytes" => 1024,
-        "a seekable stream" => 1104,
-        "text" => 1112,
-        "JSON" => 1192,
-        _ => 1472,
+        "JSON" => 1088,
+        "multipart" => 1368,
+        _ => 1024,
     };
 
     private static void SkipWhereStateMachinesAreObjects() => Assert.SkipWhen(
